@@ -1,0 +1,1 @@
+"""Citewell: answers from your own documents, each sentence cited and checked."""
