@@ -350,7 +350,7 @@ class Store(Protocol):
         ...
 
     async def delete(self, uris: Sequence[str], *, bucket: str, principal: Principal) -> list[SourceState]:
-        """Remove documents, with their text, nodes, vectors and older versions, in one transaction; what was removed."""
+        """Remove documents with text, nodes, vectors and older versions, in one transaction; what was removed."""
         ...
 
     async def sources(self, principal: Principal, bucket: str | None = None) -> list[SourceState]:
