@@ -238,7 +238,8 @@ class NewVersion:
     """Everything that becomes visible together when a source is read anew: one transaction, or nothing.
 
     `vectors` has one row a node; `terms` one mapping term → count a node; `embedder` names who made the vectors.
-    `metadata` is the document's own merged with the source's (the source wins).
+    `metadata` is the document's own merged with the source's (the source wins). `fingerprint` is kept with the source
+    (see `SourceState`).
     """
 
     source: Source
@@ -247,6 +248,7 @@ class NewVersion:
     vectors: Vectors
     terms: tuple[Mapping[str, int], ...]
     metadata: Metadata
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
