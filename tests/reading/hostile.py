@@ -50,8 +50,7 @@ class Obedient:
         os._exit(3)
 
     def do_spawn(self, pid_file: str) -> None:
-        # The child ignores SIGTERM and is told its own group by nobody; it reports its pid through a pipe made by us.
-        code = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
         child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()

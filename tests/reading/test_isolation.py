@@ -71,7 +71,7 @@ def test_document_survives_the_trip_whole(reader: Isolated) -> None:
 
 
 def test_every_field_of_a_block_survives_the_trip() -> None:
-    from citewell.reading.isolation import _parse_answer, _frame, _to_data, _to_document
+    from citewell.reading.isolation import _frame, _parse_answer, _to_data, _to_document
 
     where = Region(2, (1.5, 2.0, 3.0, 4.0))
     cell = Cell(0, 1, Span(0, 2), header=True, row_span=2, column_span=3, region=where)

@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from citewell.errors import ReadError
@@ -197,7 +198,9 @@ class _Worker:
             "timeout_s": timeout_s,
         }
         try:
-            answer = self._converse(_frame(head) + _LENGTH.pack(len(source.content)), timeout_s, source.uri, source.content)
+            answer = self._converse(
+                _frame(head) + _LENGTH.pack(len(source.content)), timeout_s, source.uri, source.content
+            )
         except BaseException:
             self.broken = True
             self.kill()
@@ -322,7 +325,17 @@ _SIGNALS = frozenset(int(one) for one in signal.Signals)
 
 def _clean_environment() -> dict[str, str]:
     # Nothing of ours that may be secret; two arenas, because each reserves address space of the worker's limit.
-    keep = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    keep = (
+        "PATH",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TMPDIR",
+        "TEMP",
+        "SYSTEMROOT",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+    )
     return {name: os.environ[name] for name in keep if name in os.environ} | {
         "MALLOC_ARENA_MAX": "2",
         "PYTHONIOENCODING": "utf-8",
@@ -436,7 +449,7 @@ def _to_document(data: Mapping[str, Any], source: Source, identity: str) -> Docu
     try:
         text = _text(data["text"])
         blocks = tuple(_to_block(row, len(text)) for row in data["blocks"])
-        _check(all(a.span.end <= b.span.start for a, b in zip(blocks, blocks[1:], strict=False)))
+        _check(all(a.span.end <= b.span.start for a, b in pairwise(blocks)))
         pages = data["pages"]
         _check(pages is None or (type(pages) is int and pages > 0))
         return Document.of(
@@ -498,8 +511,8 @@ def _to_block(row: Sequence[Any], length: int) -> Block:
         heading_path=tuple(_text(part) for part in path),
         regions=tuple(_to_region(region) for region in regions),
         cells=tuple(_to_cell(cell, length) for cell in cells),
-        caption=_to_span(*caption, length) if caption else None,
-        question=_to_span(*question, length) if question else None,
+        caption=_to_span(caption[0], caption[1], length) if caption else None,
+        question=_to_span(question[0], question[1], length) if question else None,
         boilerplate=bool(boilerplate),
         hidden=bool(hidden),
         confidence=None if confidence is None else float(confidence),
@@ -562,8 +575,8 @@ def work() -> NoReturn:
     """Serve documents until the owner goes away. The main program of a worker process."""
     _, _, connection, lifeline = sys.argv
     channel = _Channel(socket.socket(fileno=int(connection)))
+    _cut_network()  # first: a user namespace can only be made while there is one thread
     _die_with_owner(int(lifeline))
-    _cut_network()
     try:
         hello = channel.receive()
         if hello is not None:
@@ -621,9 +634,13 @@ def _die_with_owner(lifeline: int) -> None:
 
 def _cut_network() -> None:
     """A network namespace without interfaces where the kernel lets us; elsewhere nothing changes."""
-    if sys.platform == "linux" and hasattr(os, "unshare"):
-        with contextlib.suppress(OSError):
-            os.unshare(os.CLONE_NEWNET)
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            libc = ctypes.CDLL(None)
+            if libc.unshare(_NEWNET) != 0:  # allowed to root; others need a user namespace to own the network
+                libc.unshare(_NEWUSER | _NEWNET)
 
 
 def _limit(memory_bytes: int) -> None:
@@ -645,6 +662,7 @@ def _limit(memory_bytes: int) -> None:
         at_most(resource.RLIMIT_AS, size - resident + memory_bytes + _SLACK_BYTES)
 
 
+_NEWNET, _NEWUSER = 0x40000000, 0x10000000  # of sched.h
 _SLACK_BYTES = 256 << 20  # libraries that load late, and the stacks of their threads
 
 
@@ -656,5 +674,3 @@ def _limit_cpu(timeout_s: float) -> None:
     soft = int(used.ru_utime + used.ru_stime + 2 * timeout_s) + 2
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-
-
