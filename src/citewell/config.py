@@ -162,15 +162,14 @@ async def assemble(
                 "analyzer": analyzer.identity,
             }
         )
-        index = Index(store, folder=root / "index", dimensions=embedder.dimensions, analyzer=analyzer)
         retrieval = settings.retrieval
         return Engine(
             store=store,
-            index=index,
+            index=Index(store, analyzer, root / "index"),
             reader=Readers(settings.reading),
             splitter=splitter,
             embedder=embedder,
-            analyzer=analyzer,
+            terms=analyzer.terms,
             retriever=Fused(
                 [Dense(embedder), Lexical()],
                 method=retrieval.fusion,
@@ -179,7 +178,8 @@ async def assemble(
             ),
             writer=_writer(settings.answering, embedder),
             validator=Deterministic(),
-            settings=settings,
+            evidence=settings.answering.evidence,
+            budget_tokens=settings.answering.budget_tokens,
             principal=principal,
         )
     except BaseException:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from citewell.audit.account import Account
-    from citewell.flows.ingest import Ingested, IngestReport
+    from citewell.flows.ingest import Ingested, IngestReport, Requested
     from citewell.protocols import (
         Embedder,
         Index,
@@ -117,6 +117,7 @@ class Engine:
         bucket holds beyond the places given is deleted, unless one of them could not be listed. `on_done` is called
         from the event loop for each source as it is finished. Raises ConfigError before anything is written.
         """
+        from citewell.flows.ingest import Requested
         from citewell.reading.folder import find
 
         who = self._who(principal)
@@ -131,7 +132,34 @@ class Engine:
             include=include,
             exclude=exclude,
         )
-        return await self._ingest(sources, places, bucket, mirror, on_done, who)
+        return await self._ingest(sources, Requested(places, bucket, mirror), on_done, who)
+
+    async def ingest_sources(
+        self,
+        sources: Iterable[Source],
+        *,
+        bucket: str = "default",
+        on_done: Callable[[Ingested], None] | None = None,
+        principal: Principal | None = None,
+    ) -> IngestReport:
+        """Ingest sources from anywhere (a connector, a data set), taken from the iterable batch by batch.
+
+        Each must belong to `bucket` and to the principal's tenant; ConfigError otherwise.
+        """
+        from citewell.flows.ingest import Requested
+
+        who = self._who(principal)
+        name = _bucket(bucket)
+
+        def checked() -> Iterator[Source]:
+            for source in sources:
+                if (source.tenant, source.bucket) != (who.tenant, name):
+                    raise ConfigError(
+                        f"{source.uri} belongs to {source.tenant}/{source.bucket}, not {who.tenant}/{name}."
+                    )
+                yield source
+
+        return await self._ingest(checked(), Requested(("sources",), name, False), on_done, who)
 
     async def ingest_bytes(
         self,
@@ -157,7 +185,7 @@ class Engine:
             access=access or Access.everyone(),
             metadata=_metadata(metadata),
         )
-        return await self._ingest(iter([source]), [uri], bucket, False, None, who)
+        return await self.ingest_sources([source], bucket=bucket, principal=who)
 
     async def ingest_text(
         self,
@@ -184,20 +212,17 @@ class Engine:
     async def _ingest(
         self,
         sources: Iterator[Any],
-        places: Iterable[str],
-        bucket: str,
-        mirror: bool,
+        request: Requested,
         on_done: Callable[[Ingested], None] | None,
         who: Principal,
     ) -> IngestReport:
-        from citewell.flows.ingest import Ingestion, IngestReport, Requested, Stages
+        from citewell.flows.ingest import Ingestion, IngestReport, Stages
         from citewell.flows.journal import StoreJournal
 
         stages = Stages(self.store, self.reader, self.splitter, self.embedder, self.terms)
         flow = Ingestion(stages, sources, principal=who, on_done=on_done)
-        request = Requested(tuple(map(str, places)), bucket, mirror)
-        journal = StoreJournal(self.store, who, f"ingest {' '.join(request.places)} into {bucket}")
-        report = await flow.run(request, run_id=_new_run_id(), journal=journal, timeout_s=None)
+        summary = f"ingest {' '.join(request.places)} into {request.bucket}"
+        report = await flow.run(request, run_id=_new_run_id(), journal=StoreJournal(self.store, who, summary))
         assert isinstance(report, IngestReport)
         return report
 

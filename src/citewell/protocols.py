@@ -413,6 +413,10 @@ class Index(Protocol):
         """What `principal` may see under the query's buckets, filter and as-of, at the store's current sequence."""
         ...
 
+    async def close(self) -> None:
+        """Write down what makes the next opening fast. The index cannot be used afterwards."""
+        ...
+
 
 def vector_key(embedder: str, role: Role, text: str) -> bytes:
     """Content address of a vector: 32 bytes that change with the embedder, the role or the text."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from citewell.engine import Engine, Status
     from citewell.flows.ingest import Ingested, IngestReport
     from citewell.protocols import RunRecord, SourceState
-    from citewell.types import Access, Answer, Block, DocumentRef, Hit, Principal
+    from citewell.types import Access, Answer, Block, DocumentRef, Hit, Principal, Source
 
 T = TypeVar("T")
 
@@ -103,6 +103,17 @@ class KnowledgeBase:
                 principal=principal,
             )
         )
+
+    def ingest_sources(
+        self,
+        sources: Iterable[Source],
+        *,
+        bucket: str = "default",
+        on_done: Callable[[Ingested], None] | None = None,
+        principal: Principal | None = None,
+    ) -> IngestReport:
+        """See `Engine.ingest_sources`."""
+        return self._loop.run(self.engine.ingest_sources(sources, bucket=bucket, on_done=on_done, principal=principal))
 
     def ingest_bytes(
         self,

@@ -158,7 +158,6 @@ class Ingestion(Workflow):
         principal: Principal,
         on_done: Callable[[Ingested], None] | None = None,
     ) -> None:
-        super().__init__()
         self.stages = stages
         self.principal = principal
         self.on_done = on_done
