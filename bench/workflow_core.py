@@ -131,10 +131,7 @@ def best(rounds: int, units: int, work: Callable[[], Awaitable[object]]) -> floa
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     for count in (1_000, 5_000, 100_000):
-        print(
-            f"loop{count}.citewell.events_per_cpu_s "
-            f"{best(rounds, count, lambda n=count: Loop().run(Go(n))):,.0f}"
-        )
+        print(f"loop{count}.citewell.events_per_cpu_s {best(rounds, count, lambda n=count: Loop().run(Go(n))):,.0f}")
     print(f"loop5000_journal.citewell.events_per_cpu_s {best(rounds, 5_000, lambda: journaled(5_000)):,.0f}")
     for count in (100, 1_000, 10_000, 100_000):
         # Two events for each item: one out, one back in.

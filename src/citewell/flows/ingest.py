@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from citewell.errors import ReadError
@@ -241,6 +241,9 @@ class Ingestion(Workflow):
         """Read, split and analyse one source; a failure stays on the work."""
         try:
             document = self.stages.reader.read(work.source)
+            title = work.source.metadata.get("title")
+            if isinstance(title, str):  # who hands a source over knows its name better than the reader
+                document = replace(document, title=title)
             nodes = self.stages.splitter.split(document)
             for transform in self.stages.transforms:
                 nodes = transform.apply(document, nodes)
