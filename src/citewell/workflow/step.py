@@ -201,7 +201,8 @@ def _parameters(
     accepts: tuple[type[Event], ...] = ()
     state_type: type | None = None
     parameters = list(inspect.signature(fn).parameters.values())
-    if not parameters or parameters[0].name in hints:
+    first = hints.get(parameters[0].name) if parameters else None
+    if not parameters or any(_is_event(member) for member in _members(first)) or _is_context(first):
         raise WorkflowDefinitionError(f"{where} must be a method with `self` first.")
     for parameter in parameters[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -214,7 +215,7 @@ def _parameters(
                 f"{where}: parameter {parameter.name!r} has no annotation. Annotate it with an event type or "
                 "Context."
             )
-        if hint is Context or typing.get_origin(hint) is Context:
+        if _is_context(hint):
             if context_name is not None:
                 raise WorkflowDefinitionError(
                     f"{where} has two Context parameters. Remove {parameter.name!r}."
@@ -300,6 +301,10 @@ def _members(hint: Any) -> Iterator[Any]:
 
 def _is_event(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Event)
+
+
+def _is_context(hint: Any) -> bool:
+    return hint is Context or typing.get_origin(hint) is Context
 
 
 def _name(hint: Any) -> str:
