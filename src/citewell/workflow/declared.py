@@ -21,7 +21,7 @@ def check_sent(graph: "Graph", job: Job, event: Event, step: str | None) -> None
         raise _undeclared(graph, job, f"sent a {kind.__name__}, which is not an Event. Derive it from Event.")
     if step is None:
         if not graph.has_place(kind):
-            raise _undeclared(graph, job, f"sent {kind.__name__}, which no step accepts. Add a step for it.")
+            raise _undeclared(graph, job, f"sent {kind.__name__}, which no step accepts. Add one that does.")
         return
     target = graph.by_name.get(step)
     if target is None:
@@ -35,7 +35,7 @@ def check_sent(graph: "Graph", job: Job, event: Event, step: str | None) -> None
 
 
 def check_returned(graph: "Graph", job: Job, event: object) -> None:
-    """Raise UndeclaredEvent unless the step declares the event's type, or a base of it, and it has a place."""
+    """Raise UndeclaredEvent unless the step declares the type, or a base of it, and something takes it."""
     kind = type(event)
     spec = job.spec
     if kind in spec.known:
@@ -49,7 +49,7 @@ def check_returned(graph: "Graph", job: Job, event: object) -> None:
         remedy = f"Add {kind.__name__} to its return annotation."
         raise _undeclared(graph, job, f"returned {kind.__name__}, but declares {declared}. {remedy}")
     if not graph.has_place(kind):
-        raise _undeclared(graph, job, f"returned {kind.__name__}, which no step accepts. Add a step for it.")
+        raise _undeclared(graph, job, f"returned {kind.__name__}, which no step accepts. Add one that does.")
     spec.known.add(kind)
 
 

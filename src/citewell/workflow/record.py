@@ -47,7 +47,12 @@ class Recorder:
     async def begin(self, start: Event, workflow: str, definition: str, parent_run_id: str | None) -> None:
         """Record that the run was accepted, and its start event."""
         at, payload = time.time(), encode(start)
-        await self._journal.started(RunStart(self._run_id, workflow, definition, at, parent_run_id))
+        try:
+            await self._journal.started(RunStart(self._run_id, workflow, definition, at, parent_run_id))
+        except (Exception, asyncio.CancelledError):
+            # Above all, the id may be another run's: nothing more may be recorded under it.
+            self.broken = True
+            raise
         seq = self._reducer.number()
         entry = Entry(seq, "event", at, None, type(start).__name__, payload)
         self.outbox.append(Batch([entry], emitted=[(seq, start, None)]))
