@@ -16,13 +16,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
+from citewell.workflow.attempt import attempts
 from citewell.workflow.codec import encode
 from citewell.workflow.context import Context
 from citewell.workflow.declared import check_returned
 from citewell.workflow.errors import (
     JournalFailed,
     StepFailed,
-    UndeclaredEvent,
     WorkflowCancelled,
     WorkflowFailed,
     WorkflowStuck,
@@ -33,7 +33,6 @@ from citewell.workflow.journal import Journal, Outcome
 from citewell.workflow.record import Batch, Recorder, check_recordable
 from citewell.workflow.reducer import Job, Reducer
 from citewell.workflow.state import State
-from citewell.workflow.step import in_thread
 
 if TYPE_CHECKING:
     from citewell.workflow.graph import Graph
@@ -87,7 +86,7 @@ class Run:
         self.stream: list[tuple[int, Event]] = []
         self.error: WorkflowFailed | None = None
         self.finished = False
-        self._workflow = workflow
+        self.workflow = workflow
         self._start: Event | None = start
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
@@ -96,7 +95,7 @@ class Run:
         self._workers: set[Worker] = set()
         self._readers: list[asyncio.Future[None]] = []
         self._failed: tuple[int, Event] | None = None
-        self._closing = False
+        self.closing = False
         self._armed = False
         self._yielding = False
         self._burst = 1
@@ -127,13 +126,13 @@ class Run:
             self._loop.call_soon_threadsafe(self._write_to_stream, job, event, payload)
 
     def _write_to_stream(self, job: Job, event: Event, payload: Any) -> None:
-        if self._closing:
+        if self.closing:
             return
         if self._recorder is None:
             self._show(self.reducer.number(), event)
         else:
             self._recorder.streamed(job, event, payload)
-            self._write_soon()
+            self.write_soon()
 
     async def wait_for_news(self) -> None:
         """Return when the stream has grown or ended."""
@@ -155,7 +154,7 @@ class Run:
         # The loop has control, so every worker waits for something: others have to take the jobs that are
         # left.
         self._armed = False
-        if self._yielding or self._closing:
+        if self._yielding or self.closing:
             return
         count = min(self.reducer.backlog, self._burst)
         self._burst = min(self._burst * 2, BURST) if count == self._burst else 1
@@ -176,7 +175,7 @@ class Run:
             # Not from _close(), which interrupts steps only: the loop is shutting down.
             self.cancel()
             await _forget_cancellation(worker.task)
-        if not self._closing and self.reducer.stuck and (self._recorder is None or self._recorder.idle):
+        if not self.closing and self.reducer.stuck and (self._recorder is None or self._recorder.idle):
             waiting = self.reducer.waiting()
             self._close(
                 WorkflowStuck(
@@ -185,13 +184,13 @@ class Run:
                     waiting=waiting,
                 )
             )
-        if self._closing and len(self._workers) == 1 and not self.finished:
+        if self.closing and len(self._workers) == 1 and not self.finished:
             await self._finalise()
         self._workers.discard(worker)
 
     async def _lead(self, worker: Worker) -> None:
         """Carry out jobs until none is ready; hot, so it is written out in one place."""
-        reducer, recorder, workflow = self.reducer, self._recorder, self._workflow
+        reducer, recorder, workflow = self.reducer, self._recorder, self.workflow
         claim, call_soon, cancelling = reducer.claim, self._loop.call_soon, worker.task.cancelling
         clean = copy_context()
         slice_ends = monotonic() + SLICE_S
@@ -208,9 +207,9 @@ class Run:
                     context = Context(self, job) if spec.wants_context else None
                     result = await spec.invoke(workflow, context, job.event)
                 else:
-                    result = await self._attempts(job)
+                    result = await attempts(self, job)
                 worker.job = None
-                if recorder is not None or job.sent is not None or self._closing:
+                if recorder is not None or job.sent is not None or self.closing:
                     self._complete(job, result)
                 elif result is None:
                     reducer.release(job)
@@ -229,8 +228,8 @@ class Run:
                 self._on_cancelled(worker, job, error)
             if reducer.stop is not None:
                 self._close(None)
-            if self._closing or cancelling():
-                if not self._closing:
+            if self.closing or cancelling():
+                if not self.closing:
                     self.cancel()
                 await _forget_cancellation(worker.task)
                 return
@@ -252,66 +251,11 @@ class Run:
                     self._yielding = False
                 slice_ends = monotonic() + SLICE_S
 
-    async def _attempts(self, job: Job) -> Any:
-        """What the step returned in the attempt that succeeded; raises what the last one raised."""
-        policy = job.spec.config.retry
-        failed_at = 0.0
-        while True:
-            try:
-                return await self._attempt(job)
-            except Exception as error:
-                if policy is None or self._closing or isinstance(job.verdict, UndeclaredEvent):
-                    raise
-                failed_at = failed_at or monotonic()
-                seed = f"{self.run_id}/{job.spec.name}/{job.seq}"
-                delay_s = policy.next_delay_s(job.attempt, monotonic() - failed_at, error, seed)
-                if delay_s is None:
-                    raise
-                self._record_failure(job, f"{type(error).__name__}: {error}")
-            self.reducer.undo(job)
-            job.attempt += 1
-            job.cancelled = False
-            job.verdict = None
-            self._write_soon()
-            await asyncio.sleep(delay_s)
-            job.started_at, job.started = time.time(), time.perf_counter()
-
-    async def _attempt(self, job: Job) -> Any:
-        spec = job.spec
-        context = Context(self, job) if spec.wants_context else None
-        timeout_s = spec.config.timeout_s
-        if spec.mode == "inline":
-            return spec.invoke(self._workflow, context, job.event)
-        if timeout_s is None:
-            return await self._call(job, context)
-        try:
-            async with asyncio.timeout(timeout_s) as scope:
-                return await self._call(job, context)
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            job.verdict = WorkflowTimeout(
-                f"Step {spec.name!r} took longer than {timeout_s} s on {job.label}, attempt {job.attempt}. "
-                "Raise its timeout_s, or give it a retry.",
-                timeout_s=timeout_s,
-                step=spec.name,
-            )
-            raise job.verdict from error
-
-    async def _call(self, job: Job, context: Context[Any] | None) -> Any:
-        if job.spec.mode == "async":
-            return await job.spec.invoke(self._workflow, context, job.event)
-
-        def on_cancel() -> None:
-            job.cancelled = True
-
-        return await in_thread(lambda: job.spec.invoke(self._workflow, context, job.event), on_cancel)
-
     # Outcomes of jobs
 
     def _complete(self, job: Job, result: Any) -> None:
-        if self._closing:
-            self._record_failure(job, "dropped: it returned after the run had begun to end", ended=True)
+        if self.closing:
+            self.record_failure(job, "dropped: it returned after the run had begun to end", ended=True)
             return
         returned = [] if result is None else result if type(result) is list else [result]
         for event in returned:
@@ -327,9 +271,9 @@ class Run:
         reducer.number()
 
     def _fail(self, job: Job, error: Exception) -> None:
-        if self._closing:
+        if self.closing:
             log.warning("Step %r failed while run %s was ending", job.spec.name, self.run_id, exc_info=error)
-        self._record_failure(job, f"{type(error).__name__}: {error}", ended=True)
+        self.record_failure(job, f"{type(error).__name__}: {error}", ended=True)
         if job.verdict is not None and error is job.verdict:
             self._close(job.verdict)
             return
@@ -345,11 +289,11 @@ class Run:
         self._close(failure)
 
     def _on_cancelled(self, worker: Worker, job: Job, error: asyncio.CancelledError) -> None:
-        if self._closing:
-            self._record_failure(job, "cancelled", ended=True)
+        if self.closing:
+            self.record_failure(job, "cancelled", ended=True)
         elif worker.task.cancelling():
             # Somebody cancelled the task itself, as asyncio.run() does with all tasks when it ends.
-            self._record_failure(job, "cancelled", ended=True)
+            self.record_failure(job, "cancelled", ended=True)
             self.cancel()
         else:
             own = RuntimeError("the step raised CancelledError although nobody cancelled it")
@@ -362,7 +306,7 @@ class Run:
         start, self._start = self._start, None
         assert start is not None
         if self._recorder is None:
-            if not self._closing:
+            if not self.closing:
                 self.reducer.emit(start)
             return
         try:
@@ -370,7 +314,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
             self._on_journal_failed(error)
 
-    def _record_failure(self, job: Job, error: str, *, ended: bool = False) -> None:
+    def record_failure(self, job: Job, error: str, *, ended: bool = False) -> None:
         if ended:
             self.reducer.release(job)
         if self._recorder is None:
@@ -378,7 +322,7 @@ class Run:
         else:
             self._recorder.failed(job, error)
 
-    def _write_soon(self) -> None:
+    def write_soon(self) -> None:
         # With more than one batch in the outbox, somebody is already on the way to write it.
         recorder = self._recorder
         if recorder is not None and len(recorder.outbox) == 1 and not recorder.writing:
@@ -399,7 +343,7 @@ class Run:
     def _apply(self, batch: Batch) -> None:
         if batch.job is not None:
             self.reducer.release(batch.job)
-        if self._closing:
+        if self.closing:
             return
         if batch.streamed is not None:
             self._show(*batch.streamed)
@@ -431,9 +375,9 @@ class Run:
         """Begin the end, with the first reason given: start nothing more and interrupt the steps that still
         run.
         """
-        if self._closing:
+        if self.closing:
             return
-        self._closing = True
+        self.closing = True
         self.error = error
         self.reducer.drain()
         for worker in self._workers:

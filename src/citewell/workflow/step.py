@@ -1,10 +1,7 @@
 """`@step` marks a method; its annotations are its wiring, read once when the class is defined."""
 
-import asyncio
 import collections.abc
-import contextvars
 import dataclasses
-import functools
 import inspect
 import sys
 import types
@@ -324,34 +321,3 @@ def _binder(
     if context_name is None:
         return lambda workflow, context, event: fn(workflow, **{event_name: event})
     return lambda workflow, context, event: fn(workflow, **{context_name: context, event_name: event})
-
-
-async def in_thread(call: Callable[[], Any], on_cancel: Callable[[], None]) -> Any:
-    """What `call` returns or raises, run in a thread with the caller's context variables.
-
-    When cancelled it calls `on_cancel` and still waits for the thread: a run that has ended must not go on
-    writing.
-    """
-
-    def guarded() -> tuple[Any, BaseException | None]:
-        # As a value, because a StopIteration cannot be raised through a future.
-        try:
-            return call(), None
-        except BaseException as error:  # noqa: BLE001 - raised again on the loop below
-            return None, error
-
-    context = contextvars.copy_context()
-    future = asyncio.get_running_loop().run_in_executor(None, functools.partial(context.run, guarded))
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            on_cancel()
-    if cancelled is not None:
-        raise cancelled
-    value, raised = future.result()
-    if raised is not None:
-        raise raised
-    return value
