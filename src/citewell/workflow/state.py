@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from citewell.workflow.codec import Codec, codec, plain
+from citewell.workflow.codec import codec, plain
 from citewell.workflow.errors import CodecError, StateRefused, WorkflowDefinitionError
+from citewell.workflow.forms import Codec
 from citewell.workflow.reducer import Job
 
 S = TypeVar("S")
