@@ -46,6 +46,7 @@ class Piece:
     regions: list[Region] = field(default_factory=list)
     boilerplate: bool = False
     hidden: bool = False
+    goes_on: bool = False  # perhaps: a list item without a label may be the rest of the one before
 
     def __post_init__(self) -> None:
         self.regions = self.regions or [Region(self.page, self.box)]
