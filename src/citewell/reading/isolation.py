@@ -43,7 +43,8 @@ class Isolated:
     `reader` is the inner reader's class or factory, or its name as `module:name`; it is called in the worker without
     arguments other than `options` (JSON-able). One document takes at most `timeout_s` of wall time, and the worker
     with all its children at most `memory_bytes` of resident memory; the answer is at most `output_bytes` of JSON.
-    `rescue` are options with which a file that *crashed* its worker is tried once more, in a worker of its own.
+    A file that *crashed* its worker is tried once more in a worker of its own, with the options in `rescue`, by
+    default those in the reader's `RESCUE`, where it has one.
     A worker is replaced after `documents_per_worker` documents, when the tenant changes, and after every error that
     may have harmed it. Workers end with this process however it ends, SIGKILL included.
     """
@@ -62,12 +63,14 @@ class Isolated:
     ) -> None:
         self._spec = reader if isinstance(reader, str) else f"{reader.__module__}:{reader.__qualname__}"
         self._options = dict(options or {})
-        self._rescue = None if rescue is None else {**self._options, **rescue}
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._output_bytes = output_bytes
         self._documents_per_worker = documents_per_worker
-        self._identity = make_reader(self._spec, self._options).identity
+        inner = make_reader(self._spec, self._options)
+        self._identity = inner.identity
+        chosen = getattr(inner, "RESCUE", None) if rescue is None else rescue
+        self._rescue = None if chosen is None else {**self._options, **chosen}
         self._slots = threading.BoundedSemaphore(workers)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
+from typing import ClassVar
 from urllib.parse import unquote
 
 from citewell.errors import ReadError
@@ -39,7 +40,9 @@ class PdfReader:
     max_pages: int = 5_000
     max_bytes: int = 512 << 20
     layout: bool = True
-    """False reads plain text only: for files on which the layout parser crashes (`Isolated(…, rescue=…)`)."""
+
+    RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
+    """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
 
     @property
     def identity(self) -> str:
