@@ -32,6 +32,14 @@ _WIDER: Final = {
 _NO_CHARSETS: Final = frozenset(
     {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"}
 )
+# What files are found in besides UTF: Windows, ISO, KOI8, Mac and East Asian sets. DOS and mainframe code pages are
+# left out, since they give a meaning to every byte and so win on damaged text.
+_CANDIDATES: Final = (
+    *(f"cp125{n}" for n in range(9)),
+    *("cp874", "cp932", "cp949", "cp866", "koi8_r", "koi8_u", "mac_roman", "mac_cyrillic"),
+    *("iso8859_2", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_15"),
+    *("gb18030", "big5", "euc_jp", "shift_jis_2004", "johab"),
+)
 _CONTROLS: Final = bytes([*range(9), 11, 12, *range(14, 32), 127])
 _CONTROL_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
 _SAMPLE: Final = 200_000
@@ -132,7 +140,7 @@ def _guess(content: bytes) -> tuple[str | None, str, list[str]]:
         return text, "cp1252", _replaced(text)
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample, cp_exclusion=["utf_7"], language_threshold=0.1).best()
+    best = from_bytes(sample, cp_isolation=list(_CANDIDATES)).best()
     if best is not None and best.encoding != "ascii":
         encoding = _codec(best.encoding) or best.encoding
         text = content.decode(encoding, "replace")

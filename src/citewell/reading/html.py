@@ -169,6 +169,7 @@ _META: Final = {
     "dc.language": "language",
 }
 _MIN_MAIN: Final = 200
+_INVISIBLE: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _BR: Final = "\v"  # stands for <br> until white space has been collapsed; decoded text never holds it
 
 
@@ -284,8 +285,7 @@ def _survey(root: Any, max_depth: int, uri: str) -> _Survey:
     texts, linked, links, sizes = survey.texts, survey.linked, survey.links, survey.sizes
     stack: list[int] = []
     tags: list[str] = []
-    # [index, has th or caption, has list or heading, rows, most cells in a row, cells in this row, is presentation]
-    tables: list[list[Any]] = []
+    tables: list[_TableNote] = []
     mains: list[int] = []
     articles: list[int] = []
     h1s: list[int] = []
@@ -305,11 +305,9 @@ def _survey(root: Any, max_depth: int, uri: str) -> _Survey:
             links.append(0)
             sizes.append(1)
             if tag == "table":
-                if tables:
-                    survey.layout.add(tables[-1][0])
-                tables.append([index, False, False, 0, 0, 0, element.get("role") in ("presentation", "none")])
+                tables.append(_TableNote(element.get("role") in ("presentation", "none")))
             elif tables:
-                _note(tables[-1], tag)
+                tables[-1].note(tag)
             if tag == "main" or element.get("role") == "main":
                 mains.append(index)
             elif tag == "article":
@@ -324,9 +322,10 @@ def _survey(root: Any, max_depth: int, uri: str) -> _Survey:
             linked[index] = texts[index]
             links[index] = 1
         if tag == "table":
-            _, named, rich, rows, widest, _, presentation = tables.pop()
-            if presentation or not (named or (rows > 1 and widest > 1 and not rich)):
+            if tables.pop().is_layout(texts[index]):
                 survey.layout.add(index)
+            if tables:
+                tables[-1].inner += texts[index]
         if stack:
             above = stack[-1]
             tail = 0 if skipped or not element.tail else len(element.tail.strip())
@@ -342,17 +341,34 @@ def _survey(root: Any, max_depth: int, uri: str) -> _Survey:
     return survey
 
 
-def _note(table: list[Any], tag: str) -> None:
-    if tag in ("th", "caption"):
-        table[1] = True
-    if tag == "tr":
-        table[3] += 1
-        table[5] = 0
-    elif tag in ("td", "th"):
-        table[5] += 1
-        table[4] = max(table[4], table[5])
-    elif tag in ("ul", "ol", "dl", "pre", "h1", "h2", "h3", "h4", "h5", "h6"):
-        table[2] = True
+@dataclass(slots=True)
+class _TableNote:
+    """What tells a table of data from one that lays out a page."""
+
+    presentation: bool
+    named: bool = False  # has header cells or a caption
+    rich: bool = False  # has lists, code or headings
+    rows: int = 0
+    widest: int = 0
+    cells: int = 0
+    inner: int = 0  # characters in tables inside
+
+    def note(self, tag: str) -> None:
+        if tag in ("th", "caption"):
+            self.named = True
+        if tag == "tr":
+            self.rows += 1
+            self.cells = 0
+        elif tag in ("td", "th"):
+            self.cells += 1
+            self.widest = max(self.widest, self.cells)
+        elif tag in ("ul", "ol", "dl", "pre", "h1", "h2", "h3", "h4", "h5", "h6"):
+            self.rich = True
+
+    def is_layout(self, size: int) -> bool:
+        if self.presentation or self.inner > size // 2:
+            return True
+        return not (self.named or (self.rows > 1 and self.widest > 1 and not self.rich))
 
 
 @dataclass(slots=True)
@@ -518,7 +534,8 @@ class _Walk:
                     text = "\n".join(_SPACE.sub(" ", line).strip() for line in text.split(_BR)).strip()
                 else:
                     text = _SPACE.sub(" ", text).strip()
-                if text.strip():
+                text = text.strip("\u200b\ufeff") if frame.pre else text.strip(_INVISIBLE)
+                if text and not text.isspace():
                     self._add(frame, text, hidden, boilerplate)
             self._texts.clear()
         if self._figures:

@@ -11,6 +11,7 @@ from citewell.reading.pieces import Table
 
 _MAX_SPAN: Final = 1000  # as browsers do
 _DIGITS: Final = re.compile(r"\s*(\d{1,6})")
+_PARTS: Final = frozenset({"thead", "tr", "td", "th", "caption"})
 _BREAKS: Final = frozenset(
     {
         "br",
@@ -36,7 +37,9 @@ _BREAKS: Final = frozenset(
 
 
 def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]]:
-    """The grid of a table without tables inside, its caption, the text in it that is not shown, and images' texts.
+    """The grid of a table, its caption, the text in it that is not shown, and images' texts.
+
+    A table inside a cell is text of that cell.
 
     Raises ReadError limit_exceeded when the grid, spans included, has more than `max_cells` places.
     """
@@ -53,8 +56,13 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
     in_head = 0
     hidden = 0  # depth inside what is not shown
     walk = etree.iterwalk(element, events=("start", "end"))
+    depth = 0
     for event, inner in walk:
         tag = inner.tag
+        if tag == "table":
+            depth += 1 if event == "start" else -1
+        elif depth > 1 and tag in _PARTS:
+            tag = "div"
         if event == "start":
             if tag in SKIPPED:
                 walk.skip_subtree()

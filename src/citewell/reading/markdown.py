@@ -26,6 +26,7 @@ _TABLE_CAPTION: Final = re.compile(r"(?:table|tabelle|tab\.)[ \t]*\d{1,4}\b", re
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<[!?][^<>]*>")
 _ALT: Final = re.compile(r"""\balt[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)')""")
 _BREAK_TAG: Final = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\b[^<>]*>", re.IGNORECASE)
+_ADMONITION: Final = re.compile(r"^[ \t]*:{3,}[ \t]*(?:[a-z]{1,20}\b)?[ \t]*", re.MULTILINE)
 _MODULE: Final = re.compile(r"(?:import|export)\s+[\w{*]")
 _SKIPPED: Final = ("script", "style")
 
@@ -162,6 +163,8 @@ class _Walk:
 
     def _text(self, content: str) -> str:
         """Inline text without its marks; soft line ends as `SOFT_BREAK`, hard ones as newline."""
+        if ":::" in content:
+            content = _ADMONITION.sub("", content).strip()
         if not _MARKED.search(content):
             return content if "\n" not in content else SOFT_BREAK.join(map(str.strip, content.split("\n")))
         if len(content) > self._max_inline:
