@@ -46,9 +46,11 @@ class Screen:
     def show(self, *parts: RenderableType) -> None:
         """Print to stdout. A reader that went away (`| head`) is no error: what is left is dropped."""
         console = self._console(sys.stdout)
-        with _piped():
+        with console.capture() as drawn:
             for part in parts:
                 console.print(part)
+        # Rich fills lines with spaces; in a file they are only in the way of a search.
+        write("".join(line.rstrip() + "\n" for line in drawn.get().split("\n")[:-1]))
 
     def note(self, *parts: RenderableType) -> None:
         """Print to stderr, unless quiet."""
@@ -78,12 +80,8 @@ def _console(stream: TextIO, *, plain: bool) -> Console:
     """Rich on one stream. Without colour, and in a file or a pipe, there are no escape codes at all."""
     from rich.console import Console
 
-    class Ours(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # rich would end the process here, whatever the command still has to do
-
     _replace_what_cannot_be_written(stream)
-    return Ours(
+    return Console(
         file=stream,
         # Markup, emoji codes and highlighting are off: what documents say is never a command to the screen.
         markup=False,

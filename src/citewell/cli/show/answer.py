@@ -47,9 +47,10 @@ def show_answer(screen: Screen, answer: Answer) -> None:
         screen.show("", outcome(screen, "warn", f"The sources disagree ({line(conflict.about)}):"))
         for side in (conflict.left, conflict.right):
             screen.show(indented(_entry(screen, [side])))
-    cited = sources(answer)
+    told = {_place(side) for conflict in answer.conflicts for side in (conflict.left, conflict.right)}
+    cited = [left for one in sources(answer) if (left := [each for each in one if _place(each) not in told])]
     if cited:
-        screen.show("", heading("Sources"))
+        screen.show("", heading("Other sources" if told else "Sources"))
         for citations in cited:
             screen.show(indented(_entry(screen, citations)))
     if answer.run_id:
@@ -76,8 +77,12 @@ def sources(answer: Answer) -> list[list[Citation]]:
 def _by_number(citations: Iterable[Citation]) -> list[list[Citation]]:
     found: dict[int, dict[tuple[str, int, int], Citation]] = {}
     for one in citations:
-        found.setdefault(one.number, {}).setdefault((one.document.id, one.start, one.end), one)
+        found.setdefault(one.number, {}).setdefault(_place(one), one)
     return [list(found[number].values()) for number in sorted(found)]
+
+
+def _place(one: Citation) -> tuple[str, int, int]:
+    return one.document.id, one.start, one.end
 
 
 def _places(answer: Answer) -> str:
@@ -88,10 +93,11 @@ def _places(answer: Answer) -> str:
 def _entry(screen: Screen, citations: list[Citation]) -> RenderableType:
     """[n] title › headings, then where it is, then the quotes."""
     first = citations[0]
-    about = [line(first.uri), f"version {first.version}"]
+    about = [f"version {first.version}"]
     pages = sorted({one.page for one in citations if one.page is not None})
     if pages:
         about.append(("page " if len(pages) == 1 else "pages ") + ", ".join(map(str, pages)))
+    about.append(line(first.uri))
     made = grid()
     made.columns[0].style = "cyan"
     made.columns[0].justify = "right"

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from citewell.cli.plain import line, text_of, visible
+from citewell.cli.screen import write
 from citewell.cli.show.layout import count, duration, grid, heading, indented, outcome, quoted, table
 from citewell.cli.show.runs import show_head
 
@@ -53,7 +54,8 @@ def _show_shown(screen: Screen, shown: Sequence[str]) -> None:
     size = sum(len(one.encode("utf-8", "surrogatepass")) for one in shown)
     for number, text in enumerate(shown, 1):
         title = f"{rule} shown to the writer, {number} of {len(shown)} {rule}"
-        screen.show("", Text(title, style="cyan"), Text(visible(text), overflow="ignore", no_wrap=True))
+        screen.show("", Text(title, style="cyan"))
+        write(visible(text) + "\n")
     end = f"{rule} end of what was shown: {count(size, 'byte')} {rule}"
     screen.show(Text(end, style="cyan"))
 

@@ -50,7 +50,7 @@ def _seen(found: Found | None) -> str:
 def _found(screen: Screen, hit: Hit, wanted: frozenset[str]) -> Text:
     about = [line(hit.document.uri)]
     if hit.node.page is not None:
-        about.append(f"page {hit.node.page}")
+        about.insert(0, f"page {hit.node.page}")
     return Text("\n").join(
         [
             Text(place(screen, hit.document, hit.node.heading_path), style="bold"),
