@@ -46,17 +46,19 @@ def show_documents(screen: Screen, states: Sequence[SourceState]) -> None:
     if not states:
         screen.show(outcome(screen, "none", "No documents that you may read."))
         return
-    made = table(("uri", "fold"), "bucket", "state", ("version", "right"), ("passages", "right"), "updated (UTC)")
-    for one in states:
-        made.add_row(
-            Text(line(one.uri)),
-            Text(line(one.bucket)),
-            Text(line(one.state), style=_STATES.get(one.state, "")),
-            str(one.document.version) if one.document else "",
-            f"{one.nodes:,}" if one.document else "",
-            moment(one.updated_at),
-        )
-    screen.show(made)
+    for number, bucket in enumerate(dict.fromkeys(one.bucket for one in states)):
+        screen.show(*[""][:number], heading(line(bucket)))
+        made = table(("uri", "fold"), "state", ("version", "right"), ("passages", "right"), "updated")
+        for one in states:
+            if one.bucket == bucket:
+                made.add_row(
+                    Text(line(one.uri)),
+                    Text(line(one.state), style=_STATES.get(one.state, "")),
+                    str(one.document.version) if one.document else "",
+                    f"{one.nodes:,}" if one.document else "",
+                    moment(one.updated_at)[:10],
+                )
+        screen.show(indented(made))
     failed = [one for one in states if one.state == "failed"]
     if failed:
         screen.show("")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Content = Mapping[str, Any]
 
 _MOST = 20
+_FIRST = ("uri", "outcome", "kind", "message")
 _VERDICTS = {"supported": "ok", "contradicted": "fail", "unsupported": "warn"}
 
 
@@ -194,9 +195,15 @@ def _tree(screen: Screen, content: Content) -> RenderableType:
         if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
             made.add_row(line(name), Text(count(len(value), "record")))
             for one in value[:_MOST]:
-                made.add_row("", Text(text_of({key: held for key, held in one.items() if held not in (None, [], {})})))
+                made.add_row("", Text(_record(one)))
             if len(value) > _MOST:
                 made.add_row("", Text(f"{screen.sign('dots')} and {len(value) - _MOST:,} more: --json has all."))
         else:
             made.add_row(Text(line(name)), Text(text_of(value)))
     return made
+
+
+def _record(one: Content) -> str:
+    """A record on one line, its name and fate first, empty fields left out."""
+    names = sorted(one, key=lambda name: name not in _FIRST)
+    return text_of({name: one[name] for name in names if one[name] not in (None, "", [], {})})

@@ -54,10 +54,16 @@ def _found(screen: Screen, hit: Hit, wanted: frozenset[str]) -> Text:
     return Text("\n").join(
         [
             Text(place(screen, hit.document, hit.node.heading_path), style="bold"),
-            snippet(screen, hit.node.text, wanted),
+            snippet(screen, _body(hit), wanted),
             Text(f" {screen.sign('dot')} ".join(about), style="dim"),
         ]
     )
+
+
+def _body(hit: Hit) -> str:
+    """The passage without the heading it may begin with, which stands above it."""
+    text, path = line(hit.node.text), hit.node.heading_path
+    return (text.removeprefix(line(path[-1])).lstrip() if path else text) or text
 
 
 def terms_of(query: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from citewell.cli.plain import line
-from citewell.cli.show.layout import count, duration, grid, indented, moment, outcome, table
+from citewell.cli.show.layout import STYLES, count, duration, grid, indented, moment, outcome, table
 
 if TYPE_CHECKING:
     from citewell.audit.account import Account
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from citewell.protocols import RunRecord
 
 SHORT_ID = 12
+_SIGNS = {"done": "ok", "failed": "fail", "running": "dots"}
 _STATES = {"done": "green", "failed": "red", "running": "yellow"}
 
 
@@ -25,15 +26,16 @@ def show_runs(screen: Screen, records: Sequence[RunRecord]) -> None:
     if not records:
         screen.show(outcome(screen, "none", "No runs of yours yet."))
         return
-    made = table("run", "flow", "status", "started (UTC)", ("took", "right"), ("what", "fold"))
+    made = table("", "run", "started (UTC)", ("took", "right"), ("what", "fold"))
     for one in records:
+        kind = _SIGNS.get(one.status, "warn")
+        note = "" if one.status == "done" else f" ({line(one.status)})"
         made.add_row(
+            Text(screen.sign(kind), style=STYLES.get(kind, "")),
             line(one.run_id)[:SHORT_ID],
-            Text(line(one.flow)),
-            Text(line(one.status), style=_STATES.get(one.status, "")),
             moment(one.started_at),
             duration(lasted_s(one)),
-            Text(line(one.summary)),
+            Text(line(one.summary) + note),
         )
     screen.show(made)
 
