@@ -15,6 +15,7 @@ from citewell.errors import ReadError
 from citewell.reading.build import BlockBuilder, tidy
 from citewell.reading.pdf_flow import flag_margins, join, name_captions, rank_headings, split_lists
 from citewell.reading.pdf_pages import Piece, broken_words, join_lines, read_page
+from citewell.reading.pdf_tags import read_tagged, survey
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
 MEDIA_TYPE = "application/pdf"
@@ -114,6 +115,7 @@ class PdfReader:
                 continue_on_page_error=True,
                 extract_blocks=True,
                 extract_links=False,
+                extract_structure_tree=True,
                 extract_text_metadata=True,
                 extract_vector_graphics=True,
                 keep_headers_footers=True,  # by itself it also drops footnotes, and headings at the top of pages
@@ -123,9 +125,14 @@ class PdfReader:
                 raise _encrypted(uri) from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
             return pages, heights, set()
+        tags = survey(result.pages)
+
+        def by_tags(page: Any, items: Sequence[Any]) -> list[Piece] | None:
+            return read_tagged(page, items, tags) if tags else None
+
         for page in result.pages:
             if 1 <= page.page_num <= total:
-                pages[page.page_num - 1] = read_page(page)
+                pages[page.page_num - 1] = read_page(page, by_tags)
                 heights[page.page_num - 1] = page.height
         return pages, heights, broken_words(result.pages)
 
@@ -193,13 +200,13 @@ class _Plain:
 
 
 def _from_header(source: Source) -> bytes:
-    """The bytes from `%PDF-` on. Raises ReadError type_mismatch where the first KiB has none.
+    """The bytes from `%PDF-` on. Raises ReadError corrupt where the first KiB has none.
 
     liteparse guesses types, and hands what it does not take for a PDF to converters that it starts itself.
     """
     at = source.content.find(b"%PDF-", 0, 1024 + 5)
     if at < 0:
-        raise ReadError("type_mismatch", f"{source.uri}: not a PDF: no %PDF- in its first KiB.")
+        raise ReadError("corrupt", f"{source.uri}: not a PDF: no %PDF- in its first KiB.")
     return source.content[at:]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -51,13 +51,18 @@ class Piece:
         self.regions = self.regions or [Region(self.page, self.box)]
 
 
-def read_page(page: Any) -> list[Piece]:
-    """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost."""
+def read_page(page: Any, tagged: Callable[[Any, Sequence[Any]], list[Piece] | None]) -> list[Piece]:
+    """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
+
+    `tagged` reads the page's visible items by its tags, or declines.
+    """
     items = [item for item in page.text_items if item.text.strip()]
     hidden = hidden_items(page, items)
     seen = [item for item in items if id(item) not in hidden]
     secret = [item for item in items if id(item) in hidden]
-    pieces = [piece for block in page.blocks or () for piece in _from_block(block, page.page_num, seen, secret)]
+    pieces = tagged(page, seen)
+    if pieces is None:
+        pieces = [piece for block in page.blocks or () for piece in _from_block(block, page.page_num, seen, secret)]
     pieces += _left_over(seen, pieces, page.page_num)
     if secret:
         box = union(box_of(one) for one in secret)
@@ -67,7 +72,7 @@ def read_page(page: Any) -> list[Piece]:
 
 def plain(markdown: str) -> str:
     """Text as printed: without liteparse's emphasis marks and escapes, and with ligatures as letters."""
-    return tidy(_MARKS.sub(lambda match: match[1] or "", _printed(markdown)))
+    return tidy(_MARKS.sub(lambda match: match[1] or "", printed(markdown)))
 
 
 def box_of(thing: Any) -> Box | None:
@@ -102,7 +107,7 @@ def lines_of(items: Sequence[Any]) -> list[str]:
             held.append(item)
         else:
             lines.append((middle, item.height, [item]))
-    return [_line(held) for _, _, held in lines]
+    return [line_of(held) for _, _, held in lines]
 
 
 def text_of(items: Sequence[Any]) -> str:
@@ -199,16 +204,24 @@ def _is_paper(argb: str) -> bool:
     return alpha < 8 or min(rgb) >= 250
 
 
-def _line(items: list[Any]) -> str:
+def line_of(items: list[Any]) -> str:
     """Items of one line from left to right; a gap of a sixth of the height is a space."""
     text, end = "", 0.0
+    if _is_rtl("".join(one.text for one in items)):
+        return tidy(" ".join(printed(one.text) for one in sorted(items, key=lambda one: -one.x)))
     for item in sorted(items, key=lambda one: one.x):
         gap = item.x - end
         if text and (gap > item.height / 6 or gap < -item.width):
             text += " "
-        text += _printed(item.text)
+        text += printed(item.text)
         end = item.x + item.width
     return tidy(text)
+
+
+def _is_rtl(text: str) -> bool:
+    """Whether most letters run from right to left (Hebrew, Arabic and their presentation forms)."""
+    letters = [char for char in text if char.isalpha()]
+    return 2 * sum("\u0590" <= char <= "\u08ff" or "\ufb1d" <= char <= "\ufeff" for char in letters) > len(letters)
 
 
 def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[Any]) -> Iterator[Piece]:
@@ -245,7 +258,7 @@ def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
 def _without(text: str, secret: Sequence[Any], box: Box | None, items: Sequence[Any]) -> str:
     """`text` of a block in `box` without what the `secret` items say; `items` are the visible ones."""
     for item in secret:
-        said = tidy(_printed(item.text))
+        said = tidy(printed(item.text))
         text = text.replace(said, " ", 1) if said else text
     letters = _letters(text)
     if any(len(said := _letters(item.text)) > 5 and said in letters for item in secret):
@@ -254,9 +267,9 @@ def _without(text: str, secret: Sequence[Any], box: Box | None, items: Sequence[
     return tidy(text) if secret else text
 
 
-def _printed(text: str) -> str:
+def printed(text: str) -> str:
     """`text` with ligatures as letters and liteparse's LaTeX for mathematics as characters: `$E_{P}$` as `EP`."""
-    if "$" in text and "\\" in text or "_{" in text or "^{" in text:
+    if ("$" in text and "\\" in text) or "_{" in text or "^{" in text:
         text = _LATEX.sub(lambda match: _COMMAND.sub(_symbol, match[0].strip("$")), text)
     return text.translate(_LIGATURES)
 
@@ -289,7 +302,7 @@ def _left_over(items: Sequence[Any], pieces: Sequence[Piece], page: int) -> Iter
     lost = [item for item in items if (letters := _letters(item.text)) and letters not in kept]
     turned = [item for item in lost if round(item.rotation) % 180]
     for item in turned:
-        yield Piece(BlockKind.FOOTER, tidy(_printed(item.text)), page, box_of(item), boilerplate=True)
+        yield Piece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
     upright = [item for item in lost if not round(item.rotation) % 180]
     if upright:
         text = tidy("\n".join(lines_of(upright)).translate(_LIGATURES), lines=True)
@@ -297,4 +310,4 @@ def _left_over(items: Sequence[Any], pieces: Sequence[Piece], page: int) -> Iter
 
 
 def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", _printed(text))
+    return re.sub(r"[\W_]+", "", printed(text))

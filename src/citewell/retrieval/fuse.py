@@ -26,6 +26,8 @@ _Ranks = NDArray[np.int64]
 
 def standard_scores(scores: Scores, ranks: _Ranks) -> Scores:
     """z-scores over the candidates: mean 0, variance 1; all 0 where the scores do not differ."""
+    if not len(scores):
+        return scores
     spread = float(scores.std())
     # A spread of rounding errors is none: dividing by it would make noise as loud as the other retrievers.
     if spread <= 1e-9 * max(1.0, float(np.abs(scores).max(initial=0.0))):

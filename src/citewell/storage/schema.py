@@ -19,6 +19,10 @@ TEXT_PAGE = 2000
 """Characters of document text a row of `texts`. Smaller than a database page, so that reading a node touches one or
 two rows whatever the document's size, and four fit a page of 8 KiB."""
 
+TERM_PAGE = 1000
+"""Terms a row of `term_uses`, which holds uint32 counts of the document versions that use them. A row a term would be
+rewritten by nearly every document that is added; so it is a few rows, and a few pages of the log."""
+
 _VERSION_1 = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -81,11 +85,8 @@ CREATE TABLE blocks (document INTEGER PRIMARY KEY REFERENCES documents (key), co
 
 CREATE TABLE vectors (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, content BLOB NOT NULL) STRICT;
 
-CREATE TABLE terms (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    term BLOB NOT NULL UNIQUE,
-    documents INTEGER NOT NULL CHECK (documents > 0)
-) STRICT;
+CREATE TABLE terms (id INTEGER PRIMARY KEY AUTOINCREMENT, term BLOB NOT NULL UNIQUE) STRICT;
+CREATE TABLE term_uses (page INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
 
 CREATE TABLE nodes (
     row INTEGER PRIMARY KEY AUTOINCREMENT,

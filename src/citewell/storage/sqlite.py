@@ -45,6 +45,7 @@ class SqliteStore:
         self._writing = ThreadPoolExecutor(1, "citewell-write")
         self._scanning = ThreadPoolExecutor(1, "citewell-read")
         self._seen: tuple[int, int] | None = None
+        self._lexicon = writes.Lexicon()
         self._closed = False
 
     @classmethod
@@ -134,6 +135,7 @@ class SqliteStore:
             result = work(db)
             db.execute("COMMIT")
         except BaseException:
+            self._lexicon.forget()
             db.rollback()
             raise
         return result
@@ -196,7 +198,7 @@ class SqliteStore:
         identity = self.identity
         self._require_open()
         prepared = await asyncio.get_running_loop().run_in_executor(self._writing, writes.prepare, versions, identity)
-        return await self._write(lambda db: writes.commit(db, prepared, schema.now()))
+        return await self._write(lambda db: writes.commit(db, prepared, self._lexicon, schema.now()))
 
     async def fail(self, source: Source, kind: str, message: str) -> None:
         writes.require_keys(source)
@@ -208,11 +210,17 @@ class SqliteStore:
         What `principal` may not read is as if it were not there. The log is emptied afterwards, as far as readers
         allow, so that what was removed does not linger in it.
         """
-        removed = await self._write(lambda db: writes.delete(db, uris, bucket, principal, schema.now()))
+        removed = await self._write(lambda db: self._delete(db, uris, bucket, principal))
         if removed and not self._closed:
             with _explaining(self.path):
                 await asyncio.get_running_loop().run_in_executor(self._writing, self._fold)
         return removed
+
+    def _delete(
+        self, db: sqlite3.Connection, uris: Sequence[str], bucket: str, principal: Principal
+    ) -> list[SourceState]:
+        self._lexicon.forget()
+        return writes.delete(db, uris, bucket, principal, schema.now())
 
     def _fold(self) -> None:
         db = self._writer

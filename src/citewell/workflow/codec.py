@@ -5,36 +5,22 @@ whose keys are not text is a list of pairs; a union of anything but None is tagg
 pydantic model encodes itself.
 """
 
-import base64
 import collections.abc
 import dataclasses
-import datetime
-import decimal
 import enum
 import json
 import math
-import pathlib
 import threading
 import types
 import typing
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from citewell.workflow.errors import CodecError
+from citewell.workflow.forms import SCALARS, Codec, enumeration, exact, literal, wrong
 
 T = TypeVar("T")
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-
-
-class Codec:
-    """Both directions for one type hint; each raises CodecError, whose message starts with the path."""
-
-    __slots__ = ("decode", "encode")
-
-    def __init__(self, encode: Callable[[Any, str], Any], decode: Callable[[Any, str], Any]) -> None:
-        self.encode = encode
-        self.decode = decode
 
 
 def encode(value: object) -> Any:
@@ -121,14 +107,14 @@ def _build(hint: Any, path: str) -> Codec:
     if origin in (typing.Union, types.UnionType):
         return _union(arguments, path)
     if origin is typing.Literal:
-        return _literal(arguments)
+        return literal(arguments)
     kind = origin or hint
     if not isinstance(kind, type):
         raise _unsupported(hint, path)
-    if kind in _SCALARS:
-        return _SCALARS[kind]
+    if kind in SCALARS:
+        return SCALARS[kind]
     if issubclass(kind, enum.Enum):
-        return _enum(kind)
+        return enumeration(kind)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, path)
     if hasattr(kind, "model_validate") and hasattr(kind, "model_dump"):
@@ -150,93 +136,6 @@ def _unsupported(hint: Any, path: str) -> CodecError:
     )
 
 
-def _wrong(value: Any, wanted: str, path: str) -> CodecError:
-    return CodecError(f"{path}: {type(value).__qualname__} where {wanted} is declared.")
-
-
-def _scalar(kind: type, to: Callable[[Any], Any], back: Callable[[Any], Any], form: type = str) -> Codec:
-    def encode(value: Any, path: str) -> Any:
-        # Exactly, but for paths: a datetime is a date, and would not come back as one.
-        if type(value) is not kind and not (kind is pathlib.Path and isinstance(value, kind)):
-            raise _wrong(value, kind.__name__, path)
-        return to(value)
-
-    def decode(value: Any, path: str) -> Any:
-        if type(value) is not form:
-            raise _wrong(value, form.__name__, path)
-        try:
-            return back(value)
-        except (ValueError, ArithmeticError) as error:
-            raise CodecError(f"{path}: {value!r} is no {kind.__name__} ({error}).") from error
-
-    return Codec(encode, decode)
-
-
-def _float_to(value: Any, path: str) -> Any:
-    if type(value) is int or type(value) is bool:
-        return value
-    if not isinstance(value, float):
-        raise _wrong(value, "float", path)
-    return float(value) if math.isfinite(value) else str(float(value))
-
-
-def _float_back(value: Any, path: str) -> Any:
-    if type(value) is str and value in ("nan", "inf", "-inf"):
-        return float(value)
-    if type(value) not in (float, int, bool):
-        raise _wrong(value, "float", path)
-    return value
-
-
-def _text_to(value: Any, path: str) -> Any:
-    if type(value) is str:
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    raise _wrong(value, "str", path)
-
-
-def _int_to(value: Any, path: str) -> Any:
-    if type(value) is int or type(value) is bool:
-        return value
-    if isinstance(value, int):
-        return int(value)
-    raise _wrong(value, "int", path)
-
-
-def _exact(kind: type, *more: type) -> Codec:
-    kinds = (kind, *more)
-
-    def check(value: Any, path: str) -> Any:
-        if type(value) in kinds:
-            return value
-        raise _wrong(value, kind.__name__, path)
-
-    return Codec(check, check)
-
-
-_MICROSECOND = datetime.timedelta(microseconds=1)
-_SCALARS: dict[type, Codec] = {
-    str: Codec(_text_to, _exact(str).decode),
-    int: Codec(_int_to, _exact(int, bool).decode),
-    bool: _exact(bool),
-    type(None): _exact(type(None)),
-    float: Codec(_float_to, _float_back),
-    bytes: _scalar(
-        bytes, lambda v: base64.b64encode(v).decode(), lambda v: base64.b64decode(v, validate=True)
-    ),
-    datetime.datetime: _scalar(
-        datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat
-    ),
-    datetime.date: _scalar(datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
-    datetime.time: _scalar(datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
-    datetime.timedelta: _scalar(
-        datetime.timedelta, lambda v: v // _MICROSECOND, lambda v: v * _MICROSECOND, int
-    ),
-    decimal.Decimal: _scalar(decimal.Decimal, str, decimal.Decimal),
-    uuid.UUID: _scalar(uuid.UUID, str, uuid.UUID),
-    pathlib.Path: _scalar(pathlib.Path, str, pathlib.Path),
-}
 _COLLECTIONS: dict[type, type] = {
     list: list,
     set: set,
@@ -246,35 +145,6 @@ _COLLECTIONS: dict[type, type] = {
     collections.abc.Set: frozenset,
 }
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
-
-
-def _enum(kind: type[enum.Enum]) -> Codec:
-    values = [member.value for member in kind]
-    # By name where values are not all text or all int: only those survive JSON as they are.
-    by_value = all(type(value) is str for value in values) or all(type(value) is int for value in values)
-
-    def encode(value: Any, path: str) -> Any:
-        if type(value) is not kind:
-            raise _wrong(value, kind.__name__, path)
-        return value.value if by_value else value.name
-
-    def decode(value: Any, path: str) -> Any:
-        try:
-            return kind(value) if by_value else kind[value]
-        except (ValueError, KeyError) as error:
-            raise CodecError(f"{path}: {value!r} is not in {kind.__name__}.") from error
-
-    return Codec(encode, decode)
-
-
-def _literal(values: tuple[Any, ...]) -> Codec:
-    def check(value: Any, path: str) -> Any:
-        for one in values:
-            if type(one) is type(value) and one == value:
-                return one
-        raise CodecError(f"{path}: {value!r} is none of {values}.")
-
-    return Codec(check, check)
 
 
 def _dataclass(kind: type, path: str) -> Codec:
@@ -298,12 +168,12 @@ def _dataclass(kind: type, path: str) -> Codec:
 
     def encode(value: Any, path: str) -> Any:
         if type(value) is not kind:
-            raise _wrong(value, kind.__name__, path)
+            raise wrong(value, kind.__name__, path)
         return {name: part.encode(getattr(value, name), f"{path}.{name}") for name, part in parts}
 
     def decode(value: Any, path: str) -> Any:
         if type(value) is not dict:
-            raise _wrong(value, f"an object ({kind.__name__})", path)
+            raise wrong(value, f"an object ({kind.__name__})", path)
         if unknown := value.keys() - fields.keys():
             raise CodecError(f"{path}: {kind.__name__} has no field {min(unknown)!r}.")
         if missing := fields.keys() - value.keys() - optional:
@@ -316,7 +186,7 @@ def _dataclass(kind: type, path: str) -> Codec:
 def _pydantic(kind: Any) -> Codec:
     def encode(value: Any, path: str) -> Any:
         if type(value) is not kind:
-            raise _wrong(value, kind.__name__, path)
+            raise wrong(value, kind.__name__, path)
         return value.model_dump(mode="json")
 
     def decode(value: Any, path: str) -> Any:
@@ -337,12 +207,12 @@ def _marker(kind: type, hint: Any, path: str) -> Codec:
 
     def encode(value: Any, path: str) -> Any:
         if type(value) is not kind or getattr(value, "__dict__", None):
-            raise _wrong(value, kind.__name__, path)
+            raise wrong(value, kind.__name__, path)
         return {}
 
     def decode(value: Any, path: str) -> Any:
         if value != {}:
-            raise _wrong(value, f"an empty object ({kind.__name__})", path)
+            raise wrong(value, f"an empty object ({kind.__name__})", path)
         return kind()
 
     return Codec(encode, decode)
@@ -357,14 +227,14 @@ def _tuple(arguments: tuple[Any, ...], path: str) -> Codec:
 
     def encode(value: Any, path: str) -> Any:
         if type(value) is not tuple or len(value) != len(parts):
-            raise _wrong(value, f"a tuple of {len(parts)}", path)
+            raise wrong(value, f"a tuple of {len(parts)}", path)
         return [
             part.encode(item, f"{path}[{n}]") for n, (part, item) in enumerate(zip(parts, value, strict=True))
         ]
 
     def decode(value: Any, path: str) -> Any:
         if type(value) is not list or len(value) != len(parts):
-            raise _wrong(value, f"a list of {len(parts)}", path)
+            raise wrong(value, f"a list of {len(parts)}", path)
         items = enumerate(zip(parts, value, strict=True))
         return tuple(part.decode(item, f"{path}[{n}]") for n, (part, item) in items)
 
@@ -378,14 +248,14 @@ def _collection(kind: type, item: Codec) -> Codec:
 
     def encode(value: Any, path: str) -> Any:
         if type(value) not in accepts:
-            raise _wrong(value, kind.__name__, path)
+            raise wrong(value, kind.__name__, path)
         items = [item.encode(one, f"{path}[{n}]") for n, one in enumerate(value)]
         # Sets are recorded in one order: two records of one run must be the same bytes.
         return sorted(items, key=_text) if is_set else items
 
     def decode(value: Any, path: str) -> Any:
         if type(value) is not list:
-            raise _wrong(value, "a list", path)
+            raise wrong(value, "a list", path)
         return kind(item.decode(one, f"{path}[{n}]") for n, one in enumerate(value))
 
     return Codec(encode, decode)
@@ -402,13 +272,13 @@ def _mapping(arguments: tuple[Any, ...], path: str) -> Codec:
 
     def encode(value: Any, path: str) -> Any:
         if not isinstance(value, collections.abc.Mapping):
-            raise _wrong(value, "a mapping", path)
+            raise wrong(value, "a mapping", path)
         pairs = ((key.encode(k, f"{path} (key)"), item.encode(v, f"{path}.{k}")) for k, v in value.items())
         return dict(pairs) if textual else [list(pair) for pair in pairs]
 
     def decode(value: Any, path: str) -> Any:
         if type(value) is not (dict if textual else list):
-            raise _wrong(value, "an object" if textual else "a list of pairs", path)
+            raise wrong(value, "an object" if textual else "a list of pairs", path)
         pairs = typing.cast(Any, value).items() if textual else value
         return {key.decode(k, f"{path} (key)"): item.decode(v, f"{path}.{k}") for k, v in pairs}
 
@@ -422,7 +292,7 @@ def _union(arguments: tuple[Any, ...], path: str) -> Codec:
     elif set(members) <= {str, int, bool} or set(members) <= {float, int, bool}:
         # JSON tells these apart by itself.
         tagged = (
-            codec(float if float in members else members[0], path) if float in members else _exact(*members)
+            codec(float if float in members else members[0], path) if float in members else exact(*members)
         )
     else:
         tagged = _tagged({_tag(member): codec(member, path) for member in members}, members, path)
@@ -451,11 +321,11 @@ def _tagged(parts: Mapping[str, Codec], members: list[Any], path: str) -> Codec:
             except CodecError:
                 if tag is not None:
                     raise
-        raise _wrong(value, " | ".join(parts), path)
+        raise wrong(value, " | ".join(parts), path)
 
     def decode(value: Any, path: str) -> Any:
         if type(value) is not dict or value.keys() != {"type", "value"} or value["type"] not in parts:
-            raise _wrong(value, f"a tagged {' | '.join(parts)}", path)
+            raise wrong(value, f"a tagged {' | '.join(parts)}", path)
         return parts[value["type"]].decode(value["value"], path)
 
     return Codec(encode, decode)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
+from citewell.workflow.declared import check_sent
 from citewell.workflow.events import Event
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Context(Generic[S]):
         It is delivered when this step has succeeded, after the events it returns were checked: an attempt
         that fails has sent nothing. Raises UndeclaredEvent at once if nothing would receive it.
         """
-        self._run.check_sent(self._job, event, step)
+        check_sent(self._run.graph, self._job, event, step)
         if self._job.sent is None:
             self._job.sent = []
         self._job.sent.append((event, step))

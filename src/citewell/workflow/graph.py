@@ -65,6 +65,12 @@ class Graph:
         self.routes[kind] = indexes
         return indexes
 
+    def has_place(self, kind: type) -> bool:
+        """Whether an event of this type reaches a step or ends the run."""
+        return bool(self.routes[kind] if kind in self.routes else self.route(kind)) or issubclass(
+            kind, StopEvent
+        )
+
     def producers(self, consumer: StepSpec) -> list[str]:
         """Names of the steps that emit what this step accepts."""
         return [spec.name for spec in self.steps if any(_meet(out, consumer.accepts) for out in spec.emits)]

@@ -30,8 +30,8 @@ class Entry:
     - "step": one attempt of a step ended. A successful one comes after its events, in the same `append`, with
       the values it wrote to the state; one with `error` has no events.
 
-    `caused_by` are the sequence numbers of the events that the step worked on. Times are seconds since 1970,
-    UTC.
+    `caused_by` are the sequence numbers of the events that the step worked on, first the one it received
+    last. Times are seconds since 1970, UTC.
     """
 
     seq: int
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended; `seq` is that of its last entry."""
+    """How a run ended; `seq` is that of the event that ended it: the stop event, or RunFailed."""
 
     status: Literal["done", "failed", "timed_out", "cancelled", "stuck"]
     seq: int

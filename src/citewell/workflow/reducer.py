@@ -42,6 +42,7 @@ class Job:
         "dirty",
         "event",
         "lane",
+        "over",
         "sent",
         "seq",
         "spec",
@@ -61,11 +62,17 @@ class Job:
         self.dirty: set[str] | None = None
         self.collected: list[tuple[_Buffer, Taken | None]] | None = None
         self.cancelled = False
+        self.over = False
         self.started_at = 0.0
         self.started = 0.0
         # The error that the engine itself made of this job, to be told from one that a nested run raised in
         # it.
         self.verdict: WorkflowFailed | None = None
+
+    @property
+    def label(self) -> str:
+        """The event, as error messages name it."""
+        return f"{type(self.event).__name__} (event {self.seq})"
 
 
 Taken = list[tuple[type[Event], int, Event]]
@@ -145,6 +152,7 @@ class Reducer:
 
     def release(self, job: Job) -> None:
         """The job is over: its worker takes the step's oldest waiting job."""
+        job.over = True
         lane = job.lane
         lane.active -= 1
         self.active -= 1

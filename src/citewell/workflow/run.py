@@ -14,27 +14,25 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from citewell.workflow.codec import codec, encode
+from citewell.workflow.attempt import attempts
+from citewell.workflow.codec import encode
 from citewell.workflow.context import Context
+from citewell.workflow.declared import check_returned
 from citewell.workflow.errors import (
-    CodecError,
     JournalFailed,
     StepFailed,
-    UndeclaredEvent,
     WorkflowCancelled,
-    WorkflowDefinitionError,
     WorkflowFailed,
     WorkflowStuck,
     WorkflowTimeout,
 )
-from citewell.workflow.events import Event, RunFailed, StopEvent
-from citewell.workflow.journal import Entry, Journal, Outcome, RunStart
+from citewell.workflow.events import Event, RunFailed
+from citewell.workflow.journal import Journal, Outcome
+from citewell.workflow.record import Batch, Recorder, check_recordable
 from citewell.workflow.reducer import Job, Reducer
 from citewell.workflow.state import State
-from citewell.workflow.step import in_thread
 
 if TYPE_CHECKING:
     from citewell.workflow.graph import Graph
@@ -66,15 +64,6 @@ CURRENT: contextvars.ContextVar[Worker | None] = contextvars.ContextVar(
 )
 
 
-class _Batch(NamedTuple):
-    """Entries that are recorded together, and what happens once they are."""
-
-    entries: list[Entry]
-    job: Job | None = None
-    emitted: Sequence[tuple[int, Event, str | None]] = ()
-    streamed: tuple[int, Event] | None = None
-
-
 class Run:
     """A running workflow; `Handler` is its public face."""
 
@@ -97,25 +86,25 @@ class Run:
         self.stream: list[tuple[int, Event]] = []
         self.error: WorkflowFailed | None = None
         self.finished = False
-        self._workflow = workflow
+        self.workflow = workflow
         self._start: Event | None = start
-        self._journal = journal
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._base = copy_context()
         self._workers: set[Worker] = set()
         self._readers: list[asyncio.Future[None]] = []
-        self._outbox: list[_Batch] = []
-        self._writing = False
-        self._closing = False
+        self._failed: tuple[int, Event] | None = None
+        self.closing = False
         self._armed = False
         self._yielding = False
         self._burst = 1
+        self._recorder: Recorder | None = None
+        if journal is not None:
+            check_recordable(graph, start)
+            self._recorder = Recorder(self.run_id, journal, self.reducer, self.state, self._apply)
         self._timer = self._loop.call_later(timeout_s, self._on_timeout) if timeout_s is not None else None
         self.done: asyncio.Future[Any] = self._loop.create_future()
-        if journal is not None:
-            _check_recordable(graph)
         self._spawn()
 
     # What the outside and the steps ask for
@@ -130,54 +119,20 @@ class Run:
             raise TypeError(
                 f"Step {job.spec.name!r} wrote a {type(event).__name__} to the stream. Derive it from Event."
             )
+        payload = encode(event) if self._recorder is not None else None
         if threading.get_ident() == self._thread:
-            self._write_to_stream(job, event)
+            self._write_to_stream(job, event, payload)
         else:
-            self._loop.call_soon_threadsafe(self._write_to_stream, job, event)
+            self._loop.call_soon_threadsafe(self._write_to_stream, job, event, payload)
 
-    def _write_to_stream(self, job: Job, event: Event) -> None:
-        if self._closing:
+    def _write_to_stream(self, job: Job, event: Event, payload: Any) -> None:
+        if self.closing:
             return
-        seq = self.reducer.number()
-        if self._journal is None:
-            self._show(seq, event)
-            return
-        entry = Entry(
-            seq,
-            "stream",
-            time.time(),
-            job.spec.name,
-            type(event).__name__,
-            encode(event),
-            (job.seq,),
-            job.attempt,
-        )
-        self._outbox.append(_Batch([entry], streamed=(seq, event)))
-        self._write_soon()
-
-    def check_sent(self, job: Job, event: Event, step: str | None) -> None:
-        """Raise UndeclaredEvent unless some step, or the named one, accepts the event or it ends the run."""
-        kind = type(event)
-        if not isinstance(event, Event):
-            raise self._undeclared(
-                job, f"sent a {kind.__name__}, which is not an Event. Derive it from Event."
-            )
-        if step is not None:
-            target = self.graph.by_name.get(step)
-            if target is None:
-                known = ", ".join(self.graph.by_name)
-                raise self._undeclared(
-                    job, f"sent {kind.__name__} to {step!r}, which is no step (there are {known})."
-                )
-            if not issubclass(kind, target.accepts):
-                accepts = " or ".join(one.__name__ for one in target.accepts)
-                raise self._undeclared(
-                    job, f"sent {kind.__name__} to step {step!r}, which accepts only {accepts}."
-                )
-        elif not self._has_place(kind):
-            raise self._undeclared(
-                job, f"sent {kind.__name__}, which no step accepts. Add a step that takes it."
-            )
+        if self._recorder is None:
+            self._show(self.reducer.number(), event)
+        else:
+            self._recorder.streamed(job, event, payload)
+            self.write_soon()
 
     async def wait_for_news(self) -> None:
         """Return when the stream has grown or ended."""
@@ -199,7 +154,7 @@ class Run:
         # The loop has control, so every worker waits for something: others have to take the jobs that are
         # left.
         self._armed = False
-        if self._yielding or self._closing:
+        if self._yielding or self.closing:
             return
         count = min(self.reducer.backlog, self._burst)
         self._burst = min(self._burst * 2, BURST) if count == self._burst else 1
@@ -214,14 +169,13 @@ class Run:
         try:
             if self._start is not None:
                 await self._begin()
-            if self._outbox:
-                await self._write()
+            await self._write()
             await self._lead(worker)
         except asyncio.CancelledError:
             # Not from _close(), which interrupts steps only: the loop is shutting down.
             self.cancel()
             await _forget_cancellation(worker.task)
-        if not self._closing and self.reducer.stuck and not self._outbox and not self._writing:
+        if not self.closing and self.reducer.stuck and (self._recorder is None or self._recorder.idle):
             waiting = self.reducer.waiting()
             self._close(
                 WorkflowStuck(
@@ -230,43 +184,37 @@ class Run:
                     waiting=waiting,
                 )
             )
-        if self._closing and len(self._workers) == 1 and not self.finished:
+        if self.closing and len(self._workers) == 1 and not self.finished:
             await self._finalise()
         self._workers.discard(worker)
 
     async def _lead(self, worker: Worker) -> None:
         """Carry out jobs until none is ready; hot, so it is written out in one place."""
-        reducer, workflow, claim, journaled = (
-            self.reducer,
-            self._workflow,
-            self.reducer.claim,
-            self._journal is not None,
-        )
-        loop, cancelling = self._loop, worker.task.cancelling
+        reducer, recorder, workflow = self.reducer, self._recorder, self.workflow
+        claim, call_soon, cancelling = reducer.claim, self._loop.call_soon, worker.task.cancelling
         clean = copy_context()
         slice_ends = monotonic() + SLICE_S
         while (job := claim()) is not None:
             if not self._armed:
                 self._armed = True
-                loop.call_soon(self._standby)
+                call_soon(self._standby)
             worker.job = job
             spec = job.spec
             try:
-                if journaled:
+                if recorder is not None:
                     job.started_at, job.started = time.time(), time.perf_counter()
                 if spec.simple:
                     context = Context(self, job) if spec.wants_context else None
                     result = await spec.invoke(workflow, context, job.event)
                 else:
-                    result = await self._attempts(job)
+                    result = await attempts(self, job)
                 worker.job = None
-                if result is None and job.sent is None:
-                    if journaled:
-                        self._record(job, [])
-                    else:
-                        reducer.release(job)
-                        reducer.seq += 1
-                elif type(result) in spec.known and job.sent is None and not journaled:
+                if recorder is not None or job.sent is not None or self.closing:
+                    self._complete(job, result)
+                elif result is None:
+                    reducer.release(job)
+                    reducer.seq += 1
+                elif type(result) in spec.known:
                     reducer.release(job)
                     reducer.emit(result)
                     reducer.seq += 1
@@ -280,17 +228,20 @@ class Run:
                 self._on_cancelled(worker, job, error)
             if reducer.stop is not None:
                 self._close(None)
-            if self._closing or cancelling():
-                if not self._closing:
+            if self.closing or cancelling():
+                if not self.closing:
                     self.cancel()
                 await _forget_cancellation(worker.task)
                 return
-            if self._outbox:
+            if recorder is not None:
                 await self._write()
             if _changed(clean):
                 # The step changed a context variable of this task; the next step must not see it.
                 if reducer.backlog:
                     self._spawn()
+                return
+            if self._yielding:
+                # Another worker is about to go on; two would hold the loop for two slices.
                 return
             if monotonic() > slice_ends:
                 self._yielding = True
@@ -300,71 +251,18 @@ class Run:
                     self._yielding = False
                 slice_ends = monotonic() + SLICE_S
 
-    async def _attempts(self, job: Job) -> Any:
-        """What the step returned in the attempt that succeeded; raises what the last one raised."""
-        policy = job.spec.config.retry
-        failed_at = 0.0
-        while True:
-            try:
-                return await self._attempt(job)
-            except Exception as error:
-                if policy is None or self._closing:
-                    raise
-                failed_at = failed_at or monotonic()
-                seed = f"{self.run_id}/{job.spec.name}/{job.seq}"
-                delay_s = policy.next_delay_s(job.attempt, monotonic() - failed_at, error, seed)
-                if delay_s is None:
-                    raise
-                self._record_failure(job, f"{type(error).__name__}: {error}")
-            self.reducer.undo(job)
-            job.attempt += 1
-            job.cancelled = False
-            self._write_soon()
-            await asyncio.sleep(delay_s)
-            job.started_at, job.started = time.time(), time.perf_counter()
-
-    async def _attempt(self, job: Job) -> Any:
-        spec = job.spec
-        context = Context(self, job) if spec.wants_context else None
-        timeout_s = spec.config.timeout_s
-        if spec.mode == "inline":
-            return spec.invoke(self._workflow, context, job.event)
-        if timeout_s is None:
-            return await self._call(job, context)
-        try:
-            async with asyncio.timeout(timeout_s) as scope:
-                return await self._call(job, context)
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            job.verdict = WorkflowTimeout(
-                f"Step {spec.name!r} took longer than {timeout_s} s on {_label(job)}, attempt {job.attempt}. "
-                "Raise its timeout_s, or give it a retry.",
-                timeout_s=timeout_s,
-                step=spec.name,
-            )
-            raise job.verdict from error
-
-    async def _call(self, job: Job, context: Context[Any] | None) -> Any:
-        if job.spec.mode == "async":
-            return await job.spec.invoke(self._workflow, context, job.event)
-
-        def on_cancel() -> None:
-            job.cancelled = True
-
-        return await in_thread(lambda: job.spec.invoke(self._workflow, context, job.event), on_cancel)
-
     # Outcomes of jobs
 
     def _complete(self, job: Job, result: Any) -> None:
+        if self.closing:
+            self.record_failure(job, "dropped: it returned after the run had begun to end", ended=True)
+            return
         returned = [] if result is None else result if type(result) is list else [result]
         for event in returned:
-            kind = type(event)
-            if kind not in job.spec.known:
-                self._check_returned(job, kind)
+            check_returned(self.graph, job, event)
         emitted = [*(job.sent or ()), *((event, None) for event in returned)]
-        if self._journal is not None:
-            self._record(job, emitted)
+        if self._recorder is not None:
+            self._recorder.succeeded(job, emitted)
             return
         reducer = self.reducer
         reducer.release(job)
@@ -372,45 +270,16 @@ class Run:
             reducer.deliver(reducer.number(), event, step)
         reducer.number()
 
-    def _check_returned(self, job: Job, kind: type) -> None:
-        declared = " | ".join(one.__name__ for one in job.spec.emits) or "None"
-        if not issubclass(kind, Event):
-            raise self._undeclared(
-                job, f"returned a {kind.__name__}, which is not an Event. It declares {declared}."
-            )
-        if not issubclass(kind, job.spec.emits):
-            raise self._undeclared(
-                job,
-                f"returned {kind.__name__}, but declares {declared}. Add {kind.__name__} to its annotation.",
-            )
-        if not self._has_place(kind):
-            raise self._undeclared(
-                job, f"returned {kind.__name__}, which no step accepts. Add a step that takes it."
-            )
-        job.spec.known.add(kind)
-
-    def _has_place(self, kind: type) -> bool:
-        routes = self.graph.routes
-        return bool(routes[kind] if kind in routes else self.graph.route(kind)) or issubclass(kind, StopEvent)
-
-    def _undeclared(self, job: Job, what: str) -> WorkflowFailed:
-        spec = job.spec
-        message = f"Step {spec.name!r} of {self.graph.name}, working on {_label(job)}, {what}"
-        job.verdict = UndeclaredEvent(
-            message, step=spec.name, event=type(job.event).__name__, attempt=job.attempt
-        )
-        return job.verdict
-
     def _fail(self, job: Job, error: Exception) -> None:
-        if self._closing:
+        if self.closing:
             log.warning("Step %r failed while run %s was ending", job.spec.name, self.run_id, exc_info=error)
-        self._record_failure(job, f"{type(error).__name__}: {error}", ended=True)
+        self.record_failure(job, f"{type(error).__name__}: {error}", ended=True)
         if job.verdict is not None and error is job.verdict:
             self._close(job.verdict)
             return
         name = type(job.event).__name__
         failure = StepFailed(
-            f"Step {job.spec.name!r} of {self.graph.name} failed on {_label(job)}, attempt {job.attempt}: "
+            f"Step {job.spec.name!r} of {self.graph.name} failed on {job.label}, attempt {job.attempt}: "
             f"{type(error).__name__}: {error}",
             step=job.spec.name,
             event=name,
@@ -420,11 +289,11 @@ class Run:
         self._close(failure)
 
     def _on_cancelled(self, worker: Worker, job: Job, error: asyncio.CancelledError) -> None:
-        if self._closing:
-            self._record_failure(job, "cancelled", ended=True)
+        if self.closing:
+            self.record_failure(job, "cancelled", ended=True)
         elif worker.task.cancelling():
             # Somebody cancelled the task itself, as asyncio.run() does with all tasks when it ends.
-            self._record_failure(job, "cancelled", ended=True)
+            self.record_failure(job, "cancelled", ended=True)
             self.cancel()
         else:
             own = RuntimeError("the step raised CancelledError although nobody cancelled it")
@@ -436,98 +305,45 @@ class Run:
     async def _begin(self) -> None:
         start, self._start = self._start, None
         assert start is not None
-        if self._journal is None:
-            if not self._closing:
+        if self._recorder is None:
+            if not self.closing:
                 self.reducer.emit(start)
             return
         try:
-            at = time.time()
-            await self._journal.started(
-                RunStart(self.run_id, self.graph.name, self.graph.fingerprint, at, self.parent_run_id)
-            )
-            seq = self.reducer.number()
-            entry = Entry(seq, "event", at, None, type(start).__name__, encode(start))
-            self._outbox.append(_Batch([entry], emitted=[(seq, start, None)]))
+            await self._recorder.begin(start, self.graph.name, self.graph.fingerprint, self.parent_run_id)
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
             self._on_journal_failed(error)
 
-    def _record(self, job: Job, emitted: Sequence[tuple[Event, str | None]]) -> None:
-        """Put a successful step, its events and the state it wrote into one batch."""
-        at, causes, name = time.time(), job.causes or (job.seq,), job.spec.name
-        duration_s = time.perf_counter() - job.started
-        timing = (causes, job.attempt, job.started_at, duration_s)
-        # All forms first: an event that has none must fail the step before anything is numbered.
-        payloads = [encode(event) for event, _ in emitted]
-        numbered = [(self.reducer.number(), event, target) for event, target in emitted]
-        entries = [
-            Entry(seq, "event", at, name, type(event).__name__, payload, *timing, target=target)
-            for (seq, event, target), payload in zip(numbered, payloads, strict=True)
-        ]
-        dirty = job.dirty or set()
-        state = self.state.recorded(dirty) if dirty else None
-        deleted = tuple(sorted(dirty - self.state.values.keys()))
-        entries.append(
-            Entry(
-                self.reducer.number(),
-                "step",
-                at,
-                name,
-                None,
-                None,
-                *timing,
-                state=state,
-                state_deleted=deleted,
-            )
-        )
-        self._outbox.append(_Batch(entries, job, numbered))
-
-    def _record_failure(self, job: Job, error: str, *, ended: bool = False) -> None:
-        seq = self.reducer.number()
+    def record_failure(self, job: Job, error: str, *, ended: bool = False) -> None:
         if ended:
             self.reducer.release(job)
-        if self._journal is None:
-            return
-        at, duration_s = time.time(), time.perf_counter() - job.started
-        timing = (job.causes or (job.seq,), job.attempt, job.started_at, duration_s)
-        self._outbox.append(_Batch([Entry(seq, "step", at, job.spec.name, None, None, *timing, error=error)]))
+        if self._recorder is None:
+            self.reducer.number()
+        else:
+            self._recorder.failed(job, error)
 
-    def _write_soon(self) -> None:
+    def write_soon(self) -> None:
         # With more than one batch in the outbox, somebody is already on the way to write it.
-        if len(self._outbox) == 1 and not self._writing:
+        recorder = self._recorder
+        if recorder is not None and len(recorder.outbox) == 1 and not recorder.writing:
             self._spawn()
 
     async def _write(self) -> None:
-        """Record what is in the outbox and act on it; a call during another's write leaves it to that one.
-
-        So appends of one run never overlap, and what gathers while one is on its way goes out together.
-        """
-        if self._writing or self._journal is None:
+        if self._recorder is None or not self._recorder.outbox:
             return
-        self._writing = True
+        if not self._armed:
+            # The journal may wait too, and meanwhile others take the jobs that are left.
+            self._armed = True
+            self._loop.call_soon(self._standby)
         try:
-            while self._outbox:
-                batches, self._outbox = self._outbox, []
-                if not self._armed:
-                    self._armed = True
-                    self._loop.call_soon(self._standby)
-                await self._journal.append(
-                    self.run_id, [entry for batch in batches for entry in batch.entries]
-                )
-                for batch in batches:
-                    self._apply(batch)
-        except asyncio.CancelledError:
-            # Whether it was recorded is not known: write no more, and leave the run as a crash would.
-            self._journal, self._outbox = None, []
-            raise
+            await self._recorder.write()
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
             self._on_journal_failed(error)
-        finally:
-            self._writing = False
 
-    def _apply(self, batch: _Batch) -> None:
+    def _apply(self, batch: Batch) -> None:
         if batch.job is not None:
             self.reducer.release(batch.job)
-        if self._closing:
+        if self.closing:
             return
         if batch.streamed is not None:
             self._show(*batch.streamed)
@@ -537,7 +353,6 @@ class Run:
             self._close(None)
 
     def _on_journal_failed(self, error: Exception) -> None:
-        self._journal, self._outbox = None, []
         failure = JournalFailed(f"Run {self.run_id} of {self.graph.name} could not be recorded: {error}")
         failure.__cause__ = error
         self._close(failure)
@@ -560,9 +375,9 @@ class Run:
         """Begin the end, with the first reason given: start nothing more and interrupt the steps that still
         run.
         """
-        if self._closing:
+        if self.closing:
             return
-        self._closing = True
+        self.closing = True
         self.error = error
         self.reducer.drain()
         for worker in self._workers:
@@ -571,39 +386,36 @@ class Run:
                 worker.task.cancel()
 
     async def _finalise(self) -> None:
-        stop = self.reducer.stop
-        await self._write()
-        if self.error is None:
-            assert stop is not None
-            last: tuple[int, Event] = stop
-        else:
-            last = (self.reducer.number(), _failure(self.error))
-        if self._journal is not None:
+        if self._recorder is not None:
+            await self._write()
+            seq, event = self._last()
+            message = None if self.error is None else str(self.error)
+            outcome = Outcome(_status(self.error), seq, time.time(), message)
             try:
-                at = time.time()
-                if self.error is not None:
-                    event = last[1]
-                    entry = Entry(last[0], "event", at, None, type(event).__name__, encode(event))
-                    await self._journal.append(self.run_id, [entry])
-                text = None if self.error is None else str(self.error)
-                await self._journal.ended(
-                    self.run_id, Outcome(_status(self.error), self.reducer.seq, at, text)
-                )
+                await self._recorder.end(outcome, None if self.error is None else event)
             except Exception as error:  # noqa: BLE001 - an adapter may raise anything
                 self._on_journal_failed(error)
-                if stop is not None and last is stop and self.error is not None:
-                    last = (self.reducer.number(), _failure(self.error))
-        self._finish(last)
+        self._finish()
 
-    def _finish(self, last: tuple[int, Event]) -> None:
+    def _last(self) -> tuple[int, Event]:
+        """The event that ends the stream: the stop event, or a new one that tells of the failure."""
+        if self.error is None:
+            assert self.reducer.stop is not None
+            return self.reducer.stop
+        if self._failed is None:
+            self._failed = (self.reducer.number(), _failure(self.error))
+        return self._failed
+
+    def _finish(self) -> None:
         self.finished = True
         if self._timer is not None:
             self._timer.cancel()
-        self._show(*last)
+        seq, event = self._last()
+        self._show(seq, event)
         if self.error is not None:
             self.done.set_exception(self.error)
         else:
-            self.done.set_result(getattr(last[1], "result", last[1]))
+            self.done.set_result(getattr(event, "result", event))
 
     def _on_worker_done(self, worker: Worker, task: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
@@ -611,11 +423,10 @@ class Run:
             log.error("A worker of run %s broke", self.run_id, exc_info=error)
             self._close(WorkflowFailed(f"Run {self.run_id} of {self.graph.name} broke: {error!r}"))
         if not self._workers and not self.finished:
-            # Cancelled before its first line ran, as when the loop shuts down: end as a crash would,
-            # unrecorded.
+            # The loop shuts down and cancelled the worker before its first line, or while the end was being
+            # recorded: end as a crash would.
             self.cancel()
-            assert self.error is not None
-            self._finish((self.reducer.number(), _failure(self.error)))
+            self._finish()
 
     def _show(self, seq: int, event: Event) -> None:
         self.stream.append((seq, event))
@@ -623,10 +434,6 @@ class Run:
         for reader in readers:
             if not reader.done():
                 reader.set_result(None)
-
-
-def _label(job: Job) -> str:
-    return f"{type(job.event).__name__} (event {job.seq})"
 
 
 def _changed(clean: contextvars.Context) -> bool:
@@ -665,11 +472,3 @@ def _failure(error: WorkflowFailed) -> RunFailed:
     assert status != "done"
     cause = error.__cause__ if type(error) is StepFailed and error.__cause__ is not None else error
     return RunFailed(status, type(cause).__name__, str(error), getattr(error, "step", None))
-
-
-def _check_recordable(graph: "Graph") -> None:
-    try:
-        for name, kind in graph.events.items():
-            codec(kind, name)
-    except CodecError as error:
-        raise WorkflowDefinitionError(f"{graph.name} cannot be recorded in a journal. {error}") from error

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from citewell.workflow.codec import Codec, codec, plain
+from citewell.workflow.codec import codec, plain
 from citewell.workflow.errors import CodecError, StateRefused, WorkflowDefinitionError
+from citewell.workflow.forms import Codec
 from citewell.workflow.reducer import Job
 
 S = TypeVar("S")
@@ -63,7 +64,7 @@ class State:
     def __init__(self, schema: StateSchema | None) -> None:
         self.schema = schema
         self.values: dict[str, Any] = {}
-        self.editor: Job | None = None
+        self.editor: asyncio.Task[Any] | None = None
         self._lock: asyncio.Lock | None = None
         if schema is not None:
             initial = schema.kind()
@@ -123,7 +124,7 @@ class Store(Generic[S]):
         """Write one value; StateRefused when it cannot be recorded."""
         state = self._state
         copy = state.checked(key, value)
-        if state.editor is self._job:
+        if state.editor is not None and state.editor is asyncio.current_task():
             raise StateRefused(
                 f"State {key!r}: set() inside edit(). Change the state that edit() gave.", key=key
             )
@@ -144,10 +145,10 @@ class Store(Generic[S]):
         Other writers wait. When the block raises, or one value is refused, nothing is changed.
         """
         state = self._state
-        if state.editor is self._job:
+        if state.editor is not None and state.editor is asyncio.current_task():
             raise StateRefused("edit() inside edit(). Change the state that the outer edit() gave.", key="")
         async with state.lock:
-            state.editor = self._job
+            state.editor = asyncio.current_task()
             try:
                 draft = await self.get_state()
                 yield draft

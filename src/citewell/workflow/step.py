@@ -1,10 +1,7 @@
 """`@step` marks a method; its annotations are its wiring, read once when the class is defined."""
 
-import asyncio
 import collections.abc
-import contextvars
 import dataclasses
-import functools
 import inspect
 import sys
 import types
@@ -201,7 +198,8 @@ def _parameters(
     accepts: tuple[type[Event], ...] = ()
     state_type: type | None = None
     parameters = list(inspect.signature(fn).parameters.values())
-    if not parameters or parameters[0].name in hints:
+    first = hints.get(parameters[0].name) if parameters else None
+    if not parameters or any(_is_event(member) for member in _members(first)) or _is_context(first):
         raise WorkflowDefinitionError(f"{where} must be a method with `self` first.")
     for parameter in parameters[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -214,7 +212,7 @@ def _parameters(
                 f"{where}: parameter {parameter.name!r} has no annotation. Annotate it with an event type or "
                 "Context."
             )
-        if hint is Context or typing.get_origin(hint) is Context:
+        if _is_context(hint):
             if context_name is not None:
                 raise WorkflowDefinitionError(
                     f"{where} has two Context parameters. Remove {parameter.name!r}."
@@ -302,6 +300,10 @@ def _is_event(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Event)
 
 
+def _is_context(hint: Any) -> bool:
+    return hint is Context or typing.get_origin(hint) is Context
+
+
 def _name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint)
 
@@ -319,34 +321,3 @@ def _binder(
     if context_name is None:
         return lambda workflow, context, event: fn(workflow, **{event_name: event})
     return lambda workflow, context, event: fn(workflow, **{context_name: context, event_name: event})
-
-
-async def in_thread(call: Callable[[], Any], on_cancel: Callable[[], None]) -> Any:
-    """What `call` returns or raises, run in a thread with the caller's context variables.
-
-    When cancelled it calls `on_cancel` and still waits for the thread: a run that has ended must not go on
-    writing.
-    """
-
-    def guarded() -> tuple[Any, BaseException | None]:
-        # As a value, because a StopIteration cannot be raised through a future.
-        try:
-            return call(), None
-        except BaseException as error:  # noqa: BLE001 - raised again on the loop below
-            return None, error
-
-    context = contextvars.copy_context()
-    future = asyncio.get_running_loop().run_in_executor(None, functools.partial(context.run, guarded))
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            on_cancel()
-    if cancelled is not None:
-        raise cancelled
-    value, raised = future.result()
-    if raised is not None:
-        raise raised
-    return value
