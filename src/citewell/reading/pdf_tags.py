@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from citewell.reading.build import CellText, tidy
-from citewell.reading.pdf_pages import Box, Piece, box_of, join_lines, line_of, printed, union
+from citewell.reading.pdf_pages import MAYBE_CUT, Box, Piece, box_of, join_lines, line_of, printed, union
 from citewell.types import BlockKind, Region
 
 _COVERED = 0.9  # of a page's letters; what is left are artifacts: running heads, page numbers
@@ -211,7 +211,7 @@ class _TagReader:
                     CellText(
                         row,
                         column,
-                        running_text(items),
+                        _cell_text(items),
                         cell.type == "TH",
                         down,
                         across,
@@ -259,7 +259,32 @@ def running_text(items: Sequence[Any]) -> str:
     return join_lines(_lines(items))
 
 
+def _cell_text(items: Sequence[Any]) -> str:
+    """The text of a cell; MAYBE_CUT stands where a word may have been cut because it was broader than its column.
+
+    That is after a line of one word that fills the breadth, where the next goes on with a small letter.
+    """
+    lines = _lines(items)
+    if len(lines) < 2:
+        return join_lines(lines)
+    breadths = [max(i.x + i.width for i in line) - min(i.x for i in line) for line in _line_items(items)]
+    text = ""
+    for number, line in enumerate(lines):
+        cut = (
+            number > 0
+            and re.fullmatch(r"\S*[^\W\d_]", lines[number - 1])
+            and line[:1].islower()
+            and breadths[number - 1] > 0.85 * max(breadths)
+        )
+        text = f"{text}{MAYBE_CUT}{line}" if cut else join_lines([text, line])
+    return text
+
+
 def _lines(items: Sequence[Any]) -> list[str]:
+    return [line_of(line) for line in _line_items(items)]
+
+
+def _line_items(items: Sequence[Any]) -> list[list[Any]]:
     lines: list[list[Any]] = []
     for item in items:
         last = lines[-1][-1] if lines else None
@@ -271,7 +296,7 @@ def _lines(items: Sequence[Any]) -> list[str]:
             lines[-1].append(item)
         else:
             lines.append([item])
-    return [line_of(line) for line in lines]
+    return lines
 
 
 def _bold(item: Any) -> bool:
