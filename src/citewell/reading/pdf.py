@@ -31,7 +31,7 @@ from citewell.types import BlockKind, Document, Metadata, Source, Value
 MEDIA_TYPE = "application/pdf"
 _NO_TITLE = re.compile(
     r"\(?(untitled|anonymous|unspecified)\)?|unbenannt|title|document\d*|microsoft word - .*"
-    r"|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
+    r"|[\W\d_]+|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
     re.IGNORECASE,
 )
 _BATCH = 200

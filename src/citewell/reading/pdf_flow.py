@@ -20,6 +20,7 @@ _PAGE_NUMBER = re.compile(
 _CAPTION = re.compile(r"(table|tab\.|figure|fig\.|tabelle|abbildung|abb\.|tableau|chart|exhibit)\s*[A-Z]?\d+", re.I)
 _TABLE_CAPTION = re.compile(r"(table|tab\.|tabelle|tableau|exhibit)\s", re.I)
 _CUT = re.compile(rf"([^\W\d_]+)([ {MAYBE_CUT}])([^\W\d_]+)")
+_SHORT = frozenset("a i am an as at be by do he if in is it me my no of on or so to up us we".split())
 _ENDS = tuple(".!?:;。！？؟")
 
 
@@ -247,21 +248,20 @@ def _fills_line(heading: Piece, text: Piece) -> bool:
 
 
 def mend_cells(pieces: Sequence[Piece]) -> None:
-    """Words that a narrow column had cut without a hyphen (`Descriptio n`) made whole, by the document's other words."""
+    """Make words whole that a narrow column had cut without a hyphen (`Descriptio n`), by the other words there are."""
     words = {word.casefold() for piece in pieces if not piece.hidden for word in re.findall(r"[^\W\d_]+", piece.text)}
 
     def mended(match: re.Match[str]) -> str:
         left, right = match[1].casefold(), match[3].casefold()
         cut = (left + right in words and not (left in words and right in words)) or (
-            match[2] == MAYBE_CUT and right not in words
+            match[2] == MAYBE_CUT and (right not in words if len(right) > 2 else right not in _SHORT)
         )
         return match[1] + match[3] if cut else f"{match[1]} {match[3]}"
 
     for piece in pieces:
         if piece.cells:
-            piece.cells = tuple(
-                replace(cell, text=_CUT.sub(mended, cell.text).replace(MAYBE_CUT, " ")) for cell in piece.cells
-            )
+            texts = [_CUT.sub(mended, cell.text).replace(MAYBE_CUT, " ") for cell in piece.cells]
+            piece.cells = tuple(replace(cell, text=text) for cell, text in zip(piece.cells, texts, strict=True))
 
 
 def rank_headings(pieces: Sequence[Piece]) -> None:

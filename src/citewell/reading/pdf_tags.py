@@ -274,7 +274,7 @@ def _cell_text(items: Sequence[Any]) -> str:
             number > 0
             and re.fullmatch(r"\S*[^\W\d_]", lines[number - 1])
             and line[:1].islower()
-            and breadths[number - 1] > 0.85 * max(breadths)
+            and breadths[number - 1] > 0.75 * max(breadths)
         )
         text = f"{text}{MAYBE_CUT}{line}" if cut else join_lines([text, line])
     return text
