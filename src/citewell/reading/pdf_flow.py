@@ -19,8 +19,9 @@ _PAGE_NUMBER = re.compile(
 )
 _CAPTION = re.compile(r"(table|tab\.|figure|fig\.|tabelle|abbildung|abb\.|tableau|chart|exhibit)\s*[A-Z]?\d+", re.I)
 _TABLE_CAPTION = re.compile(r"(table|tab\.|tabelle|tableau|exhibit)\s", re.I)
-_CUT = re.compile(rf"([^\W\d_]+)([ {MAYBE_CUT}])([^\W\d_]+)")
-_SHORT = frozenset("a i am an as at be by do he if in is it me my no of on or so to up us we".split())
+_CUT = re.compile(rf"([^\W\d_]+['’]?){MAYBE_CUT}([^\W\d_]+)")
+_SPACED = re.compile(r"([^\W\d_]+) (?=([^\W\d_]+))")
+_SHORT = re.compile("a|i|am|an|as|at|be|by|do|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we")  # whole words
 _ENDS = tuple(".!?:;。！？؟")
 
 
@@ -102,7 +103,9 @@ def _continues(before: Piece, piece: Piece) -> bool:
     if piece.kind is not BlockKind.PARAGRAPH:
         rest = piece.goes_on and before.kind is BlockKind.LIST_ITEM
         return rest and not before.text.endswith(_ENDS) and piece.page - before.page <= 1
-    if before.kind not in {BlockKind.PARAGRAPH, BlockKind.LIST_ITEM} or not before.text or _CAPTION.match(before.text):
+    if before.kind not in {BlockKind.PARAGRAPH, BlockKind.LIST_ITEM} or not before.text:
+        return False
+    if _CAPTION.match(before.text) and (before.page != piece.page or not piece.text[0].islower()):
         return False
     if "\n" in before.text or "\n" in piece.text or before.text.endswith(_ENDS) or _CAPTION.match(piece.text):
         return False
@@ -251,16 +254,24 @@ def mend_cells(pieces: Sequence[Piece]) -> None:
     """Make words whole that a narrow column had cut without a hyphen (`Descriptio n`), by the other words there are."""
     words = {word.casefold() for piece in pieces if not piece.hidden for word in re.findall(r"[^\W\d_]+", piece.text)}
 
+    def one_word(left: str, right: str) -> bool:
+        return left + right in words and not (left in words and right in words)
+
     def mended(match: re.Match[str]) -> str:
-        left, right = match[1].casefold(), match[3].casefold()
-        cut = (left + right in words and not (left in words and right in words)) or (
-            match[2] == MAYBE_CUT and (right not in words if len(right) > 2 else right not in _SHORT)
-        )
-        return match[1] + match[3] if cut else f"{match[1]} {match[3]}"
+        left, right = match[1].casefold().rstrip("'’"), match[2].casefold()
+        if len(right) < 3:
+            cut = not _SHORT.fullmatch(right)
+        else:
+            cut = len(right) < 5 and left not in words and right not in words
+        return match[1] + match[2] if cut or one_word(left, right) else f"{match[1]} {match[2]}"
+
+    def joined(match: re.Match[str]) -> str:
+        return match[1] if one_word(match[1].casefold(), match[2].casefold()) else f"{match[1]} "
 
     for piece in pieces:
         if piece.cells:
             texts = [_CUT.sub(mended, cell.text).replace(MAYBE_CUT, " ") for cell in piece.cells]
+            texts = [_SPACED.sub(joined, text) for text in texts]
             piece.cells = tuple(replace(cell, text=text) for cell, text in zip(piece.cells, texts, strict=True))
 
 

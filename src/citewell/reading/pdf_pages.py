@@ -234,8 +234,10 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
         marker = (block.marker or "").strip()
         if kind is BlockKind.LIST_ITEM and marker and not _BULLET.fullmatch(marker) and not text.startswith(marker):
             text = f"{plain(marker)} {text}"
-        for part, where in _paragraphs(text, box, items) if kind is BlockKind.PARAGRAPH else [(text, box)]:
-            yield Piece(kind, part, page, where, level=block.level or 0)
+        for number, (part, where) in enumerate(_paragraphs(text, box, items)):
+            # What stands apart under a list item is no longer of it.
+            cut = number > 0 and kind is BlockKind.LIST_ITEM
+            yield Piece(BlockKind.PARAGRAPH if cut else kind, part, page, where, level=0 if cut else block.level or 0)
     elif block.kind == "table":
         cells = tuple(
             replace(cell, text=_without(cell.text, secret, cell.region.box if cell.region else None, items))
