@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from citewell.errors import ReadError
 from citewell.reading.build import BlockBuilder, CellText, tidy
+from citewell.reading.omml import linear
 from citewell.reading.package import Package
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
@@ -241,8 +242,8 @@ class _Walk:
                 self._deleted += 1
             elif name == "AlternateContent":
                 self._runs(_choice(element), text, depth + 1)
-            elif element.tag == f"{_M}t":
-                text.visible.append(element.text or "")
+            elif element.tag == f"{_M}oMath":
+                text.visible.append(linear(element))
             elif name not in {"pPr", "rPr", "sdtPr", "sdtEndPr", "tcPr", "instrText"}:
                 self._runs(element, text, depth + 1)
 
