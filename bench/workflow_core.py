@@ -12,6 +12,7 @@ import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from citewell.workflow import Context, Event, MemoryJournal, StartEvent, StopEvent, Workflow, step
 
@@ -103,6 +104,14 @@ class Waiting(FanOut):
         return Tock(event.left)
 
 
+async def loops(count: int) -> None:
+    await Loop().run(Go(count))
+
+
+async def fans(flow: type[FanOut], count: int) -> None:
+    await flow(count).run(Go(count))
+
+
 async def chains(count: int) -> None:
     for _ in range(count):
         await Chain().run(Go(1))
@@ -131,17 +140,17 @@ def best(rounds: int, units: int, work: Callable[[], Awaitable[object]]) -> floa
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     for count in (1_000, 5_000, 100_000):
-        print(f"loop{count}.citewell.events_per_cpu_s {best(rounds, count, lambda n=count: Loop().run(Go(n))):,.0f}")
-    print(f"loop5000_journal.citewell.events_per_cpu_s {best(rounds, 5_000, lambda: journaled(5_000)):,.0f}")
+        print(f"loop{count}.citewell.events_per_cpu_s {best(rounds, count, partial(loops, count)):,.0f}")
+    print(f"loop5000_journal.citewell.events_per_cpu_s {best(rounds, 5_000, partial(journaled, 5_000)):,.0f}")
     for count in (100, 1_000, 10_000, 100_000):
         # Two events for each item: one out, one back in.
-        figure = best(rounds, 2 * count, lambda n=count: FanOut(n).run(Go(n)))
+        figure = best(rounds, 2 * count, partial(fans, FanOut, count))
         print(f"fanout{count}.citewell.events_per_cpu_s {figure:,.0f}")
     for count in (100, 10_000):
-        figure = best(rounds, 2 * count, lambda n=count: Waiting(n).run(Go(n)))
+        figure = best(rounds, 2 * count, partial(fans, Waiting, count))
         print(f"fanout{count}_waiting.citewell.events_per_cpu_s {figure:,.0f}")
-    print(f"chain.citewell.runs_per_cpu_s {best(rounds, 1_000, lambda: chains(1_000)):,.0f}")
-    print(f"conc1000.citewell.runs_per_cpu_s {best(rounds, 1_000, lambda: concurrent(1_000)):,.0f}")
+    print(f"chain.citewell.runs_per_cpu_s {best(rounds, 1_000, partial(chains, 1_000)):,.0f}")
+    print(f"conc1000.citewell.runs_per_cpu_s {best(rounds, 1_000, partial(concurrent, 1_000)):,.0f}")
 
 
 if __name__ == "__main__":

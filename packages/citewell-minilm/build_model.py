@@ -27,12 +27,13 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+
+if TYPE_CHECKING:
+    import onnx
 
 RECIPE = 1
 """Counts up whenever this script would write another model from the same weights."""
@@ -48,12 +49,13 @@ IR_VERSION = 9
 FUSED = "com.microsoft"
 LAYERS, HEADS, WIDTH, HIDDEN, MAX_TOKENS = 6, 12, 384, 1536, 256
 EPSILON = 1e-12
+FLOAT = 1  # onnx.TensorProto.FLOAT
 
 # Without VNNI, x86 multiplies unsigned activations by signed weights in neighbouring pairs that saturate at 16 bits:
 # 255 * (127 + 127) overflows, 255 * 128 does not. So no pair of weights of one sign may sum to more than 128, and every
 # CPU computes the same integers. Halving all weights to 7 bits would do as well, and costs more quality.
 PAIR_LIMIT = 128
-WEIGHT_LIMIT = 127
+WEIGHT_LIMIT = 126.5  # the largest weight rounds to 126 or 127, whichever way the division errs
 EMBEDDING_LIMIT = 127
 
 # Channels whose activations are far larger than the rest: they would set the scale for all of a tensor. They are
@@ -161,6 +163,9 @@ def tensors(content: bytes) -> dict[str, Floats]:
 
 def graph(weights: Mapping[str, Floats]) -> onnx.ModelProto:
     """BERT encoder, mean over tokens, L2 norm: `input_ids` int32 (1, n) → `embedding` float32 (1, 384)."""
+    # Imported late, here and below: wrong weights are refused, and that is tested, without the tools of the build.
+    from onnx import TensorProto, checker, helper
+
     g = _Graph()
     x = _embeddings(g, weights)
     for layer in range(LAYERS):
@@ -180,7 +185,7 @@ def graph(weights: Mapping[str, Floats]) -> onnx.ModelProto:
         producer_name="citewell-minilm",
         producer_version=str(RECIPE),
     )
-    onnx.checker.check_model(model)
+    checker.check_model(model)
     return model
 
 
@@ -192,6 +197,8 @@ class _Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, name: str, values: Array) -> str:
+        from onnx import numpy_helper
+
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
@@ -199,6 +206,8 @@ class _Graph:
         self, op: str, inputs: list[str], outputs: list[str] | None = None, domain: str = "", **attributes: Any
     ) -> str:
         """The name of the node's first output."""
+        from onnx import helper
+
         outputs = outputs or [f"{op}_{len(self.nodes)}"]
         self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
         return outputs[0]
@@ -212,7 +221,7 @@ def _embeddings(g: _Graph, weights: Mapping[str, Floats]) -> str:
     positions = positions + weights["embeddings.token_type_embeddings.weight"][0]
     codes = g.add("Gather", [g.constant("words", words), "input_ids"])
     scale = g.add("Gather", [g.constant("word_scales", scales), "input_ids"])
-    word = g.add("Mul", [g.add("Cast", [codes], to=TensorProto.FLOAT), scale])
+    word = g.add("Mul", [g.add("Cast", [codes], to=FLOAT), scale])
     zero = g.constant("zero", np.array([0], np.int64))
     length = g.add("Shape", ["input_ids"], start=1, end=2)
     position = g.add("Slice", [g.constant("positions", positions), zero, length, zero])
@@ -290,6 +299,8 @@ def _quantised_rows(table: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 
 def _card(files: Mapping[str, bytes]) -> dict[str, Any]:
+    import onnx
+
     return {
         "name": "all-MiniLM-L6-v2",
         "licence": "Apache-2.0",

@@ -18,8 +18,13 @@ class Obedient:
 
     identity = "obedient@1"
 
+    def __init__(self, timid: bool = False) -> None:
+        self.timid = timid
+
     def read(self, source: Source) -> Document:
         order, _, rest = source.content.decode().partition(" ")
+        if order == "abort" and self.timid:
+            order = "nothing"
         getattr(self, f"do_{order}", lambda _: None)(rest)
         text = source.content.decode() if order != "pid" else str(os.getpid())
         return Document.of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -71,7 +72,7 @@ def test_document_survives_the_trip_whole(reader: Isolated) -> None:
 
 
 def test_every_field_of_a_block_survives_the_trip() -> None:
-    from citewell.reading.isolation import _frame, _parse_answer, _to_data, _to_document
+    from citewell.reading.wire import to_data, to_document
 
     where = Region(2, (1.5, 2.0, 3.0, 4.0))
     cell = Cell(0, 1, Span(0, 2), header=True, row_span=2, column_span=3, region=where)
@@ -93,8 +94,7 @@ def test_every_field_of_a_block_survives_the_trip() -> None:
     document = Document.of(
         asked, reader="r@1", media_type="m", title="t", text="a | b c\ud800", blocks=(block,), pages=3, warnings=("w",)
     )
-    raw = bytearray(_frame(_to_data(document))[8:])
-    assert _to_document(_parse_answer(raw, "x"), asked, "r@1") == document
+    assert to_document(json.loads(json.dumps(to_data(document))), asked, "r@1") == document
 
 
 def test_worker_is_reused_from_document_to_document(reader: Isolated) -> None:
@@ -134,6 +134,14 @@ def test_crash_costs_one_document(reader: Isolated, order: str, said: str) -> No
         reader.read(source(order))
     assert caught.value.kind == "corrupt"
     still_reads(reader)
+
+
+def test_file_that_crashes_the_worker_is_rescued_by_other_options() -> None:
+    with Isolated("hostile:Obedient", rescue={"timid": True}) as reader:
+        assert reader.read(source("abort")).text == "abort"
+        with pytest.raises(ReadError, match="inner words"):
+            reader.read(source("refuse corrupt"))
+        still_reads(reader)
 
 
 @linux

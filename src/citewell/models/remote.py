@@ -88,9 +88,9 @@ class OpenAIEmbedder:
         does not fit; also when httpx is not installed.
         """
         # In a thread: the first import of the two takes 0.2 s, which the event loop must not wait for.
-        np, httpx = await asyncio.to_thread(_libraries)
+        numpy, httpx = await asyncio.to_thread(_libraries)
         if not texts:
-            return cast("NDArray[np.float32]", np.empty((0, self.dimensions), np.float32))
+            return cast("NDArray[np.float32]", numpy.empty((0, self.dimensions), numpy.float32))
         headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
         parts = []
         async with httpx.AsyncClient(timeout=self.timeout_s, headers=headers, follow_redirects=False) as client:
@@ -98,7 +98,7 @@ class OpenAIEmbedder:
                 batch = texts[start : start + self.batch_size]
                 content, attempts = await self._answer(client, batch)
                 parts.append(await asyncio.to_thread(self._checked, content, len(batch), attempts))
-        return cast("NDArray[np.float32]", np.concatenate(parts))
+        return cast("NDArray[np.float32]", numpy.concatenate(parts))
 
     async def _answer(self, client: Any, batch: Sequence[str]) -> tuple[bytes, int]:
         """The body of the answer to one batch and how many attempts it took."""

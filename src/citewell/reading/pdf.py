@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
+from typing import ClassVar
 from urllib.parse import unquote
 
 from citewell.errors import ReadError
@@ -24,6 +26,7 @@ _NO_TITLE = re.compile(
     r"|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
     re.IGNORECASE,
 )
+_BATCH = 200
 _OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
 
 
@@ -36,6 +39,10 @@ class PdfReader:
 
     max_pages: int = 5_000
     max_bytes: int = 512 << 20
+    layout: bool = True
+
+    RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
+    """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
 
     @property
     def identity(self) -> str:
@@ -60,18 +67,10 @@ class PdfReader:
                     "limit_exceeded", f"{uri}: {total:,} pages, over the limit of {self.max_pages:,}. Split the file."
                 )
             pages, heights, hyphened = self._pages(uri, content, total, warnings)
-            missing = [
-                number for number in range(1, total + 1) if not any(p.text or p.cells for p in pages[number - 1])
-            ]
-            rescued: list[int] = []
-            blank: list[int] = []
-            for number in missing:
-                found = plain.pieces(number)
-                pages[number - 1] = found or pages[number - 1]
-                (rescued if found else blank).append(number)
+            rescued, blank = plain.rescue(pages)
             metadata, title = plain.metadata()
         if rescued:
-            warnings.append(f"{_numbers(rescued)} read as plain text: no layout was found.")
+            warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
         if not any(not piece.hidden for pieces in pages for piece in pieces):
             raise ReadError(
                 "no_text",
@@ -106,35 +105,42 @@ class PdfReader:
 
         pages: list[list[Piece]] = [[] for _ in range(total)]
         heights = [792.0] * total
+        hyphened: set[tuple[str, str]] = set()
+        if not self.layout:
+            warnings.append("Read as plain text: the layout parser cannot read this file.")
+            return pages, heights, hyphened
+        parser = liteparse.LiteParse(
+            ocr_enabled=False,
+            quiet=True,
+            num_workers=1,
+            max_pages=total + 1,  # its default of 1000 cuts in silence
+            continue_on_page_error=True,
+            extract_blocks=True,
+            extract_links=False,
+            extract_structure_tree=True,
+            extract_text_metadata=True,
+            extract_vector_graphics=True,
+            keep_headers_footers=True,  # by itself it also drops footnotes, and headings at the top of pages
+        )
         try:
-            result = liteparse.LiteParse(
-                ocr_enabled=False,
-                quiet=True,
-                num_workers=1,
-                max_pages=total + 1,  # its default of 1000 cuts in silence
-                continue_on_page_error=True,
-                extract_blocks=True,
-                extract_links=False,
-                extract_structure_tree=True,
-                extract_text_metadata=True,
-                extract_vector_graphics=True,
-                keep_headers_footers=True,  # by itself it also drops footnotes, and headings at the top of pages
-            ).parse(content)
+            # Long files in batches: every page held costs up to a megabyte.
+            results = (
+                [parser.parse(content)]
+                if total <= _BATCH
+                else (batch.result for batch in parser.parse_batches(content, batch_size=_BATCH))
+            )
+            for result in results:
+                by_tags = partial(read_tagged, tags=survey(result.pages))
+                for page in result.pages:
+                    if 1 <= page.page_num <= total:
+                        pages[page.page_num - 1] = read_page(page, by_tags)
+                        heights[page.page_num - 1] = page.height
+                hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
                 raise _encrypted(uri) from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
-            return pages, heights, set()
-        tags = survey(result.pages)
-
-        def by_tags(page: Any, items: Sequence[Any]) -> list[Piece] | None:
-            return read_tagged(page, items, tags) if tags else None
-
-        for page in result.pages:
-            if 1 <= page.page_num <= total:
-                pages[page.page_num - 1] = read_page(page, by_tags)
-                heights[page.page_num - 1] = page.height
-        return pages, heights, broken_words(result.pages)
+        return pages, heights, hyphened
 
 
 class _Plain:
@@ -177,6 +183,22 @@ class _Plain:
         paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\ufffe", "\u00ad"))
         joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
         return [Piece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+
+    def rescue(self, pages: list[list[Piece]]) -> tuple[list[int], list[int]]:
+        """Replace pages that lack text which stands in the file; numbers of those pages, and of pages without any."""
+        rescued: list[int] = []
+        blank: list[int] = []
+        for number, pieces in enumerate(pages, 1):
+            has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in pieces)
+            found = self.pieces(number)
+            could = sum(_letters(piece.text) for piece in found)
+            # A page with hidden text keeps its flags: plain text knows nothing of colours.
+            if has < 0.7 * could and (not has or could - has > 10) and not any(piece.hidden for piece in pieces):
+                pages[number - 1] = found
+                rescued.append(number)
+            elif not has:
+                blank.append(number)
+        return rescued, blank
 
     def metadata(self) -> tuple[Metadata, str]:
         """Author, dates (ISO 8601) and the like, with the title apart."""
@@ -262,6 +284,10 @@ def _lay_down(pieces: Sequence[Piece]) -> BlockBuilder:
 def _first_heading(builder: BlockBuilder) -> str:
     headings = [block for block in builder.blocks if block.kind is BlockKind.HEADING]
     return tidy(headings[0].span.of(builder.text)) if headings else ""
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _numbers(pages: Sequence[int]) -> str:

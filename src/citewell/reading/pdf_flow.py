@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from citewell.reading.pdf_pages import Piece
+from citewell.reading.build import CellText
+from citewell.reading.pdf_pages import Piece, union
 from citewell.types import BlockKind
 
 _MARGIN = 0.12  # of the page's height, above and below
@@ -67,7 +68,15 @@ def join(pages: Sequence[list[Piece]], hyphened: Collection[tuple[str, str]]) ->
     joined: list[Piece] = []
     for piece in (piece for pieces in pages for piece in pieces):
         before = next((one for one in reversed(joined) if not one.boilerplate and not one.hidden), None)
-        if before is not None and _continues(before, piece):
+        if before is not None and _same_heading(before, piece):
+            before.text = f"{before.text} {piece.text}"
+            before.regions += piece.regions
+            before.box = union((before.box, piece.box))
+        elif before is not None and _same_table(before, piece):
+            before.cells = _stack(before.cells, piece.cells)
+            before.regions += piece.regions
+            before.page = piece.page
+        elif before is not None and _continues(before, piece):
             divided = before.text[-1] in "-‐\u00ad" and before.text[-2:-1].isalpha() and piece.text[0].islower()
             before.text = before.text[:-1] + piece.text if divided else f"{before.text} {piece.text}"
             before.regions += piece.regions
@@ -86,8 +95,11 @@ def join(pages: Sequence[list[Piece]], hyphened: Collection[tuple[str, str]]) ->
 
 def _continues(before: Piece, piece: Piece) -> bool:
     """Whether `piece` is the rest of `before`."""
-    if piece.kind is not BlockKind.PARAGRAPH or piece.boilerplate or piece.hidden or not piece.text:
+    if piece.boilerplate or piece.hidden or not piece.text:
         return False
+    if piece.kind is not BlockKind.PARAGRAPH:
+        rest = piece.goes_on and piece.text[0].islower() and before.kind is BlockKind.LIST_ITEM
+        return rest and not before.text.endswith(_ENDS) and piece.page - before.page <= 1
     if before.kind not in {BlockKind.PARAGRAPH, BlockKind.LIST_ITEM} or not before.text or _CAPTION.match(before.text):
         return False
     if "\n" in before.text or "\n" in piece.text or before.text.endswith(_ENDS) or _CAPTION.match(piece.text):
@@ -107,6 +119,54 @@ def _continues(before: Piece, piece: Piece) -> bool:
     return starts_small or (
         full_line and before.kind is BlockKind.PARAGRAPH and gap < height / 3 and len(before.text) > 40
     )
+
+
+def _same_heading(before: Piece, piece: Piece) -> bool:
+    """Whether two headings are lines of one: same size, one right under the other, neither with a number."""
+    if before.kind is not BlockKind.HEADING or piece.kind is not BlockKind.HEADING or before.level != piece.level:
+        return False
+    if before.page != piece.page or before.box is None or piece.box is None or len(before.text) + len(piece.text) > 200:
+        return False
+    gap, height = piece.box[1] - before.box[3], piece.box[3] - piece.box[1]
+    return -height / 2 < gap < height and not re.match(r"[\dIVX]+[.)]?\s|[A-Z][.)]\s", piece.text)
+
+
+def _same_table(before: Piece, piece: Piece) -> bool:
+    """Whether a table at the top of a page is the rest of the one that ended the page before."""
+    if before.kind is not BlockKind.TABLE or piece.kind is not BlockKind.TABLE or piece.page != before.page + 1:
+        return False
+    return _width(before.cells) == _width(piece.cells)
+
+
+def _width(cells: Sequence[CellText]) -> int:
+    return max((cell.column + cell.column_span for cell in cells), default=0)
+
+
+def _stack(above: Sequence[CellText], below: Sequence[CellText]) -> tuple[CellText, ...]:
+    """Two parts of one table: a repeated header goes, and a first row that a page had cut is made whole."""
+    head = [cell.text for cell in above if cell.row == 0]
+    rows = sorted({cell.row for cell in below})
+    skip = 1 if [cell.text for cell in below if cell.row == rows[0]] == head else 0
+    result = list(above)
+    first = [cell for cell in below if cell.row == rows[0] and cell.text]
+    if not skip and len(rows) > 1 and first and all(cell.text[0].islower() for cell in first):
+        last = max(cell.row for cell in above)
+        for cell in first:
+            candidates = [place for place, one in enumerate(result) if one.row == last]
+            shares = [_shared(result[place], cell) for place in candidates]
+            place = candidates[shares.index(max(shares))]
+            result[place] = replace(result[place], text=f"{result[place].text} {cell.text}")
+        skip = 1
+    shift = max(cell.row for cell in above) + 1 - rows[0] - skip
+    result += [replace(cell, row=cell.row + shift, header=False) for cell in below if cell.row >= rows[0] + skip]
+    return tuple(result)
+
+
+def _shared(one: CellText, other: CellText) -> float:
+    """How much of their breadth two cells share, in points; by their columns where no boxes are known."""
+    if one.region is None or other.region is None or one.region.box is None or other.region.box is None:
+        return 1.0 if one.column == other.column else 0.0
+    return min(one.region.box[2], other.region.box[2]) - max(one.region.box[0], other.region.box[0])
 
 
 def split_lists(pieces: Sequence[Piece]) -> list[Piece]:

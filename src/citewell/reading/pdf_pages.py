@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from citewell.reading.build import CellText, tidy
@@ -46,6 +47,7 @@ class Piece:
     regions: list[Region] = field(default_factory=list)
     boilerplate: bool = False
     hidden: bool = False
+    goes_on: bool = False  # perhaps: a list item without a label may be the rest of the one before
 
     def __post_init__(self) -> None:
         self.regions = self.regions or [Region(self.page, self.box)]
@@ -97,6 +99,11 @@ def union(boxes: Iterable[Box | None]) -> Box | None:
 
 def lines_of(items: Sequence[Any]) -> list[str]:
     """Text items as lines from top to bottom; items share a line when their middles are within half a height."""
+    return [text for _, text in _rows_of(items)]
+
+
+def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
+    """Lines with their boxes, from top to bottom."""
     lines: list[tuple[float, float, list[Any]]] = []
     for item in sorted(items, key=lambda one: (one.y + one.height / 2, one.x)):
         middle = item.y + item.height / 2
@@ -107,7 +114,7 @@ def lines_of(items: Sequence[Any]) -> list[str]:
             held.append(item)
         else:
             lines.append((middle, item.height, [item]))
-    return [line_of(held) for _, _, held in lines]
+    return [(box, line_of(held)) for _, _, held in lines if (box := union(box_of(item) for item in held))]
 
 
 def text_of(items: Sequence[Any]) -> str:
@@ -234,7 +241,8 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
         marker = (block.marker or "").strip()
         if kind is BlockKind.LIST_ITEM and marker and not _BULLET.fullmatch(marker) and not text.startswith(marker):
             text = f"{plain(marker)} {text}"
-        yield Piece(kind, text, page, box, level=block.level or 0)
+        for part, where in _paragraphs(text, box, items) if kind is BlockKind.PARAGRAPH else [(text, box)]:
+            yield Piece(kind, part, page, where, level=block.level or 0)
     elif block.kind == "table":
         cells = tuple(
             replace(cell, text=_without(cell.text, secret, cell.region.box if cell.region else None, items))
@@ -249,6 +257,31 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
         # A table whose grid was not found: its lines stay lines, because their columns would mix as running text.
         text = "\n".join(_without(line, secret, None, items) for line in block.lines or ())
         yield Piece(BlockKind.PARAGRAPH, tidy(text.translate(_LIGATURES), lines=True), page, box)
+
+
+def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[str, Box | None]]:
+    """`text` cut where its lines stand much further apart than most: liteparse runs such paragraphs together.
+
+    Only where the lines in `box` say no more than `text` does, so that a neighbouring column cannot confuse it.
+    """
+    lines = _rows_of(_inside(box, items))
+    if len(lines) < 3 or abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
+        return [(text, box)]
+    steps = [below[0][1] - above[0][1] for above, below in pairwise(lines)]
+    usual = sorted(steps)[(len(steps) - 1) // 2]
+    if usual <= 0 or max(steps) < 1.6 * usual:
+        return [(text, box)]
+    parts: list[tuple[str, Box | None]] = []
+    start, since = 0, 0
+    for number, step in enumerate(steps, 1):
+        if step < 1.6 * usual:
+            continue
+        at = text.find(lines[number][1][:24], start + 1)
+        if at < 0:
+            return [(text, box)]
+        parts.append((text[start:at].strip(), union(where for where, _ in lines[since:number])))
+        start, since = at, number
+    return [*parts, (text[start:], union(where for where, _ in lines[since:]))]
 
 
 def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from citewell.reading.build import CellText, tidy
@@ -47,11 +48,13 @@ def survey(pages: Sequence[Any]) -> Tags | None:
     return Tags(headings, max(sizes, key=lambda size: sizes[size])) if tagged and sizes else None
 
 
-def read_tagged(page: Any, items: Sequence[Any], tags: Tags) -> list[Piece] | None:
+def read_tagged(page: Any, items: Sequence[Any], tags: Tags | None) -> list[Piece] | None:
     """Pieces of one page in the order of its tags; None where the tags leave out text of `items` or are mere wrappers.
 
     `items` are the visible text items of the page.
     """
+    if tags is None:
+        return None
     roots = page.structure_tree.roots if page.structure_tree else []
     owned = _owners(roots, {item.mcid for item in items if item.mcid is not None})
     reader = _TagReader(page.page_num, tags, _by_mark(items), owned)
@@ -65,7 +68,7 @@ def read_tagged(page: Any, items: Sequence[Any], tags: Tags) -> list[Piece] | No
         return None
     free = [item for item in items if item.mcid is None or item.mcid not in reader.marks]
     above, below = _artifacts(free, page)
-    return above + reader.pieces + below
+    return above + reader.in_order() + below
 
 
 def _walk(elements: Sequence[Any]) -> Iterator[Any]:
@@ -88,10 +91,10 @@ def _owners(roots: Sequence[Any], present: set[int]) -> dict[int, int]:
         claims[mark].append(place)
 
     def fits(place: int) -> int:
-        mark = flat[place][0]
+        mark: int = flat[place][0]
         before = next((flat[i][0] for i in range(place - 1, -1, -1) if len(claims[flat[i][0]]) == 1), -1)
         after = next((flat[i][0] for i in range(place + 1, len(flat)) if len(claims[flat[i][0]]) == 1), 1 << 30)
-        return (before < mark) + (mark < after)
+        return int(before < mark) + int(mark < after)
 
     return {
         mark: flat[places[0] if len(places) == 1 else max(places[:50], key=fits)][1] for mark, places in claims.items()
@@ -111,11 +114,20 @@ class _TagReader:
 
     def __init__(self, page: int, tags: Tags, items: Mapping[int, list[Any]], owners: Mapping[int, int]) -> None:
         self.pieces: list[Piece] = []
+        self._first_mark: dict[int, int] = {}  # id of a list item's piece → its first mark
         self.marks = {mark for mark in owners if mark in items}
         self._page = page
         self._tags = tags
         self._items = items
         self._owners = owners
+
+    def in_order(self) -> list[Piece]:
+        """The pieces; a list that began on another page comes with its inner lists first, so its marks say better."""
+        result: list[Piece] = []
+        for listed, group in groupby(self.pieces, key=lambda piece: piece.kind is BlockKind.LIST_ITEM):
+            run = list(group)
+            result += sorted(run, key=lambda piece: self._first_mark[id(piece)]) if listed else run
+        return result
 
     def element(self, element: Any, depth: int, list_depth: int = -1) -> None:
         """Append the pieces of an element and of those in it."""
@@ -172,14 +184,17 @@ class _TagReader:
             text = f"{label} {text}"
         if text:
             box = union(box_of(item) for item in [*labels, *items])
-            self.pieces.append(Piece(BlockKind.LIST_ITEM, text, self._page, box, level=list_depth))
+            piece = Piece(BlockKind.LIST_ITEM, text, self._page, box, level=list_depth, goes_on=not labels)
+            self.pieces.append(piece)
+            self._first_mark[id(piece)] = min(item.mcid for item in [*labels, *items])
         for child in inner:
             self.element(child, depth + 1, list_depth)
 
     def _table(self, table: Any) -> None:
         cells: list[CellText] = []
+        bold_rows: dict[int, bool] = {}
         taken: dict[int, set[int]] = defaultdict(set)
-        rows = [element for element in _rows(table)]
+        rows = list(_rows(table))
         for row, element in enumerate(rows):
             column = 0
             for cell in (child for child in element.children if child.type in {"TH", "TD"}):
@@ -188,6 +203,7 @@ class _TagReader:
                 down = min(_span_of(cell, "RowSpan"), len(rows) - row)
                 across = _span_of(cell, "ColSpan")
                 items = self._all(cell)
+                bold_rows[row] = bold_rows.get(row, True) and all(_bold(item) for item in items)
                 box = union(box_of(item) for item in items)
                 for r in range(row, row + down):
                     taken[r].update(range(column, column + across))
@@ -200,12 +216,12 @@ class _TagReader:
                         down,
                         across,
                         Region(self._page, box) if box else None,
-                    )  # fmt: skip
+                    )
                 )
                 column += across
         if any(cell.text for cell in cells):
             box = union(cell.region.box for cell in cells if cell.region)
-            self.pieces.append(Piece(BlockKind.TABLE, "", self._page, box, cells=_header_first(cells)))
+            self.pieces.append(Piece(BlockKind.TABLE, "", self._page, box, cells=_header_first(cells, bold_rows)))
         for child in table.children:
             if child.type == "Caption":
                 self._add(BlockKind.CAPTION, self._all(child))
@@ -216,7 +232,7 @@ class _TagReader:
         if not text or len(text) > 120 or text[-1] in ".;,:" or len({round(item.y / 4) for item in items}) > 4:
             return None
         size = max(item.font_size or 0 for item in items)
-        bold = all("bold" in (item.font_name or "").lower() or (item.font_weight or 0) >= 600 for item in items)
+        bold = all(_bold(item) for item in items)
         if not bold and size < 1.15 * self._tags.body_size:
             return None
         number = re.match(r"(\d+(?:\.\d+)*)\.?\s", text)
@@ -258,6 +274,10 @@ def _lines(items: Sequence[Any]) -> list[str]:
     return [line_of(line) for line in lines]
 
 
+def _bold(item: Any) -> bool:
+    return "bold" in (item.font_name or "").lower() or (item.font_weight or 0) >= 600
+
+
 def _rows(table: Any) -> Iterator[Any]:
     for child in table.children:
         if child.type == "TR":
@@ -271,8 +291,10 @@ def _span_of(cell: Any, name: str) -> int:
     return max(1, min(int(value), 1000)) if isinstance(value, (int, float)) else 1
 
 
-def _header_first(cells: Sequence[CellText]) -> tuple[CellText, ...]:
-    """A header is a run of first rows that are all header; a header cell beside data is just a cell."""
+def _header_first(cells: Sequence[CellText], bold_rows: Mapping[int, bool]) -> tuple[CellText, ...]:
+    """A header is a run of first rows of header cells only, or else a first row that alone is bold."""
+    if bold_rows.get(0) and bold_rows.get(1) is False:
+        cells = [replace(cell, header=True) if cell.row == 0 else cell for cell in cells]
     by_row: dict[int, list[CellText]] = defaultdict(list)
     for cell in cells:
         by_row[cell.row].append(cell)

@@ -25,6 +25,10 @@ INLINE_ROWS = 64
 """Reads of up to this many rows are done on the event loop: they take less than the way to a thread and back."""
 
 
+SWEEP_BYTES = 16 * 2**20
+"""Files of up to this size are written anew after a deletion, which takes some 0.2 s."""
+
+
 class SqliteStore:
     """The one truth of a knowledge base, in `citewell.db` of its folder.
 
@@ -207,13 +211,12 @@ class SqliteStore:
     async def delete(self, uris: Sequence[str], *, bucket: str, principal: Principal) -> list[SourceState]:
         """Remove documents with text, nodes, vectors and older versions, in one transaction; what was removed.
 
-        What `principal` may not read is as if it were not there. The log is emptied afterwards, as far as readers
-        allow, so that what was removed does not linger in it.
+        What `principal` may not read is as if it were not there. A file of up to `SWEEP_BYTES` is swept at once; in a
+        larger one, bytes that SQLite moved earlier may linger until `sweep`.
         """
         removed = await self._write(lambda db: self._delete(db, uris, bucket, principal))
-        if removed and not self._closed:
-            with _explaining(self.path):
-                await asyncio.get_running_loop().run_in_executor(self._writing, self._fold)
+        if removed:
+            await self._tidy(SWEEP_BYTES)
         return removed
 
     def _delete(
@@ -222,15 +225,24 @@ class SqliteStore:
         self._lexicon.forget()
         return writes.delete(db, uris, bucket, principal, schema.now())
 
-    def _fold(self) -> None:
-        db = self._writer
-        (busy_timeout_ms,) = db.execute("PRAGMA busy_timeout").fetchone()
-        # 100 ms: a reader that keeps the log open must not hold up the deletion; the next one, or close, empties it.
-        db.execute("PRAGMA busy_timeout = 100")
-        try:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        finally:
-            db.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+    async def sweep(self) -> None:
+        """Leave no trace of what was deleted, whatever the file's size: it is written anew (about 100 MB a second).
+
+        Raises StoreError when another process kept the file busy.
+        """
+        if not await self._tidy(None):
+            raise StoreError(f"{self.path} is in use, so deleted text may linger in unused bytes. Sweep again later.")
+
+    async def unswept(self) -> bool:
+        """Whether something was deleted that may linger in unused bytes of the file."""
+        return self._short(schema.unswept)
+
+    async def _tidy(self, limit_bytes: int | None) -> bool:
+        self._require_open()
+        with _explaining(self.path):
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writing, schema.sweep, self._writer, self.path, limit_bytes
+            )
 
     # Reading
 

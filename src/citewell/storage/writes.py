@@ -13,7 +13,7 @@ import numpy as np
 from citewell.errors import IndexMismatch, StoreError
 from citewell.protocols import Committed, NewVersion, SourceState, vector_key
 from citewell.storage import codec, reads
-from citewell.storage.schema import TERM_PAGE, TEXT_PAGE
+from citewell.storage.schema import TERM_PAGE, TEXT_PAGE, UNSWEPT
 from citewell.types import DocumentRef, Principal, Source
 
 if TYPE_CHECKING:
@@ -356,6 +356,7 @@ def delete(
         keys = [key for (key,) in db.execute("SELECT key FROM documents WHERE source = ?", (source.number,))]
         if keys and not advanced:
             _advance(db)
+            db.execute(f"INSERT OR REPLACE INTO meta VALUES ('{UNSWEPT}', ?)", (at,))
             advanced = True
         for key in keys:
             _remove_document(db, key)

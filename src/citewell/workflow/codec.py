@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from citewell.workflow.errors import CodecError
-from citewell.workflow.forms import SCALARS, Codec, enumeration, exact, literal, wrong
+from citewell.workflow.forms import Codec, enumeration, exact, literal, scalar, wrong
 
 T = TypeVar("T")
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -111,8 +111,8 @@ def _build(hint: Any, path: str) -> Codec:
     kind = origin or hint
     if not isinstance(kind, type):
         raise _unsupported(hint, path)
-    if kind in SCALARS:
-        return SCALARS[kind]
+    if (found := scalar(kind)) is not None:
+        return found
     if issubclass(kind, enum.Enum):
         return enumeration(kind)
     if dataclasses.is_dataclass(kind):

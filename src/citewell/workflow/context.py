@@ -1,6 +1,5 @@
 """What a step may ask of its run."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -66,6 +65,8 @@ class Context(Generic[S]):
 
         32 hexadecimal digits. `name` tells several effects of one step apart.
         """
+        import hashlib
+
         text = f"{self._run.run_id}\0{self._job.spec.name}\0{self._job.seq}\0{name}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -81,7 +82,7 @@ class Context(Generic[S]):
         self._job.sent.append((event, step))
 
     def collect_events(
-        self, event: Event, wanted: Sequence[type[Event]] | Mapping[type[Event], int], buffer: str = ""
+        self, event: Event, wanted: Sequence[type[Event]] | Mapping[type[Any], int], buffer: str = ""
     ) -> list[Any] | None:
         """All wanted events, in the order of `wanted`, once this step has received them all; None until then.
 

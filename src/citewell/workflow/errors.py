@@ -13,7 +13,7 @@ class WorkflowDefinitionError(WorkflowError):
     """The step graph of a class is wrong; raised when the class is defined, before anything runs."""
 
 
-class WorkflowFailed(WorkflowError):  # noqa: N818 - house names say what happened
+class WorkflowFailed(WorkflowError):
     """The run ended without its stop event; the subclass says how."""
 
 
@@ -60,7 +60,7 @@ class CodecError(WorkflowError):
     """A value has no JSON form, or a recorded form does not fit its type; the message names the path."""
 
 
-class StateRefused(WorkflowError):  # noqa: N818
+class StateRefused(WorkflowError):
     """A value was refused by the state store at the write; names the key and the type."""
 
     def __init__(self, message: str, *, key: str) -> None:

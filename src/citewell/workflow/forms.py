@@ -2,11 +2,8 @@
 
 import base64
 import datetime
-import decimal
 import enum
 import math
-import pathlib
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -56,10 +53,12 @@ def wrong(value: Any, wanted: str, path: str) -> CodecError:
     return CodecError(f"{path}: {type(value).__qualname__} where {wanted} is declared.")
 
 
-def _scalar(kind: type, to: Callable[[Any], Any], back: Callable[[Any], Any], form: type = str) -> Codec:
+def _scalar(
+    kind: type, to: Callable[[Any], Any], back: Callable[[Any], Any], form: type = str, loose: bool = False
+) -> Codec:
     def encode(value: Any, path: str) -> Any:
-        # Exactly, but for paths: a datetime is a date, and would not come back as one.
-        if type(value) is not kind and not (kind is pathlib.Path and isinstance(value, kind)):
+        # Exactly, unless loose: a datetime is a date, and would not come back as one.
+        if type(value) is not kind and not (loose and isinstance(value, kind)):
             raise wrong(value, kind.__name__, path)
         return to(value)
 
@@ -135,7 +134,16 @@ SCALARS: dict[type, Codec] = {
     datetime.timedelta: _scalar(
         datetime.timedelta, lambda v: v // _MICROSECOND, lambda v: v * _MICROSECOND, int
     ),
-    decimal.Decimal: _scalar(decimal.Decimal, str, decimal.Decimal),
-    uuid.UUID: _scalar(uuid.UUID, str, uuid.UUID),
-    pathlib.Path: _scalar(pathlib.Path, str, pathlib.Path),
 }
+
+
+def scalar(kind: type) -> Codec | None:
+    """The codec of a type whose values hold no others; None for all other types."""
+    found = SCALARS.get(kind)
+    # By name: importing these modules costs more than the engine, and who has such a value has paid it.
+    if found is None and (kind.__module__.partition(".")[0], kind.__name__) in _TEXTUAL:
+        found = SCALARS[kind] = _scalar(kind, str, kind, loose=True)
+    return found
+
+
+_TEXTUAL = {("decimal", "Decimal"), ("pathlib", "Path"), ("uuid", "UUID")}

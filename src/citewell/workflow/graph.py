@@ -1,7 +1,6 @@
 """The step graph of a workflow class: compiled once, checked before anything runs, and drawn."""
 
 import dataclasses
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
@@ -79,6 +78,8 @@ class Graph:
     def fingerprint(self) -> str:
         """Changes whenever a step, its events or its state type does; bound to every recorded run."""
         if self._fingerprint is None:
+            import hashlib
+
             lines = [f"{spec.name}({_union(spec.accepts)})->{_union(spec.emits)}" for spec in self.steps]
             text = "\n".join([self.name, *lines, self.state.name if self.state else ""])
             self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]

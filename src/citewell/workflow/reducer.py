@@ -6,7 +6,7 @@ Every operation is O(1) in the number of pending events. The driver in `run.py` 
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from citewell.workflow.errors import WorkflowFailed
 from citewell.workflow.events import Event, StopEvent
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from citewell.workflow.graph import Graph
     from citewell.workflow.step import StepSpec
 
-Wanted = Sequence[type[Event]] | Mapping[type[Event], int]
+# type[Any], because the key of a Mapping is invariant and a dict of one event type must do.
+Wanted = Sequence[type[Event]] | Mapping[type[Any], int]
 
 
 class Lane:

@@ -1,7 +1,6 @@
 """When a failed step is tried again, and after how long."""
 
 import dataclasses
-import random
 from collections.abc import Callable
 from typing import Protocol
 
@@ -49,6 +48,8 @@ class Retry:
             return None
         delay_s = min(self.delay_s * self.factor ** (attempt - 1), self.max_delay_s)
         if self.jitter:
+            import random
+
             # Not cryptography: the draw has to be the same in a replay.
             spread = random.Random(f"{seed}/{attempt}").uniform(-self.jitter, self.jitter)  # noqa: S311
             delay_s *= 1 + spread
