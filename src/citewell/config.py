@@ -46,7 +46,7 @@ class ReadingSettings:
 
     max_bytes: int = 50_000_000
     timeout_s: float = 60.0
-    memory_bytes: int = 1 << 30
+    memory_bytes: int = 768 << 20
     workers: int = 2
 
 
@@ -139,7 +139,7 @@ async def assemble(
     from citewell.engine import Engine
     from citewell.indexing.analysis import Analyzer
     from citewell.indexing.index import Index
-    from citewell.reading.readers import Readers
+    from citewell.reading.readers import Readers, default_factories
     from citewell.registry import factory
     from citewell.retrieval.dense import Dense
     from citewell.retrieval.fuse import Fused
@@ -162,11 +162,13 @@ async def assemble(
                 "analyzer": analyzer.identity,
             }
         )
-        retrieval = settings.retrieval
+        reading, retrieval = settings.reading, settings.retrieval
+        limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
+        reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
         return Engine(
             store=store,
             index=Index(store, analyzer, root / "index"),
-            reader=Readers(settings.reading),
+            reader=reader,
             splitter=splitter,
             embedder=embedder,
             terms=analyzer.terms,
@@ -180,7 +182,9 @@ async def assemble(
             validator=Deterministic(),
             evidence=settings.answering.evidence,
             budget_tokens=settings.answering.budget_tokens,
+            max_bytes=reading.max_bytes,
             principal=principal,
+            closing=[reader.close],
         )
     except BaseException:
         await store.close()

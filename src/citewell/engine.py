@@ -73,6 +73,7 @@ class Engine:
         validator: Validator,
         evidence: int = 8,
         budget_tokens: int = 2000,
+        max_bytes: int = 50_000_000,
         principal: Principal | None = None,
         closing: Sequence[Callable[[], None]] = (),
     ) -> None:
@@ -87,6 +88,7 @@ class Engine:
         self.validator = validator
         self.evidence = evidence
         self.budget_tokens = budget_tokens
+        self.max_bytes = max_bytes
         self.principal = principal
         self._closing = closing
 
@@ -131,6 +133,7 @@ class Engine:
             metadata=_metadata(metadata),
             include=include,
             exclude=exclude,
+            max_bytes=self.max_bytes,
         )
         return await self._ingest(sources, Requested(places, bucket, mirror), on_done, who)
 
@@ -356,7 +359,7 @@ def _bucket(name: str) -> str:
 
 
 def _metadata(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    from citewell.reading.rules import check_metadata
+    from citewell.reading.metadata import check_metadata
 
     return check_metadata(given) if given else {}
 

@@ -248,7 +248,7 @@ class NewVersion:
     vectors: Vectors
     terms: tuple[Mapping[str, int], ...]
     metadata: Metadata
-    fingerprint: str = ""
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,8 @@ class Committed:
 class SourceState:
     """What the store knows of one uri: readiness (`active`, `failed`, `deleted`), the bytes' hash and the document.
 
-    `fingerprint` covers bytes, access rule and metadata: an equal one means that nothing has to be done.
+    `fingerprint` covers bytes, access rule, metadata and the parts that read and split: an equal one means that
+    nothing has to be done.
     """
 
     uri: str

@@ -18,7 +18,7 @@ def told(uri, canary):
     plain = version(uri, f"{canary} first\nsecond x{canary}y", metadata={"note": canary}, derived=[f"derived {canary}"])
     floats = np.frombuffer(random.Random(canary).randbytes(4 * plain.vectors.size), dtype="<u4") % 2**20
     vectors = (floats.astype(np.float32) / 2**20).reshape(plain.vectors.shape)
-    return NewVersion(plain.source, plain.document, plain.nodes, vectors, plain.terms, {"note": canary})
+    return NewVersion(plain.source, plain.document, plain.nodes, vectors, plain.terms, {"note": canary}, "f")
 
 
 def raw_bytes(folder):

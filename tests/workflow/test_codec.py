@@ -166,9 +166,7 @@ def test_sets_are_encoded_in_one_order(values: frozenset[int]):
 
 def test_numbers_that_json_does_not_know_come_back():
     for value in (float("inf"), float("-inf"), float("nan")):
-        assert repr(decode(Point, json.loads(json.dumps(encode(Point(value)), allow_nan=False))).x) == repr(
-            value
-        )
+        assert repr(decode(Point, json.loads(json.dumps(encode(Point(value)), allow_nan=False))).x) == repr(value)
 
 
 def test_missing_fields_take_their_defaults():

@@ -129,9 +129,7 @@ def test_a_wrong_graph_is_refused(functions: list[Callable[..., Any]], message: 
         (coroutine, {"inline": True}, "is async; inline=True is only for a plain `def`"),
     ],
 )
-def test_impossible_step_options_are_refused(
-    function: Callable[..., Any], options: dict[str, Any], message: str
-):
+def test_impossible_step_options_are_refused(function: Callable[..., Any], options: dict[str, Any], message: str):
     with pytest.raises(WorkflowDefinitionError, match=message):
         define(function, **options)
 

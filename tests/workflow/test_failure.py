@@ -99,9 +99,7 @@ def test_idempotency_keys_differ_between_names_steps_events_and_runs():
 
 
 def test_after_the_last_attempt_the_error_names_step_event_and_attempt():
-    with pytest.raises(
-        StepFailed, match=r"'work' of Flaky failed on Go \(event 1\), attempt 3.*not yet"
-    ) as caught:
+    with pytest.raises(StepFailed, match=r"'work' of Flaky failed on Go \(event 1\), attempt 3.*not yet") as caught:
         run(Flaky(9), Go())
     assert (caught.value.step, caught.value.event, caught.value.attempt) == ("work", "Go", 3)
     assert isinstance(caught.value.__cause__, ValueError)
@@ -358,9 +356,7 @@ def test_a_step_that_raises_cancelled_error_by_itself_is_named():
         async def work(self, event: Go) -> Done:
             raise asyncio.CancelledError
 
-    with pytest.raises(
-        StepFailed, match=r"'work' of Odd failed on Go.*raised CancelledError although nobody"
-    ):
+    with pytest.raises(StepFailed, match=r"'work' of Odd failed on Go.*raised CancelledError although nobody"):
         run(Odd(), Go())
 
 

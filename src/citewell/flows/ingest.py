@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from citewell.errors import ReadError
-from citewell.protocols import Embedder, NewVersion, Reader, SourceState, Splitter, Store, Transform, vector_key
+from citewell.protocols import Embedder, NewVersion, Reader, Splitter, Store, Transform, vector_key
+from citewell.reading.folder import Unreadable
 from citewell.types import Document, Metadata, Node, Principal, Source, content_hash
 from citewell.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
 
@@ -24,15 +25,7 @@ if TYPE_CHECKING:
 _LANES = 2
 _BATCH_SOURCES = 32
 _BATCH_BYTES = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A place that could not be read, or not even opened: which, what is wrong (a `ReadError` kind), in words."""
-
-    uri: str
-    kind: str
-    message: str
+_NO_SOURCE = ("missing", "not_permitted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +128,6 @@ class _Work:
 
     source: Source
     fingerprint: str
-    known: SourceState | None
     document: Document | None = None
     nodes: list[Node] = field(default_factory=list)
     terms: list[Mapping[str, int]] = field(default_factory=list)
@@ -153,7 +145,7 @@ class Ingestion(Workflow):
     def __init__(
         self,
         stages: Stages,
-        sources: Iterator[Source | Unread],
+        sources: Iterator[Source | Unreadable],
         *,
         principal: Principal,
         on_done: Callable[[Ingested], None] | None = None,
@@ -203,8 +195,8 @@ class Ingestion(Workflow):
         ordered = tuple(self._done[uri] for uri in sorted(self._done))
         return Finished(IngestReport(ctx.run_id, request.bucket, request.mirror, ordered))
 
-    def _take(self) -> list[Source | Unread]:
-        taken: list[Source | Unread] = []
+    def _take(self) -> list[Source | Unreadable]:
+        taken: list[Source | Unreadable] = []
         size = 0
         for one in self._sources:
             taken.append(one)
@@ -213,8 +205,8 @@ class Ingestion(Workflow):
                 break
         return taken
 
-    async def _ingest(self, taken: Sequence[Source | Unread], bucket: str) -> list[Ingested]:
-        done = [_unread(one) for one in taken if isinstance(one, Unread)]
+    async def _ingest(self, taken: Sequence[Source | Unreadable], bucket: str) -> list[Ingested]:
+        done = [await self._fail(one.source, one.error) for one in taken if isinstance(one, Unreadable)]
         sources = {one.uri: one for one in taken if isinstance(one, Source)}  # the last of equal uris wins
         if not sources:
             return done
@@ -222,20 +214,25 @@ class Ingestion(Workflow):
         works = []
         for source in sources.values():
             known = states.get(source.uri)
-            print_ = fingerprint(source, self.stages.identity)
-            if known and known.state == "active" and known.fingerprint == print_ and known.document:
+            mark = fingerprint(source, self.stages.identity)
+            if known and known.state == "active" and known.fingerprint == mark and known.document:
                 done.append(Ingested(source.uri, "unchanged", known.document.id, known.document.version, known.nodes))
             else:
-                works.append(_Work(source, print_, known))
+                works.append(_Work(source, mark))
         await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in works))
         for work in works:
             if work.error:
-                await self.stages.store.fail(work.source, work.error.kind, str(work.error))
-                done.append(Ingested(work.source.uri, "failed", kind=work.error.kind, message=str(work.error)))
+                done.append(await self._fail(work.source, work.error))
         good = [work for work in works if work.document]
         vectors = await self._embed([node.indexed_text for work in good for node in work.nodes])
         done.extend(await self._commit(good, vectors))
         return done
+
+    async def _fail(self, source: Source, error: ReadError) -> Ingested:
+        # A place that does not exist is a mistake in the call, not a source that could be mended later.
+        if error.kind not in _NO_SOURCE:
+            await self.stages.store.fail(source, error.kind, str(error))
+        return _failed(source.uri, error)
 
     def _read(self, work: _Work) -> None:
         """Read, split and analyse one source; a failure stays on the work."""
@@ -305,7 +302,7 @@ class Ingestion(Workflow):
 
     async def _remove_vanished(self, bucket: str) -> list[Ingested]:
         # A place that could not be listed would look like an empty one, and take its documents with it.
-        if any(one.kind in ("missing", "not_permitted") for one in self._done.values()):
+        if any(one.kind in _NO_SOURCE for one in self._done.values()):
             return []
         known = await self.stages.store.sources(self.principal, bucket)
         gone = [state.uri for state in known if state.state != "deleted" and state.uri not in self._done]
@@ -333,5 +330,5 @@ def _ordered(metadata: Metadata) -> dict[str, object]:
     return {key: metadata[key] for key in sorted(metadata)}
 
 
-def _unread(one: Unread) -> Ingested:
-    return Ingested(one.uri, "failed", kind=one.kind, message=one.message)
+def _failed(uri: str, error: ReadError) -> Ingested:
+    return Ingested(uri, "failed", kind=error.kind, message=str(error))

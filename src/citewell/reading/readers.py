@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
@@ -42,17 +42,17 @@ def named(spec: str) -> Factory:
     return make
 
 
-def isolated(spec: str) -> Factory:
-    """A factory for the class `module:Name` in a worker process that can be killed."""
+def isolated(spec: str, limits: Mapping[str, Any]) -> Factory:
+    """A factory for the class `module:Name` in killable worker processes; `limits` as `Isolated` takes them."""
 
     def make() -> Reader:
-        made: Reader = import_module(f"{_HERE}.isolation").Isolated(spec)
+        made: Reader = import_module(f"{_HERE}.isolation").Isolated(spec, **limits)
         return made
 
     return make
 
 
-def default_factories() -> dict[str, tuple[Factory, ...]]:
+def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
     text = named(f"{_HERE}.text:TextReader")
     return {
@@ -61,8 +61,8 @@ def default_factories() -> dict[str, tuple[Factory, ...]]:
         HTML: (named(f"{_HERE}.html:HtmlReader"),),
         CSV: (named(f"{_HERE}.csv_:CsvReader"),),
         JSON: (named(f"{_HERE}.faq:FaqReader"), text),
-        PDF: (isolated(f"{_HERE}.pdf:PdfReader"),),
-        DOCX: (isolated(f"{_HERE}.docx:DocxReader"),),
+        PDF: (isolated(f"{_HERE}.pdf:PdfReader", limits),),
+        DOCX: (isolated(f"{_HERE}.docx:DocxReader", limits),),
     }
 
 

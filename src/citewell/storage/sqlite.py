@@ -178,7 +178,7 @@ class SqliteStore:
         if differing:
             raise IndexMismatch(
                 f"The knowledge base in {self.path.parent} was built with {'; '.join(differing)}. "
-                "Open it with what it was built with, or rebuild it: citewell ingest --rebuild."
+                "Open it with what it was built with, or ingest the sources into a new folder."
             )
 
     async def sequence(self) -> int:

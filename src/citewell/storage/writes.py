@@ -31,7 +31,6 @@ class Prepared:
     """A version checked and encoded, so that the write lock is held for writing only."""
 
     version: NewVersion
-    fingerprint: str
     access: str
     metadata: str
     texts: list[tuple[int, bytes]]
@@ -72,7 +71,7 @@ def _prepared(version: NewVersion, identity: Mapping[str, str]) -> Prepared:
         raise IndexMismatch(
             f"The vectors of {source.uri} have shape {vectors.shape}, but the knowledge base was built with "
             f"{dimensions} dimensions by {identity['embedder']!r}. "
-            "Use that embedder, or rebuild: citewell ingest --rebuild."
+            "Use that embedder, or ingest the sources into a knowledge base in a new folder."
         )
     if not np.isfinite(vectors).all():
         raise StoreError(f"The vectors of {source.uri} hold values that are no numbers. Check the embedder.")
@@ -87,13 +86,11 @@ def _prepared(version: NewVersion, identity: Mapping[str, str]) -> Prepared:
             raise StoreError(f"Node {node.id} of {source.uri} is not the text under its span. Mark it as derived.")
     try:
         metadata = codec.dump_metadata(version.metadata)
-        rule = codec.fingerprint(source)
     except TypeError as error:
         raise StoreError(f"The metadata of {source.uri} cannot be stored: {error}.") from error
     text = document.text
     return Prepared(
         version=version,
-        fingerprint=rule,
         access=codec.dump_access(source.access),
         metadata=metadata,
         texts=[
@@ -232,7 +229,7 @@ def _write(
         " ON CONFLICT DO UPDATE SET state = 'active', fingerprint = excluded.fingerprint, access = excluded.access,"
         " last_version = last_version + 1, error_kind = NULL, error = NULL, updated_at = excluded.updated_at"
         " RETURNING id, last_version",
-        (_bucket(db, source), source.uri, prepared.fingerprint, prepared.access, at),
+        (_bucket(db, source), source.uri, prepared.version.fingerprint, prepared.access, at),
     ).fetchone()
     replaced = db.execute(
         "UPDATE documents SET valid_to = ? WHERE source = ? AND valid_to IS NULL RETURNING id", (sequence, number)

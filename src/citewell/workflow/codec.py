@@ -52,12 +52,8 @@ def plain(value: object, path: str) -> Any:
         for key in typing.cast(dict[object, object], value):
             if type(key) is not str:
                 raise CodecError(f"{path}: key {key!r} is a {type(key).__name__}, JSON keys are text.")
-        return {
-            key: plain(item, f"{path}.{key}") for key, item in typing.cast(dict[str, object], value).items()
-        }
-    raise CodecError(
-        f"{path}: {kind.__qualname__} has no JSON form that gives it back without a declared type."
-    )
+        return {key: plain(item, f"{path}.{key}") for key, item in typing.cast(dict[str, object], value).items()}
+    raise CodecError(f"{path}: {kind.__qualname__} has no JSON form that gives it back without a declared type.")
 
 
 def codec(hint: Any, path: str) -> Codec:
@@ -155,9 +151,7 @@ def _dataclass(kind: type, path: str) -> Codec:
             f"{path}: {kind.__qualname__} is annotated with {error.name!r}, which is not found."
         ) from error
     fields = {
-        field.name: codec(hints[field.name], f"{path}.{field.name}")
-        for field in dataclasses.fields(kind)
-        if field.init
+        field.name: codec(hints[field.name], f"{path}.{field.name}") for field in dataclasses.fields(kind) if field.init
     }
     optional = {
         field.name
@@ -228,9 +222,7 @@ def _tuple(arguments: tuple[Any, ...], path: str) -> Codec:
     def encode(value: Any, path: str) -> Any:
         if type(value) is not tuple or len(value) != len(parts):
             raise wrong(value, f"a tuple of {len(parts)}", path)
-        return [
-            part.encode(item, f"{path}[{n}]") for n, (part, item) in enumerate(zip(parts, value, strict=True))
-        ]
+        return [part.encode(item, f"{path}[{n}]") for n, (part, item) in enumerate(zip(parts, value, strict=True))]
 
     def decode(value: Any, path: str) -> Any:
         if type(value) is not list or len(value) != len(parts):
@@ -291,9 +283,7 @@ def _union(arguments: tuple[Any, ...], path: str) -> Codec:
         tagged: Codec = codec(members[0], path)
     elif set(members) <= {str, int, bool} or set(members) <= {float, int, bool}:
         # JSON tells these apart by itself.
-        tagged = (
-            codec(float if float in members else members[0], path) if float in members else exact(*members)
-        )
+        tagged = codec(float if float in members else members[0], path) if float in members else exact(*members)
     else:
         tagged = _tagged({_tag(member): codec(member, path) for member in members}, members, path)
     if len(members) == len(arguments):

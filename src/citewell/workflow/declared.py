@@ -14,9 +14,7 @@ def check_sent(graph: "Graph", job: Job, event: Event, step: str | None) -> None
     """Raise UndeclaredEvent unless some step, or the named one, accepts the event or it ends the run."""
     kind = type(event)
     if job.over:
-        raise _undeclared(
-            graph, job, f"sent {kind.__name__} after it had ended. Send before the step returns."
-        )
+        raise _undeclared(graph, job, f"sent {kind.__name__} after it had ended. Send before the step returns.")
     if not isinstance(event, Event):
         raise _undeclared(graph, job, f"sent a {kind.__name__}, which is not an Event. Derive it from Event.")
     if step is None:
@@ -26,9 +24,7 @@ def check_sent(graph: "Graph", job: Job, event: Event, step: str | None) -> None
     target = graph.by_name.get(step)
     if target is None:
         known = ", ".join(graph.by_name)
-        raise _undeclared(
-            graph, job, f"sent {kind.__name__} to {step!r}, which is no step (there are {known})."
-        )
+        raise _undeclared(graph, job, f"sent {kind.__name__} to {step!r}, which is no step (there are {known}).")
     if not issubclass(kind, target.accepts):
         accepts = " or ".join(one.__name__ for one in target.accepts)
         raise _undeclared(graph, job, f"sent {kind.__name__} to step {step!r}, which accepts only {accepts}.")
@@ -42,9 +38,7 @@ def check_returned(graph: "Graph", job: Job, event: object) -> None:
         return
     declared = " | ".join(one.__name__ for one in spec.emits) or "None"
     if not issubclass(kind, Event):
-        raise _undeclared(
-            graph, job, f"returned a {kind.__name__}, which is not an Event. It declares {declared}."
-        )
+        raise _undeclared(graph, job, f"returned a {kind.__name__}, which is not an Event. It declares {declared}.")
     if not issubclass(kind, spec.emits):
         remedy = f"Add {kind.__name__} to its return annotation."
         raise _undeclared(graph, job, f"returned {kind.__name__}, but declares {declared}. {remedy}")

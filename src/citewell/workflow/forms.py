@@ -123,17 +123,11 @@ SCALARS: dict[type, Codec] = {
     bool: exact(bool),
     type(None): exact(type(None)),
     float: Codec(_float_to, _float_back),
-    bytes: _scalar(
-        bytes, lambda v: base64.b64encode(v).decode(), lambda v: base64.b64decode(v, validate=True)
-    ),
-    datetime.datetime: _scalar(
-        datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat
-    ),
+    bytes: _scalar(bytes, lambda v: base64.b64encode(v).decode(), lambda v: base64.b64decode(v, validate=True)),
+    datetime.datetime: _scalar(datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
     datetime.date: _scalar(datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     datetime.time: _scalar(datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
-    datetime.timedelta: _scalar(
-        datetime.timedelta, lambda v: v // _MICROSECOND, lambda v: v * _MICROSECOND, int
-    ),
+    datetime.timedelta: _scalar(datetime.timedelta, lambda v: v // _MICROSECOND, lambda v: v * _MICROSECOND, int),
 }
 
 

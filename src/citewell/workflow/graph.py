@@ -66,9 +66,7 @@ class Graph:
 
     def has_place(self, kind: type) -> bool:
         """Whether an event of this type reaches a step or ends the run."""
-        return bool(self.routes[kind] if kind in self.routes else self.route(kind)) or issubclass(
-            kind, StopEvent
-        )
+        return bool(self.routes[kind] if kind in self.routes else self.route(kind)) or issubclass(kind, StopEvent)
 
     def producers(self, consumer: StepSpec) -> list[str]:
         """Names of the steps that emit what this step accepts."""
@@ -108,9 +106,7 @@ def compile_graph(owner: type) -> Graph | None:
     functions: dict[int, str] = {}
     for name, fn in marked.items():
         if name in RESERVED:
-            raise WorkflowDefinitionError(
-                f"Step {owner.__name__}.{name}: {name!r} is Workflow's own. Rename the step."
-            )
+            raise WorkflowDefinitionError(f"Step {owner.__name__}.{name}: {name!r} is Workflow's own. Rename the step.")
         if id(fn) in functions:
             raise WorkflowDefinitionError(
                 f"Steps {functions[id(fn)]!r} and {name!r} of {owner.__name__} are one function, so it would "
@@ -135,8 +131,7 @@ def _marked(owner: type) -> dict[str, Callable[..., Any]]:
             if MARK in getattr(getattr(value, "__func__", value), "__dict__", ()):
                 if isinstance(value, staticmethod | classmethod):
                     raise WorkflowDefinitionError(
-                        f"Step {klass.__name__}.{name} is a {type(value).__name__}. Make it a plain method "
-                        "with `self`."
+                        f"Step {klass.__name__}.{name} is a {type(value).__name__}. Make it a plain method with `self`."
                     )
                 marked[name] = value
             else:
@@ -153,9 +148,7 @@ def _check(name: str, steps: list[StepSpec]) -> type[StartEvent]:
         raise WorkflowDefinitionError(f"{name}: no step accepts a StartEvent. Let the first step take one.")
     if len(set(starts)) > 1:
         kinds = ", ".join(dict.fromkeys(kind.__name__ for kind in starts))
-        raise WorkflowDefinitionError(
-            f"{name} has several start events ({kinds}). Keep one; run() must know which."
-        )
+        raise WorkflowDefinitionError(f"{name} has several start events ({kinds}). Keep one; run() must know which.")
     if not any(issubclass(kind, StopEvent) for kind in emitted):
         raise WorkflowDefinitionError(f"{name}: no step returns a StopEvent. Let the last step return one.")
     for kind, step in accepted.items():
@@ -214,9 +207,7 @@ def _state(name: str, steps: list[StepSpec]) -> StateSchema | None:
         if all(issubclass(kind, other) for other in found):
             return StateSchema(kind, f"{name}: step {step!r}")
     listed = ", ".join(f"{kind.__name__} in {step!r}" for kind, step in found.items())
-    raise WorkflowDefinitionError(
-        f"{name} has several state types ({listed}). One must derive from all others."
-    )
+    raise WorkflowDefinitionError(f"{name} has several state types ({listed}). One must derive from all others.")
 
 
 def _union(kinds: Iterable[type[Event]]) -> str:

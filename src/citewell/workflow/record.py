@@ -84,9 +84,7 @@ class Recorder:
         """Record an event for the readers of the stream."""
         seq = self._reducer.number()
         name = type(event).__name__
-        entry = Entry(
-            seq, "stream", time.time(), job.spec.name, name, payload, job.causes or (job.seq,), job.attempt
-        )
+        entry = Entry(seq, "stream", time.time(), job.spec.name, name, payload, job.causes or (job.seq,), job.attempt)
         self.outbox.append(Batch([entry], streamed=(seq, event)))
 
     def _facts(self, job: Job) -> tuple[float, dict[str, Any]]:
@@ -110,9 +108,7 @@ class Recorder:
         try:
             while self.outbox:
                 batches, self.outbox = self.outbox, []
-                await self._journal.append(
-                    self._run_id, [line for batch in batches for line in batch.entries]
-                )
+                await self._journal.append(self._run_id, [line for batch in batches for line in batch.entries])
                 for batch in batches:
                     self._apply(batch)
         except (Exception, asyncio.CancelledError):

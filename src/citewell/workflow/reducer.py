@@ -244,9 +244,7 @@ class Reducer:
         for (step, _), buffer in self._buffers.items():
             needs = buffer.wanted if isinstance(buffer.wanted, Mapping) else Counter(buffer.wanted)
             if buffer.count and (lacks := _lacking(needs, buffer)):
-                holds = ", ".join(
-                    f"{len(held)} {kind.__name__}" for kind, held in buffer.held.items() if held
-                )
+                holds = ", ".join(f"{len(held)} {kind.__name__}" for kind, held in buffer.held.items() if held)
                 lines.append(f"step {step!r} holds {holds} and waits for {lacks}")
         for lane in self.lanes:
             if not lane.runs:
@@ -254,9 +252,7 @@ class Reducer:
                 sources = self.graph.producers(lane.spec)
                 by = f", which {_listed(sources)} did not emit" if sources else ""
                 lines.append(f"step {lane.spec.name!r} waits for {accepts}{by}")
-        sources = [
-            spec.name for spec in self.graph.steps if any(issubclass(e, StopEvent) for e in spec.emits)
-        ]
+        sources = [spec.name for spec in self.graph.steps if any(issubclass(e, StopEvent) for e in spec.emits)]
         lines.append(f"the run waits for a StopEvent, which {_listed(sources)} did not emit")
         return lines
 

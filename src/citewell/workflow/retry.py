@@ -39,9 +39,7 @@ class Retry:
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.delay_s < 0 or self.factor < 1 or not 0 <= self.jitter <= 1:
-            raise ValueError(
-                f"{self}: attempts and factor must be at least 1, delay_s at least 0, jitter in [0, 1]."
-            )
+            raise ValueError(f"{self}: attempts and factor must be at least 1, delay_s at least 0, jitter in [0, 1].")
 
     def next_delay_s(self, attempt: int, elapsed_s: float, error: Exception, seed: str) -> float | None:
         if attempt >= self.attempts or not self.when(error):

@@ -59,9 +59,7 @@ class Worker:
         self.task: asyncio.Task[None]
 
 
-CURRENT: contextvars.ContextVar[Worker | None] = contextvars.ContextVar(
-    "citewell_workflow_worker", default=None
-)
+CURRENT: contextvars.ContextVar[Worker | None] = contextvars.ContextVar("citewell_workflow_worker", default=None)
 
 
 class Run:

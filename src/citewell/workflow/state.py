@@ -30,13 +30,10 @@ class StateSchema:
 
     def __init__(self, kind: type, where: str) -> None:
         if not dataclasses.is_dataclass(kind):
-            raise WorkflowDefinitionError(
-                f"{where}: state type {kind.__name__} is not a dataclass. Make it one."
-            )
+            raise WorkflowDefinitionError(f"{where}: state type {kind.__name__} is not a dataclass. Make it one.")
         if kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
             raise WorkflowDefinitionError(
-                f"{where}: state type {kind.__name__} is frozen, but edit() changes its fields. Remove "
-                "frozen=True."
+                f"{where}: state type {kind.__name__} is frozen, but edit() changes its fields. Remove frozen=True."
             )
         self.kind = kind
         self.name = kind.__name__
@@ -125,9 +122,7 @@ class Store(Generic[S]):
         state = self._state
         copy = state.checked(key, value)
         if state.editor is not None and state.editor is asyncio.current_task():
-            raise StateRefused(
-                f"State {key!r}: set() inside edit(). Change the state that edit() gave.", key=key
-            )
+            raise StateRefused(f"State {key!r}: set() inside edit(). Change the state that edit() gave.", key=key)
         async with state.lock:
             state.values[key] = copy
             self._touch(key)

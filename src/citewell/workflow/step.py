@@ -117,15 +117,12 @@ def compile_step(owner: type, name: str, fn: Callable[..., Any]) -> StepSpec:
     event_name, context_name, accepts, state_type = _parameters(where, fn, hints)
     if "return" not in hints:
         raise WorkflowDefinitionError(
-            f"{where} has no return annotation. Declare the events it emits, for example `-> StopEvent` or "
-            "`-> None`."
+            f"{where} has no return annotation. Declare the events it emits, for example `-> StopEvent` or `-> None`."
         )
     emits = tuple(_emitted(where, hints["return"]))
     mode: Literal["async", "thread", "inline"]
     mode = "async" if inspect.iscoroutinefunction(fn) else "inline" if config.inline else "thread"
-    positional = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is not p.KEYWORD_ONLY][
-        1:
-    ]
+    positional = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
     invoke = _binder(fn, positional, event_name, context_name)
     return StepSpec(
         name=name,
@@ -141,20 +138,15 @@ def compile_step(owner: type, name: str, fn: Callable[..., Any]) -> StepSpec:
 
 def _check_config(where: str, config: StepConfig, fn: Callable[..., Any]) -> None:
     if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
-        raise WorkflowDefinitionError(
-            f"{where} is a generator. Return a list of events, or use ctx.send_event()."
-        )
+        raise WorkflowDefinitionError(f"{where} is a generator. Return a list of events, or use ctx.send_event().")
     if not inspect.isfunction(fn):
-        raise WorkflowDefinitionError(
-            f"{where} is a {type(fn).__name__}. Make it a plain method with `self`."
-        )
+        raise WorkflowDefinitionError(f"{where} is a {type(fn).__name__}. Make it a plain method with `self`.")
     is_async = inspect.iscoroutinefunction(fn)
     if config.inline and is_async:
         raise WorkflowDefinitionError(f"{where} is async; inline=True is only for a plain `def`. Remove it.")
     if config.inline and config.timeout_s is not None:
         raise WorkflowDefinitionError(
-            f"{where} runs inline on the event loop, where no timeout can interrupt it. Remove timeout_s or "
-            "inline."
+            f"{where} runs inline on the event loop, where no timeout can interrupt it. Remove timeout_s or inline."
         )
     if config.num_workers < 1:
         raise WorkflowDefinitionError(f"{where} has num_workers={config.num_workers}. It must be at least 1.")
@@ -203,20 +195,15 @@ def _parameters(
         raise WorkflowDefinitionError(f"{where} must be a method with `self` first.")
     for parameter in parameters[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise WorkflowDefinitionError(
-                f"{where} takes *{parameter.name}. Declare one event parameter instead."
-            )
+            raise WorkflowDefinitionError(f"{where} takes *{parameter.name}. Declare one event parameter instead.")
         hint = hints.get(parameter.name)
         if hint is None:
             raise WorkflowDefinitionError(
-                f"{where}: parameter {parameter.name!r} has no annotation. Annotate it with an event type or "
-                "Context."
+                f"{where}: parameter {parameter.name!r} has no annotation. Annotate it with an event type or Context."
             )
         if _is_context(hint):
             if context_name is not None:
-                raise WorkflowDefinitionError(
-                    f"{where} has two Context parameters. Remove {parameter.name!r}."
-                )
+                raise WorkflowDefinitionError(f"{where} has two Context parameters. Remove {parameter.name!r}.")
             context_name = parameter.name
             state_type = _state_type(where, hint)
             continue
@@ -269,8 +256,7 @@ def _emitted(where: str, hint: Any) -> Iterator[type[Event]]:
             )
         if issubclass(member, StartEvent):
             raise WorkflowDefinitionError(
-                f"{where} returns {member.__name__}, but a StartEvent only comes from run(). Use an event of "
-                "its own."
+                f"{where} returns {member.__name__}, but a StartEvent only comes from run(). Use an event of its own."
             )
         yield member
 
@@ -280,9 +266,7 @@ def _state_type(where: str, hint: Any) -> type | None:
     if not arguments or arguments[0] is Any or (typing.get_origin(arguments[0]) or arguments[0]) is dict:
         return None
     if not isinstance(arguments[0], type):
-        raise WorkflowDefinitionError(
-            f"{where}: Context[{_name(arguments[0])}] needs a dataclass as the state type."
-        )
+        raise WorkflowDefinitionError(f"{where}: Context[{_name(arguments[0])}] needs a dataclass as the state type.")
     return arguments[0]
 
 

@@ -49,24 +49,16 @@ class Workflow:
                 f"{graph.name}.run() needs a running event loop. Call it inside an async function."
             ) from None
         if timeout_s is not None and timeout_s <= 0:
-            raise WorkflowError(
-                f"{graph.name}.run(timeout_s={timeout_s}): must be above 0, or None for no timeout."
-            )
+            raise WorkflowError(f"{graph.name}.run(timeout_s={timeout_s}): must be above 0, or None for no timeout.")
         if start is None:
             try:
                 start = graph.start(**fields)
             except (TypeError, ValueError) as error:
-                raise WorkflowError(
-                    f"{graph.name}.run() could not make its {graph.start.__name__}: {error}"
-                ) from error
+                raise WorkflowError(f"{graph.name}.run() could not make its {graph.start.__name__}: {error}") from error
         elif fields:
-            raise WorkflowError(
-                f"{graph.name}.run() takes a start event or its fields, not both ({min(fields)!r})."
-            )
+            raise WorkflowError(f"{graph.name}.run() takes a start event or its fields, not both ({min(fields)!r}).")
         elif not isinstance(start, graph.start):
-            raise WorkflowError(
-                f"{graph.name}.run() takes a {graph.start.__name__}, not a {type(start).__name__}."
-            )
+            raise WorkflowError(f"{graph.name}.run() takes a {graph.start.__name__}, not a {type(start).__name__}.")
         return Handler(
             Run(self, graph, start, run_id=run_id, journal=journal, timeout_s=timeout_s, parent=CURRENT.get())
         )
@@ -74,9 +66,7 @@ class Workflow:
 
 def _graph(workflow: type[Workflow]) -> Graph:
     if workflow.__graph__ is None:
-        raise WorkflowDefinitionError(
-            f"{workflow.__name__} has no steps, or is abstract. Run a subclass of it."
-        )
+        raise WorkflowDefinitionError(f"{workflow.__name__} has no steps, or is abstract. Run a subclass of it.")
     return workflow.__graph__
 
 
