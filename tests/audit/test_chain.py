@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citewell.audit import verify_chain
+from citewell.audit.chain import verify_chain
 from citewell.storage import SqliteStore
 from citewell.testing.store_contract import ANN
 from citewell.types.journal import CHAIN, canonical

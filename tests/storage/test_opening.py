@@ -199,7 +199,7 @@ def test_the_mismatch_names_both_sides_and_the_remedy(tmp_path):
     assert asyncio.run(work()) == (
         f"The knowledge base in {tmp_path / 'kb'} was built with dimensions '8', now '1024'; "
         "embedder 'contract@1', now 'large@3'. "
-        "Open it with what it was built with, or rebuild it: citewell ingest --rebuild."
+        "Open it with what it was built with, or ingest the sources into a new folder."
     )
 
 
