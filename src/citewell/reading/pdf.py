@@ -9,9 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 from typing import ClassVar
-from urllib.parse import unquote
 
 from citewell.errors import ReadError
 from citewell.reading.build import BlockBuilder, tidy
@@ -26,6 +24,7 @@ from citewell.reading.pdf_flow import (
 )
 from citewell.reading.pdf_pages import Box, Piece, broken_words, join_lines, read_page
 from citewell.reading.pdf_tags import read_tagged, survey
+from citewell.reading.pieces import title_from_uri
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
 MEDIA_TYPE = "application/pdf"
@@ -100,7 +99,7 @@ class PdfReader:
             source,
             reader=self.identity,
             media_type=MEDIA_TYPE,
-            title=title or _first_heading(builder) or PurePosixPath(unquote(uri)).stem or "Untitled",
+            title=title or _first_heading(builder) or title_from_uri(uri),
             text=builder.text,
             blocks=tuple(builder.blocks),
             metadata=metadata,
