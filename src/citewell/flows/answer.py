@@ -211,7 +211,7 @@ class Answering(Workflow):
             text=settled.text,
             claims=tuple(_claims(settled.kept, sources, settled)),
             rejected=tuple(_claims(settled.rejected, sources, settled)),
-            conflicts=tuple(_conflicts(find_conflicts(settled.kept, event.evidence), sources, settled)),
+            conflicts=tuple(_conflicts(find_conflicts(_grounds(settled.kept), event.evidence), sources, settled)),
             reason=settled.reason,
             message=settled.message,
             sequence=event.case.sequence,
@@ -298,3 +298,7 @@ def _conflicts(found: Sequence[Disagreement], sources: dict[int, _Source], settl
     for one in found:
         if one.left.number in sources and one.right.number in sources:
             yield Conflict(one.about, _cite(one.left, sources, settled), _cite(one.right, sources, settled))
+
+
+def _grounds(judgements: Sequence[Judgement]) -> list[Grounds]:
+    return [ground for one in judgements for ground in one.grounds]
