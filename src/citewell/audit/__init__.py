@@ -1,5 +1,1 @@
-"""Checks of the record: whether the journal of a run is whole and unaltered."""
-
-from citewell.audit.chain import verify_chain
-
-__all__ = ["verify_chain"]
+"""What happened in a run, from its journal alone, and whether that journal is whole."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,17 +13,9 @@ from citewell.types import (
     Cell,
     Metadata,
     Region,
-    Source,
     Span,
     Value,
-    content_hash,
 )
-
-
-def fingerprint(source: Source) -> str:
-    """SHA-256 in hex over a source's bytes, access rule and metadata: equal means nothing has to be read anew."""
-    rule = [content_hash(source.content), dump_access(source.access), dump_metadata(source.metadata)]
-    return hashlib.sha256(json.dumps(rule).encode("ascii")).hexdigest()
 
 
 def pack_text(text: str) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from citewell.errors import NotFound
 from citewell.protocols import CatalogueRow, RowBatch, SourceState
 from citewell.storage import codec
-from citewell.storage.schema import TEXT_PAGE
+from citewell.storage.schema import TERM_PAGE, TEXT_PAGE
 from citewell.types import EVERYONE, Access, Block, BlockKind, DocumentRef, Node, Principal, Span
 
 if TYPE_CHECKING:
@@ -64,27 +64,40 @@ def vectors(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Vector
 
 def rows(db: sqlite3.Connection, after: int, limit: int, dimensions: int) -> RowBatch:
     """Up to `limit` index rows above `after`, as arrays."""
-    found = db.execute(
+    (last,) = db.execute("SELECT coalesce(max(row), 0) FROM nodes").fetchone()
+    cursor = db.execute(
         "SELECT n.row, n.document, n.length, coalesce(n.page, 0), n.kind, n.heading_path, n.terms, v.content"
-        " FROM nodes n JOIN vectors v ON v.id = n.vector WHERE n.row > ? ORDER BY n.row LIMIT ?",
-        (after, limit),
-    ).fetchall()
-    columns: list[tuple[Any, ...]] = list(zip(*found, strict=True)) if found else [()] * 8
-    listed, documents, lengths, pages, kinds, paths, terms, content = columns
-    numbers = np.array(listed, dtype=np.int64)
+        " FROM nodes n JOIN vectors v ON v.id = n.vector WHERE n.row > ? AND n.row <= ? ORDER BY n.row LIMIT ?",
+        (after, last, limit),
+    )
+    # Filled in place and by the thousand: most of the time here goes into touching memory for the first time.
+    vectors = np.empty((max(min(limit, last - after), 0), dimensions), dtype=np.float32)
+    postings = [np.empty((0, 2), dtype="<u4")]
+    heads: list[tuple[int, int, int, int]] = []
+    kinds: list[str] = []
+    paths: list[str] = []
+    sizes: list[int] = []
+    while part := cursor.fetchmany(1000):
+        *numbers, part_kinds, part_paths, terms, content = zip(*part, strict=True)
+        floats = np.frombuffer(b"".join(content), dtype="<f4")
+        vectors[len(kinds) : len(kinds) + len(part)] = floats.reshape(len(part), dimensions)
+        postings.append(np.frombuffer(b"".join(terms), dtype="<u4").reshape(-1, 2))
+        heads.extend(zip(*numbers, strict=True))
+        kinds.extend(part_kinds)
+        paths.extend(part_paths)
+        sizes.extend(map(len, terms))
+    rows, documents, lengths, pages = np.array(heads, dtype=np.int64).reshape(-1, 4).T.copy()
     sections = {path: SECTION_JOINT.join(codec.load_strings(path)) for path in set(paths)}
-    # A bytearray, because an array over bytes could not be written to, and a copy would cost as much as the reading.
-    pairs = np.frombuffer(b"".join(terms), dtype="<u4").reshape(-1, 2)
-    sizes = np.fromiter(map(len, terms), dtype=np.int64, count=len(terms)) // 8
+    pairs = np.concatenate(postings)
     return RowBatch(
-        rows=numbers,
-        document_keys=np.array(documents, dtype=np.int64),
-        lengths=np.array(lengths, dtype=np.int64),
-        pages=np.array(pages, dtype=np.int64),
+        rows=rows,
+        document_keys=documents,
+        lengths=lengths,
+        pages=pages,
         kinds=kinds,
         sections=[sections[path] for path in paths],
-        vectors=np.frombuffer(bytearray().join(content), dtype="<f4").reshape(len(numbers), dimensions),
-        posting_rows=np.repeat(numbers, sizes),
+        vectors=vectors[: len(kinds)],
+        posting_rows=np.repeat(rows, np.array(sizes, dtype=np.int64) // 8),
         posting_terms=pairs[:, 0].astype(np.int64),
         posting_counts=pairs[:, 1].astype(np.int64),
     )
@@ -181,8 +194,8 @@ def document(
     """The newest version with this id that `principal` may read, with its text and blocks, or NotFound."""
     # Text with surrogates is no id, and asking SQLite for it would be another error than "absent".
     asked = codec.shown(document_id)
-    db.execute("BEGIN")  # one snapshot: a deletion between the statements must not give half a document
     try:
+        db.execute("BEGIN")  # one snapshot: a deletion between the statements must not give half a document
         for key, tenant, own, newest, *columns in db.execute(
             f"SELECT d.key, b.tenant, d.access, s.access, {_REF} {_FROM} WHERE d.id = ? ORDER BY d.key DESC", (asked,)
         ).fetchall():
@@ -283,7 +296,14 @@ def problems(db: sqlite3.Connection) -> list[str]:
         pairs = np.frombuffer(b"".join(terms for _, terms in blobs), dtype="<u4").reshape(-1, 2)
         for term in np.unique(pairs[:, 0]).tolist():
             uses[term] = uses.get(term, 0) + 1
-    told_uses = dict(db.execute("SELECT id, documents FROM terms"))
+    told_uses = {
+        page * TERM_PAGE + place: int(told)
+        for page, content in db.execute("SELECT page, content FROM term_uses")
+        for place, told in enumerate(np.frombuffer(content, dtype="<u4"))
+        if told
+    }
+    if told_uses.keys() != {number for (number,) in db.execute("SELECT id FROM terms")}:
+        found.append("terms are kept that no document holds, or used ones are missing")
     if uses != told_uses:
         wrong = sorted(term for term in uses.keys() | told_uses.keys() if uses.get(term) != told_uses.get(term))
         found.append(f"{len(wrong)} terms are counted wrongly, among them {wrong[:5]}")

@@ -19,6 +19,13 @@ TEXT_PAGE = 2000
 """Characters of document text a row of `texts`. Smaller than a database page, so that reading a node touches one or
 two rows whatever the document's size, and four fit a page of 8 KiB."""
 
+UNSWEPT = "unswept_since"
+"""Name of the `meta` row that says since when deleted content may linger in unused bytes."""
+
+TERM_PAGE = 1000
+"""Terms a row of `term_uses`, which holds uint32 counts of the document versions that use them. A row a term would be
+rewritten by nearly every document that is added; so it is a few rows, and a few pages of the log."""
+
 _VERSION_1 = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -81,11 +88,8 @@ CREATE TABLE blocks (document INTEGER PRIMARY KEY REFERENCES documents (key), co
 
 CREATE TABLE vectors (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, content BLOB NOT NULL) STRICT;
 
-CREATE TABLE terms (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    term BLOB NOT NULL UNIQUE,
-    documents INTEGER NOT NULL CHECK (documents > 0)
-) STRICT;
+CREATE TABLE terms (id INTEGER PRIMARY KEY AUTOINCREMENT, term BLOB NOT NULL UNIQUE) STRICT;
+CREATE TABLE term_uses (page INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
 
 CREATE TABLE nodes (
     row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -203,6 +207,39 @@ def prepare(db: sqlite3.Connection, path: Path, busy_timeout_s: float) -> None:
         if db.in_transaction:
             db.rollback()
         raise
+
+
+def unswept(db: sqlite3.Connection) -> bool:
+    """Whether something was deleted since the file was last swept."""
+    return db.execute(f"SELECT 1 FROM meta WHERE name = '{UNSWEPT}'").fetchone() is not None
+
+
+def sweep(db: sqlite3.Connection, path: Path, limit_bytes: int | None) -> bool:
+    """Remove what deletions left behind, as far as nobody else holds the file; whether all of it is gone.
+
+    `secure_delete` overwrites a row where it stands, but not the copy that stays in the unused part of a page when
+    SQLite moves rows between pages (1 word in 1,000 deleted ones was found again). Only VACUUM, which writes the file
+    anew, is rid of those; it is left out for files over `limit_bytes`. The log is emptied in any case.
+    """
+    (busy_timeout_ms,) = db.execute("PRAGMA busy_timeout").fetchone()
+    # 100 ms: a reader or writer that keeps us out must not hold up the deletion; a later sweep does the rest.
+    db.execute("PRAGMA busy_timeout = 100")
+    try:
+        small = limit_bytes is None or path.stat().st_size <= limit_bytes
+        if small and unswept(db):
+            # In memory where it fits: a copy in a temporary file would leave traces outside the folder.
+            db.execute(f"PRAGMA temp_store = {'FILE' if limit_bytes is None else 'MEMORY'}")
+            db.execute("VACUUM")
+        (busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if small and not busy:
+            db.execute(f"DELETE FROM meta WHERE name = '{UNSWEPT}'")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+    return not busy and small
 
 
 def _format(db: sqlite3.Connection, path: Path) -> int:

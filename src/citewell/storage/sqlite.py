@@ -25,6 +25,10 @@ INLINE_ROWS = 64
 """Reads of up to this many rows are done on the event loop: they take less than the way to a thread and back."""
 
 
+SWEEP_BYTES = 16 * 2**20
+"""Files of up to this size are written anew after a deletion, which takes some 0.2 s."""
+
+
 class SqliteStore:
     """The one truth of a knowledge base, in `citewell.db` of its folder.
 
@@ -45,6 +49,7 @@ class SqliteStore:
         self._writing = ThreadPoolExecutor(1, "citewell-write")
         self._scanning = ThreadPoolExecutor(1, "citewell-read")
         self._seen: tuple[int, int] | None = None
+        self._lexicon = writes.Lexicon()
         self._closed = False
 
     @classmethod
@@ -106,7 +111,13 @@ class SqliteStore:
 
     def _leave(self) -> None:
         try:
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._writer.execute("PRAGMA busy_timeout = 100")  # others' readers are not waited for
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            # An error that somebody still holds can keep a statement open; closing ends it, and folds the log as well
+            # unless another process has the file open, which will do so then.
+            if "locked" not in str(error):
+                raise
         finally:
             self._writer.close()
 
@@ -129,11 +140,12 @@ class SqliteStore:
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         db = self._writer
-        db.execute("BEGIN IMMEDIATE")
         try:
+            db.execute("BEGIN IMMEDIATE")
             result = work(db)
             db.execute("COMMIT")
         except BaseException:
+            self._lexicon.forget()
             db.rollback()
             raise
         return result
@@ -172,7 +184,7 @@ class SqliteStore:
         if differing:
             raise IndexMismatch(
                 f"The knowledge base in {self.path.parent} was built with {'; '.join(differing)}. "
-                "Open it with what it was built with, or rebuild it: citewell ingest --rebuild."
+                "Open it with what it was built with, or ingest the sources into a new folder."
             )
 
     async def sequence(self) -> int:
@@ -196,7 +208,7 @@ class SqliteStore:
         identity = self.identity
         self._require_open()
         prepared = await asyncio.get_running_loop().run_in_executor(self._writing, writes.prepare, versions, identity)
-        return await self._write(lambda db: writes.commit(db, prepared, schema.now()))
+        return await self._write(lambda db: writes.commit(db, prepared, self._lexicon, schema.now()))
 
     async def fail(self, source: Source, kind: str, message: str) -> None:
         writes.require_keys(source)
@@ -205,24 +217,38 @@ class SqliteStore:
     async def delete(self, uris: Sequence[str], *, bucket: str, principal: Principal) -> list[SourceState]:
         """Remove documents with text, nodes, vectors and older versions, in one transaction; what was removed.
 
-        What `principal` may not read is as if it were not there. The log is emptied afterwards, as far as readers
-        allow, so that what was removed does not linger in it.
+        What `principal` may not read is as if it were not there. A file of up to `SWEEP_BYTES` is swept at once; in a
+        larger one, bytes that SQLite moved earlier may linger until `sweep`.
         """
-        removed = await self._write(lambda db: writes.delete(db, uris, bucket, principal, schema.now()))
-        if removed and not self._closed:
-            with _explaining(self.path):
-                await asyncio.get_running_loop().run_in_executor(self._writing, self._fold)
+        removed = await self._write(lambda db: self._delete(db, uris, bucket, principal))
+        if removed:
+            await self._tidy(SWEEP_BYTES)
         return removed
 
-    def _fold(self) -> None:
-        db = self._writer
-        (busy_timeout_ms,) = db.execute("PRAGMA busy_timeout").fetchone()
-        # 100 ms: a reader that keeps the log open must not hold up the deletion; the next one, or close, empties it.
-        db.execute("PRAGMA busy_timeout = 100")
-        try:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        finally:
-            db.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+    def _delete(
+        self, db: sqlite3.Connection, uris: Sequence[str], bucket: str, principal: Principal
+    ) -> list[SourceState]:
+        self._lexicon.forget()
+        return writes.delete(db, uris, bucket, principal, schema.now())
+
+    async def sweep(self) -> None:
+        """Leave no trace of what was deleted, whatever the file's size: it is written anew (about 100 MB a second).
+
+        Raises StoreError when another process kept the file busy.
+        """
+        if not await self._tidy(None):
+            raise StoreError(f"{self.path} is in use, so deleted text may linger in unused bytes. Sweep again later.")
+
+    async def unswept(self) -> bool:
+        """Whether something was deleted that may linger in unused bytes of the file."""
+        return self._short(schema.unswept)
+
+    async def _tidy(self, limit_bytes: int | None) -> bool:
+        self._require_open()
+        with _explaining(self.path):
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writing, schema.sweep, self._writer, self.path, limit_bytes
+            )
 
     # Reading
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from citewell.errors import IndexMismatch, StoreError
 from citewell.protocols import Committed, NewVersion, SourceState, vector_key
 from citewell.storage import codec, reads
-from citewell.storage.schema import TEXT_PAGE
+from citewell.storage.schema import TERM_PAGE, TEXT_PAGE, UNSWEPT
 from citewell.types import DocumentRef, Principal, Source
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from citewell.protocols import Rows
+
+    Postings: TypeAlias = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +31,12 @@ class Prepared:
     """A version checked and encoded, so that the write lock is held for writing only."""
 
     version: NewVersion
-    fingerprint: str
     access: str
     metadata: str
     texts: list[tuple[int, bytes]]
     blocks: bytes
     vector_keys: list[bytes]
     vectors: list[bytes]
-    terms: frozenset[str]
 
 
 def prepare(versions: Sequence[NewVersion], identity: Mapping[str, str]) -> list[Prepared]:
@@ -64,7 +71,7 @@ def _prepared(version: NewVersion, identity: Mapping[str, str]) -> Prepared:
         raise IndexMismatch(
             f"The vectors of {source.uri} have shape {vectors.shape}, but the knowledge base was built with "
             f"{dimensions} dimensions by {identity['embedder']!r}. "
-            "Use that embedder, or rebuild: citewell ingest --rebuild."
+            "Use that embedder, or ingest the sources into a knowledge base in a new folder."
         )
     if not np.isfinite(vectors).all():
         raise StoreError(f"The vectors of {source.uri} hold values that are no numbers. Check the embedder.")
@@ -79,13 +86,11 @@ def _prepared(version: NewVersion, identity: Mapping[str, str]) -> Prepared:
             raise StoreError(f"Node {node.id} of {source.uri} is not the text under its span. Mark it as derived.")
     try:
         metadata = codec.dump_metadata(version.metadata)
-        rule = codec.fingerprint(source)
     except TypeError as error:
         raise StoreError(f"The metadata of {source.uri} cannot be stored: {error}.") from error
     text = document.text
     return Prepared(
         version=version,
-        fingerprint=rule,
         access=codec.dump_access(source.access),
         metadata=metadata,
         texts=[
@@ -95,7 +100,6 @@ def _prepared(version: NewVersion, identity: Mapping[str, str]) -> Prepared:
         blocks=codec.dump_blocks(document.blocks),
         vector_keys=[vector_key(identity["embedder"], "passage", node.indexed_text) for node in nodes],
         vectors=[vector.tobytes() for vector in vectors],
-        terms=frozenset(chain.from_iterable(version.terms)),
     )
 
 
@@ -108,12 +112,39 @@ def require_keys(source: Source) -> None:
             )
 
 
-def commit(db: sqlite3.Connection, versions: Sequence[Prepared], at: str) -> list[Committed]:
+class Lexicon:
+    """Ids of terms as one connection last saw them: looking up ten thousand words a batch costs more than storing it.
+
+    It is forgotten whenever it may be wrong: after a rollback or a deletion here, and after any commit elsewhere.
+    """
+
+    LIMIT = 500_000
+
+    def __init__(self) -> None:
+        self.ids: dict[str, int] = {}
+        self._version: int | None = None
+
+    def forget(self) -> None:
+        self.ids.clear()
+
+    def refresh(self, db: sqlite3.Connection) -> None:
+        """Called inside the writing transaction, when no other can commit any more."""
+        (version,) = db.execute("PRAGMA data_version").fetchone()
+        if version != self._version or len(self.ids) > self.LIMIT:
+            self.forget()
+            self._version = version
+
+
+def commit(db: sqlite3.Connection, versions: Sequence[Prepared], lexicon: Lexicon, at: str) -> list[Committed]:
     """Make all of `versions` visible under the next sequence number."""
     sequence = _advance(db)
-    terms = _register_terms(db, versions)
+    lexicon.refresh(db)
+    postings = _register_terms(db, versions, lexicon.ids)
     vectors = _register_vectors(db, versions)
-    return [_write(db, version, sequence=sequence, terms=terms, vectors=vectors, at=at) for version in versions]
+    return [
+        _write(db, version, sequence=sequence, postings=held, vectors=vectors, at=at)
+        for version, held in zip(versions, postings, strict=True)
+    ]
 
 
 def _advance(db: sqlite3.Connection) -> int:
@@ -122,23 +153,49 @@ def _advance(db: sqlite3.Connection) -> int:
     return sequence
 
 
-def _register_terms(db: sqlite3.Connection, versions: Sequence[Prepared]) -> dict[str, int]:
-    """Ids of all terms of `versions`, new ones made; `terms.documents` counts the document versions that hold each."""
-    uses = Counter(chain.from_iterable(version.terms for version in versions))
-    found = reads.term_ids(db, list(uses))
-    db.executemany(
-        "UPDATE terms SET documents = documents + ? WHERE id = ?",
-        ((uses[term], number) for term, number in found.items()),
-    )
+def _register_terms(db: sqlite3.Connection, versions: Sequence[Prepared], ids: dict[str, int]) -> list[Postings]:
+    """The postings of each version, with ids of terms from `ids`, which learns those that it lacks; new ones are made.
+
+    Counts, too, the document versions that hold each term.
+    """
+    distinct = set(chain.from_iterable(chain.from_iterable(held.version.terms for held in versions)))
+    # Not `distinct - ids.keys()`: that walks over all known terms, however few are asked for.
+    ids.update(reads.term_ids(db, [term for term in distinct if term not in ids]))
+    fresh = sorted(term for term in distinct if term not in ids)
     # Ids are never reused: an index that has not heard of a deletion must not take a new term for an old one.
     last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'terms'").fetchone()
-    fresh = sorted(uses.keys() - found.keys())
-    made = dict(zip(fresh, range((last[0] if last else 0) + 1, 1 << 32), strict=False))
-    db.executemany(
-        "INSERT INTO terms (id, term, documents) VALUES (?, ?, ?)",
-        ((number, codec.pack_text(term), uses[term]) for term, number in made.items()),
-    )
-    return found | made
+    ids.update(zip(fresh, count((last[0] if last else 0) + 1), strict=False))
+    db.executemany("INSERT INTO terms (id, term) VALUES (?, ?)", ((ids[term], codec.pack_text(term)) for term in fresh))
+    postings = [_postings(held.version.terms, ids) for held in versions]
+    _count_terms(db, np.concatenate([np.unique(pairs[:, 0]) for pairs in postings]).astype(np.int64), 1)
+    return postings
+
+
+def _postings(counts: Sequence[Mapping[str, int]], ids: Mapping[str, int]) -> Postings:
+    """(term id, count) of all nodes of a document, one node's after the other's."""
+    size = sum(map(len, counts))
+    pairs = np.empty((size, 2), dtype="<u4")
+    pairs[:, 0] = np.fromiter(map(ids.__getitem__, chain.from_iterable(counts)), dtype="<u4", count=size)
+    pairs[:, 1] = np.fromiter(chain.from_iterable(node.values() for node in counts), dtype="<u4", count=size)
+    return pairs
+
+
+def _count_terms(db: sqlite3.Connection, ids: Rows, change: int) -> Rows:
+    """Add `change` to the count of each of `ids`, once for every time it occurs; those that are not used any more."""
+    distinct, times = np.unique(ids, return_counts=True)
+    unused = []
+    starts = np.flatnonzero(np.diff(distinct // TERM_PAGE, prepend=-1))
+    for part, more in zip(np.split(distinct, starts[1:]), np.split(times, starts[1:]), strict=True):
+        if not len(part):
+            continue
+        page = int(part[0]) // TERM_PAGE
+        held = db.execute("SELECT content FROM term_uses WHERE page = ?", (page,)).fetchone()
+        uses = np.frombuffer(held[0], "<u4").astype(np.int64) if held else np.zeros(TERM_PAGE, np.int64)
+        uses[part % TERM_PAGE] += change * more
+        assert uses.min() >= 0, f"terms of page {page} are counted wrongly"
+        unused.append(part[uses[part % TERM_PAGE] == 0])
+        db.execute("INSERT OR REPLACE INTO term_uses VALUES (?, ?)", (page, uses.astype("<u4").tobytes()))
+    return np.concatenate(unused) if unused else distinct
 
 
 def _register_vectors(db: sqlite3.Connection, versions: Sequence[Prepared]) -> dict[bytes, int]:
@@ -161,7 +218,7 @@ def _write(
     prepared: Prepared,
     *,
     sequence: int,
-    terms: Mapping[str, int],
+    postings: Postings,
     vectors: Mapping[bytes, int],
     at: str,
 ) -> Committed:
@@ -172,7 +229,7 @@ def _write(
         " ON CONFLICT DO UPDATE SET state = 'active', fingerprint = excluded.fingerprint, access = excluded.access,"
         " last_version = last_version + 1, error_kind = NULL, error = NULL, updated_at = excluded.updated_at"
         " RETURNING id, last_version",
-        (_bucket(db, source), source.uri, prepared.fingerprint, prepared.access, at),
+        (_bucket(db, source), source.uri, prepared.version.fingerprint, prepared.access, at),
     ).fetchone()
     replaced = db.execute(
         "UPDATE documents SET valid_to = ? WHERE source = ? AND valid_to IS NULL RETURNING id", (sequence, number)
@@ -213,16 +270,12 @@ def _write(
         "INSERT INTO texts (document, page, content) VALUES (?, ?, ?)",
         ((key, page, content) for page, content in prepared.texts),
     )
-    # One array for the whole document: (term id, count) pairs, of which each node gets its stretch as bytes.
-    counts = prepared.version.terms
-    size = sum(map(len, counts))
-    pairs = np.empty((size, 2), dtype="<u4")
-    pairs[:, 0] = np.fromiter((terms[term] for node in counts for term in node), dtype="<u4", count=size)
-    pairs[:, 1] = np.fromiter(chain.from_iterable(node.values() for node in counts), dtype="<u4", count=size)
-    raw = pairs.tobytes()
+    raw = postings.tobytes()
     rows = []
     start = 0
-    for ordinal, (node, held, vector) in enumerate(zip(nodes, counts, prepared.vector_keys, strict=True)):
+    for ordinal, (node, held, vector) in enumerate(
+        zip(nodes, prepared.version.terms, prepared.vector_keys, strict=True)
+    ):
         end = start + 8 * len(held)
         rows.append(
             (
@@ -300,6 +353,7 @@ def delete(
         keys = [key for (key,) in db.execute("SELECT key FROM documents WHERE source = ?", (source.number,))]
         if keys and not advanced:
             _advance(db)
+            db.execute(f"INSERT OR REPLACE INTO meta VALUES ('{UNSWEPT}', ?)", (at,))
             advanced = True
         for key in keys:
             _remove_document(db, key)
@@ -325,15 +379,14 @@ def delete(
 def _remove_document(db: sqlite3.Connection, key: int) -> None:
     held = db.execute("SELECT vector, terms FROM nodes WHERE document = ?", (key,)).fetchall()
     pairs = np.frombuffer(b"".join(terms for _, terms in held), dtype="<u4").reshape(-1, 2)
-    terms = [(int(term),) for term in np.unique(pairs[:, 0])]
     db.execute("DELETE FROM nodes WHERE document = ?", (key,))
     db.executemany(
         "DELETE FROM vectors WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM nodes WHERE vector = ?1)",
         [(vector,) for vector in {vector for vector, _ in held}],
     )
     # The last document that holds a term takes it along: a word can be as telling as a sentence.
-    db.executemany("DELETE FROM terms WHERE id = ? AND documents = 1", terms)
-    db.executemany("UPDATE terms SET documents = documents - 1 WHERE id = ?", terms)
+    unused = _count_terms(db, np.unique(pairs[:, 0]).astype(np.int64), -1)
+    db.executemany("DELETE FROM terms WHERE id = ?", [(term,) for term in unused.tolist()])
     db.execute("DELETE FROM texts WHERE document = ?", (key,))
     db.execute("DELETE FROM blocks WHERE document = ?", (key,))
     db.execute("DELETE FROM documents WHERE key = ?", (key,))

@@ -1,0 +1,241 @@
+"""In what a claim differs from its source: numbers, units, dates, negations, small words, names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from citewell.validation.align import Text, Unit
+from citewell.validation.language import Word, words
+from citewell.validation.polarity import is_negation, is_turn, negated, turns
+from citewell.validation.quantities import Quantity, agree
+
+NEAR = 0.7
+"""From this share of words in the same order on, a claim is held to the wording of its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What kind of thing differs (`number`, `date`, `negation`, `name`, `small word`, `wording`), and how, in words.
+
+    `hard`: the source says another thing; otherwise it merely does not say this.
+    """
+
+    kind: str
+    reason: str
+    hard: bool = True
+
+
+def wording(claim: Text, unit: Text) -> list[Difference] | None:
+    """The differences of a claim from a unit it nearly repeats; None when it does not.
+
+    Word by word: what was put in or exchanged must not be a number, a name, a negation or a small word that turns the
+    meaning, nor a content word in the place of another; what was left out must not be a negation or such a small word.
+    """
+    ours, theirs = claim.words, unit.words
+    if not ours or not theirs:
+        return None
+    matcher = SequenceMatcher(None, [w.stem for w in theirs], [w.stem for w in ours], autojunk=False)
+    codes = matcher.get_opcodes()
+    equal = [(i1, j1, i2 - i1) for tag, i1, i2, j1, _ in codes if tag == "equal"]
+    same = sum(size for _, _, size in equal)
+    # Scattered articles and prepositions match anywhere: the longest run, or the content, has to match too.
+    run = max((size for _, _, size in equal), default=0)
+    if same < (NEAR if len(ours) > 5 else 0.6) * len(ours) or run < min(3, len(ours) - 1, len(ours) // 2):
+        return None
+    if len(claim.stems & unit.stems) < 0.6 * len(claim.stems) and len(ours) > 5:
+        return None
+    found: list[Difference] = []
+    in_names = {
+        word.start
+        for name in claim.names
+        if name.sure or len(name.parts) > 1
+        for word in ours
+        if name.start <= word.start < name.end
+    }
+    for at, (tag, i1, i2, j1, j2) in enumerate(codes):
+        if tag == "equal":
+            continue
+        outer = tag == "delete" and (at == 0 or at == len(codes) - 1)
+        found.extend(_exchanged(claim, unit, theirs[i1:i2], ours[j1:j2], in_names, outer))
+    return found
+
+
+def _exchanged(
+    claim: Text, unit: Text, gone: Sequence[Word], new: Sequence[Word], in_names: set[int], outer: bool
+) -> list[Difference]:
+    found: list[Difference] = []
+    gone_negations = [word for word in gone if is_negation(word, unit.language)]
+    new_negations = [word for word in new if is_negation(word, claim.language)]
+    # A whole clause may be left out with the "not" inside it; a "not" on its own may not.
+    dropped = bool(gone_negations) and (bool(new) or (len(gone) <= 3 and not outer))
+    if len(new_negations) != len(gone_negations) and (new_negations or dropped):
+        word = (new_negations or gone_negations)[0].text
+        here = "added" if new_negations else "left out"
+        found.append(Difference("negation", f"negation: {word!r} was {here}"))
+    new_turns = [w for w in new if is_turn(w) and not _says(unit, w)]
+    gone_turns = [w for w in gone if is_turn(w)]
+    if new_turns and (gone_turns or any(word.lower in _STRONG for word in new_turns)):
+        before = gone_turns[0].text if gone_turns else "nothing"
+        found.append(Difference("small word", f"the source has {before!r} where the claim has {new_turns[0].text!r}"))
+    elif gone_turns and not outer and len(gone) <= 3 and gone_turns[0].lower in _STRONG and not new_turns:
+        found.append(Difference("small word", f"{gone_turns[0].text!r} was left out"))
+    lost = [
+        word for word in gone if word.lower not in unit.stops and word not in gone_negations and word not in gone_turns
+    ]
+    old = " ".join(word.text for word in lost)
+    if not lost:
+        return found
+    known = {word.stem for word in unit.words}
+    called = {word.start for name in unit.names if name.sure for word in lost if name.start <= word.start < name.end}
+    fresh = [
+        word
+        for word in new
+        if word.lower not in claim.stops
+        and word.stem not in known
+        and word not in new_negations
+        and word not in new_turns
+    ]
+    # A name in the place of "he" or "the company" resolves a reference; in the place of another name it is one more.
+    if called and (names := [word for word in fresh if word.start in in_names]):
+        found.append(Difference("name", f"name: the source says {old!r} where the claim says {names[0].text!r}"))
+    elif len(fresh) == len(lost) == 1 and not fresh[0].number and fresh[0].start not in in_names:
+        hard = bool(called) or lost[0].number
+        found.append(Difference("wording", f"the source says {old!r} where the claim says {fresh[0].text!r}", hard))
+    return found
+
+
+_STRONG = frozenset(
+    """must shall may only all every always never except unless before after until least most minimum maximum required
+    optional forbidden prohibited excluding""".split()
+)
+
+
+def _says(unit: Text, word: Word) -> bool:
+    return any(one.stem == word.stem for one in unit.words)
+
+
+def numbers(
+    claim: Text, chosen: Sequence[Unit], others: Sequence[Unit], context: Text
+) -> tuple[list[Difference], list[Unit]]:
+    """Quantities of `claim` that its source does not bear out in the same role, and further units some rest on.
+
+    A quantity is looked for in the chosen units, then in the other units of the cited evidence, then in its context.
+    The role of a quantity is the words around it: a claim may not give one thing the number of another.
+    """
+    found: list[Difference] = []
+    more: list[Unit] = []
+    for one in claim.quantities:
+        kind = "date" if one.family in ("date", "clock") else "number"
+        near = [(unit, held) for unit in chosen for held in unit.quantities]
+        same = [(unit, held) for unit, held in near if agree(one, held)]
+        if not same:
+            far = [(unit, held) for unit in others for held in unit.quantities if agree(one, held)]
+            far = [(unit, held) for unit, held in far if _role(claim, one).keys() & unit.stems]
+            if far:
+                more.append(max(far, key=lambda pair: len(claim.stems & pair[0].stems))[0])
+                continue
+            if any(agree(one, held) for held in context.quantities):
+                continue
+            role = _role(claim, one)
+            rivals = [
+                held.text
+                for unit, held in near
+                if _rival(one, held) and _alike(role, _role(unit, held)) >= 0.5 * sum(sorted(role.values())[-2:])
+            ]
+            if rivals:
+                found.append(
+                    Difference(kind, f"{kind}: the claim says {one.text!r}, the source {', '.join(rivals[:3])}")
+                )
+            else:
+                found.append(Difference(kind, f"{kind}: {one.text!r} is not in the source", hard=False))
+            continue
+        mine = _role(claim, one)
+        fit = max(_alike(mine, _role(unit, held)) for unit, held in same)
+        rivals = [
+            (held, _alike(mine, _role(unit, held)))
+            for unit, held in near
+            if not agree(one, held) and held.family == one.family
+        ]
+        if rivals:
+            rival, rival_fit = max(rivals, key=lambda pair: pair[1])
+            if rival_fit > 1.5 * fit + 0.34:
+                found.append(Difference(kind, f"{kind}: the source gives {rival.text!r} for this, not {one.text!r}"))
+    return found, more
+
+
+def _rival(one: Quantity, held: Quantity) -> bool:
+    return held.family == one.family or (
+        "" in (held.dimension, one.dimension) and "date" not in (held.family, one.family)
+    )
+
+
+def _role(text: Text, one: Quantity) -> dict[str, float]:
+    """Stem → closeness (1 / distance in words) of the content words around a quantity, its own numbers apart."""
+    inside = [i for i, word in enumerate(text.words) if word.start < one.end and one.start < word.end]
+    if not inside:
+        return {}
+    low, high = inside[0], inside[-1]
+    role: dict[str, float] = {}
+    for i in range(max(0, low - 8), min(len(text.words), high + 9)):
+        word = text.words[i]
+        if low <= i <= high or word.lower in text.stops:
+            continue
+        distance = low - i if i < low else i - high
+        role[word.stem] = max(role.get(word.stem, 0.0), 1.0 / distance)
+    return role
+
+
+def _alike(mine: dict[str, float], theirs: dict[str, float]) -> float:
+    return sum(min(weight, theirs[stem]) for stem, weight in mine.items() if stem in theirs)
+
+
+def strangers(claim: Text, held: Sequence[Unit], context: Text) -> list[Difference]:
+    """Names of `claim` that stand nowhere in its cited evidence or its context."""
+    known = {word.lower for unit in held for word in unit.words} | {word.lower for word in context.words}
+    stems = {word.stem for unit in held for word in unit.words} | {word.stem for word in context.words}
+    found = []
+    for name in claim.names:
+        new = [
+            w for w in words(name.text) if w.lower not in known and w.stem not in stems and w.lower not in claim.stops
+        ]
+        if new and (name.sure or len(name.parts) > 1):
+            initials = "".join(part[0] for part in name.parts)
+            if initials in known and len(initials) > 1:
+                continue  # "World Health Organization" for WHO
+            found.append(Difference("name", f"name: {name.text!r} is not in the source", hard=False))
+    return found
+
+
+def turned(claim: Text, chosen: Sequence[Unit]) -> list[Difference]:
+    """Negations and small words that turn a paraphrased claim against the sentence it rests on most."""
+    if not chosen:
+        return []
+    found: list[Difference] = []
+    unit = chosen[0]
+    ours = negated(claim.words, claim.language, claim.stops)
+    theirs = negated(unit.words, unit.language, unit.stops)
+    shared = [stem for stem in ours if stem in theirs]
+    flipped = [stem for stem in shared if ours[stem] != theirs[stem]]
+    said = any(is_negation(word, claim.language) for word in claim.words)
+    held = any(is_negation(word, unit.language) for word in unit.words)
+    if flipped and said != held and len(shared) >= 2:
+        where = "the claim" if said else "the source"
+        found.append(Difference("negation", f"negation: only {where} negates {flipped[0]!r}"))
+    mine: dict[str, set[str]] = {}
+    others: dict[str, set[str]] = {}
+    for turn in turns(claim.text):
+        mine.setdefault(turn.kind, set()).add(turn.value)
+    for turn in turns(" . ".join(one.text for one in chosen)):
+        others.setdefault(turn.kind, set()).add(turn.value)
+    for kind, values in mine.items():
+        if kind in ("modal", "order", "exception") and len(claim.stems & unit.stems) < 0.7 * len(claim.stems):
+            continue
+        there = others.get(kind, set())
+        if there and not values & there and kind in ("bound", "compare", "modal", "trend", "side", "exception"):
+            left, right = sorted(values)[0], sorted(there)[0]
+            found.append(
+                Difference("small word", f"the claim says {left!r}, the source {right!r}", hard=kind != "modal")
+            )
+    return found

@@ -1,0 +1,325 @@
+"""Words and sentences with exact places: what the writers and the judge both count in.
+
+This module stands twice, in `synthesis` and in `validation`, byte for byte (a test holds them equal): stages never
+import each other, and the judge must cut text at the same places as the writer whose quotes it checks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+ROW_BAR = " | "
+"""What stands between two cells of a table row in a document's text."""
+
+_WORD = re.compile(
+    r"\d+(?:[.,:]\d+)*(?=\D|$)|[^\W_]+(?:_[^\W_]+)+|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\W_]+|[₀-₉]+", re.UNICODE
+)
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+
+STOP_WORDS: Mapping[str, frozenset[str]] = {
+    "en": frozenset(
+        """a about above after again all also am an and any are aren as at be because been before being below between both
+        but by can could did didn do does doesn doing don during each either else few for from further get gets got had
+        has hasn have haven having he her here hers herself him himself his how i if in into is isn it its itself just
+        ll may me might more most much must my myself n't neither no nor not now of off on once only or other our ours
+        out over own per re s same shall she should so some such t than that the their theirs them themselves then
+        there these they this those through to too under until up upon us ve very was wasn we were weren what when
+        where which while who whom whose why will with within without won would you your yours yourself""".split()
+    ),
+    "de": frozenset(
+        """aber alle als also am an auch auf aus bei beim bin bis bist da damit dann das dass dem den denn der des die
+        dies diese dieser dieses doch dort du durch ein eine einem einen einer eines er es etwas euch euer für gegen
+        haben hat hatte ich ihm ihn ihnen ihr ihre im in ist ja kann kein keine können man mein mich mir mit muss nach
+        nicht noch nun nur ob oder ohne sehr sein seine sich sie sind so über um und uns unser unter vom von vor wann
+        war waren was weil wenn wer werden wie wieder wird wir wo wurde zu zum zur zwischen""".split()
+    ),
+    "fr": frozenset(
+        """à au aux avec ce ces cet cette comme comment dans de des du elle elles en est et été être eux il ils je la le
+        les leur leurs lui ma mais me même mes moi mon ne nos notre nous on ont ou où par pas plus pour qu quand que quel
+        quelle quelles quels qui sa sans se ses si son sont sur ta te tes toi ton tu un une vos votre vous""".split()
+    ),
+    "es": frozenset(
+        """al algo como cómo con cuál cuándo cuánto de del desde donde dónde dos el él ella ellas ellos en entre era es
+        esa ese eso esta está este esto fue ha hay la las le les lo los más me mi mis muy nada no nos nosotros o para
+        pero por porque qué que quien quién se sea ser si sin sobre son su sus también te tiene todo tu un una uno y
+        ya yo""".split()
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word at characters [start, end): as it stands (`text`), lower-cased (`lower`) and stemmed (`stem`)."""
+
+    text: str
+    lower: str
+    stem: str
+    start: int
+    end: int
+
+    @property
+    def number(self) -> bool:
+        """Whether it starts with a digit."""
+        return self.text[0].isdigit()
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> object:
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
+
+
+@lru_cache(maxsize=50_000)
+def stem(lower: str) -> str:
+    """The stem of one lower-cased word, without accents; digits and other scripts stay as they are.
+
+    The English Snowball stemmer for every language: it is light elsewhere, and both sides are cut alike.
+    """
+    plain = "".join(ch for ch in unicodedata.normalize("NFKD", lower) if not unicodedata.combining(ch))
+    plain = plain.replace("’", "'")
+    if plain.endswith("'s"):
+        plain = plain[:-2]
+    if not plain or plain[0].isdigit() or len(plain) < 3:
+        return plain or lower
+    return str(_stemmer().stemWord(plain))  # type: ignore[attr-defined]
+
+
+def words(text: str) -> list[Word]:
+    """The words of `text` in order. Chinese, Japanese and Korean characters are words of one character each."""
+    found: list[Word] = []
+    for match in _WORD.finditer(text):
+        raw, start = match.group(), match.start()
+        if _CJK.search(raw):
+            found.extend(Word(ch, ch, ch, start + i, start + i + 1) for i, ch in enumerate(raw))
+            continue
+        lower = unicodedata.normalize("NFKC", raw).lower()
+        found.append(Word(raw, lower, stem(lower), start, match.end()))
+    return found
+
+
+def language_of(lowers: Iterable[str]) -> str:
+    """`en`, `de`, `fr` or `es` by the stop words that occur; `en` in doubt."""
+    counts = Counter(lowers)
+    best = max(STOP_WORDS, key=lambda code: (sum(counts[word] for word in STOP_WORDS[code]), code == "en"))
+    return best
+
+
+def content(found: Sequence[Word]) -> list[Word]:
+    """The words that carry meaning: no stop words of the text's own language, no single letters."""
+    stops = STOP_WORDS[language_of(word.lower for word in found)] | STOP_WORDS["en"]
+    if language_of(word.lower for word in found) == "en":
+        stops = STOP_WORDS["en"]
+    return [
+        word
+        for word in found
+        if word.lower not in stops
+        and (len(word.text) > 1 or word.number or _CJK.match(word.text) or word.text.isupper())
+    ]
+
+
+def rarity(texts: Iterable[Iterable[str]]) -> dict[str, float]:
+    """Weight of each stem by how few of `texts` (each given by its stems) hold it: ln(1 + (n - df + .5)/(df + .5)).
+
+    The inverse document frequency of BM25 (Robertson and Zaragoza, 2009).
+    """
+    seen: Counter[str] = Counter()
+    total = 0
+    for stems in texts:
+        seen.update(set(stems))
+        total += 1
+    return {one: math.log(1 + (total - df + 0.5) / (df + 0.5)) for one, df in seen.items()}
+
+
+_ABBREVIATIONS = frozenset(
+    """adj al approx apr art aug bd betr bspw bzw ca cf ch chap co col corp dec dept dipl dr ed eds eg etc ex feb ff fig
+    figs gen ggf gov hon ie inc incl inkl jan jr jul jun kap lt ltd max mar min mr mrs ms mt nov nr no nos oct op p para
+    pp prof rep resp rev sec sen sep sept sr st str tab tel u.s u.k usw v viz vgl vol vs z.b d.h u.a i.d.r e.g i.e a.m
+    p.m ph.d u.s.a""".split()
+)
+_NEEDS_NUMBER = frozenset({"no", "nos", "p", "pp", "art", "max", "min", "mar", "v", "sec", "ch", "st", "op", "ed"})
+_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[”’」』）]*")
+_MARKER = re.compile(r"\s*(?:[-*+•–▪‣◦]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|#{1,6})\s+")
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Characters [start, end) of each sentence, ascending, without white space at the ends; nothing visible is left out.
+
+    A blank line, a list marker, a table row (a line with ` | `), a heading and a line that is visibly not wrapped
+    end a sentence; within those, `.`, `!`, `?` and `…` do when what follows looks like a beginning and what precedes
+    is no abbreviation or initial. Decimals have no white space after the point and so are never cut.
+    """
+    cuts: list[tuple[int, int]] = []
+    for start, end in _pieces(text):
+        cuts.extend(_split(text, start, end))
+    return cuts
+
+
+def lines(text: str) -> list[tuple[int, int]]:
+    """Characters [start, end) of each line that is not blank, without white space at the ends."""
+    found = []
+    for match in re.finditer(r"[^\n]+", text):
+        found.extend(_trim(text, match.start(), match.end()))
+    return found
+
+
+def _trim(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return [(start, end)] if start < end else []
+
+
+def _pieces(text: str) -> list[tuple[int, int]]:
+    """Stretches that no sentence crosses: wrapped lines joined; rows, list items and headings apart."""
+    found: list[tuple[int, int]] = []
+    for block in re.finditer(r"(?:[^\n]*\S[^\n]*(?:\n|$))+", text):
+        rows = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text[block.start() : block.end()])]
+        rows = [(a + block.start(), b + block.start()) for a, b in rows]
+        widest = max(b - a for a, b in rows)
+        start = rows[0][0]
+        for (a, b), (c, d) in zip(rows, [*rows[1:], (-1, -1)], strict=True):
+            if c < 0:
+                found.append((start, b))
+                break
+            here, following = text[a:b], text[c:d]
+            wrapped = (b - a) >= 0.6 * widest and widest >= 60
+            apart = (
+                ROW_BAR in here
+                or ROW_BAR in following
+                or _MARKER.match(following)
+                or here.lstrip().startswith("#")
+                or (not wrapped and _begins(following.lstrip()) and not here.rstrip().endswith((",", "-")))
+            )
+            if apart:
+                found.append((start, b))
+                start = c
+    return [cut for a, b in found for cut in _trim(text, a, b)]
+
+
+def _begins(following: str) -> bool:
+    first = following[:1]
+    return first.isupper() or first.isdigit() or first in "\"'“‘«([*`_•-–¿¡$€£" or bool(_CJK.match(first))
+
+
+def _split(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    if ROW_BAR in text[start:end]:
+        return _trim(text, start, end)
+    marker = _MARKER.match(text, start, end)
+    found: list[tuple[int, int]] = []
+    at = start
+    for match in _END.finditer(text, marker.end() if marker else start, end):
+        following = text[match.end() : end].lstrip()
+        if following and text[match.start()] not in "。！？":
+            if not _begins(following):
+                continue
+            if match.group().startswith(".") and len(match.group().rstrip("\"'”’»)]")) == 1:
+                before = re.search(r"[^\s(\[\"“]+$", text[at : match.start()])
+                last = before.group().lower() if before else ""
+                if last in _ABBREVIATIONS and (last not in _NEEDS_NUMBER or following[:1].isdigit()):
+                    continue
+                if len(last) == 1 and last.isalpha() and (before and before.group().isupper()):
+                    continue
+                if last.isdigit() and at + len(last) == match.start():
+                    continue
+        found.extend(_trim(text, at, match.end()))
+        at = match.end()
+    found.extend(_trim(text, at, end))
+    return found
+
+
+def fold(text: str) -> str:
+    """`text` with every run of white space as one blank, none at the ends."""
+    return " ".join(text.split())
+
+
+def cells(row: str) -> list[str]:
+    """The cells of a table row, folded; outer bars are not cells."""
+    return [fold(cell) for cell in re.split(r"\s*\|\s*", row.strip().strip("|"))]
+
+
+def renderings(row: str, headers: Sequence[str]) -> list[str]:
+    """A row in words, made of nothing but header cells and cells of that row; the best first, the bare row last.
+
+    `Header: cell; Header: cell` under each header of as many cells (an empty cell is left out, an empty header leaves
+    the cell bare), and `cell: cell` for a row of two.
+    """
+    values = cells(row)
+    found = [
+        "; ".join(f"{name}: {value}" if name else value for name, value in zip(names, values, strict=True) if value)
+        for names in map(cells, headers)
+        if len(names) == len(values)
+    ]
+    if len(values) == 2 and all(values):
+        found.append(f"{values[0]}: {values[1]}")
+    return [*found, fold(row)]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A unit that can be quoted, at characters [start, end) of a node's text.
+
+    `kind`: `sentence`, `item` (of a list), `row` (of a table), `code` (a line), `heading`, or `question` (of a question
+    and answer pair). `headers` are the rows that may name a row's cells, the likeliest first.
+    """
+
+    start: int
+    end: int
+    kind: str
+    headers: tuple[str, ...] = ()
+
+
+_BULLET = re.compile(r"[-*+•–▪‣◦]\s+")
+
+
+def cut(text: str, kind: str, context: str = "", headings: Sequence[str] = ()) -> list[Piece]:
+    """The pieces of a node's text, in order. `kind` is the node's; `headings` are those above it, its own included."""
+    if kind == "code":
+        return [Piece(start, end, "code") for start, end in lines(text)]
+    named = {fold(heading).lower() for heading in headings}
+    spans = lines(text) if kind == "table" else sentences(text)
+    above = [line for line in context.splitlines() if "|" in line]
+    found: list[Piece] = []
+    run: list[str] = []  # the rows of the table at hand
+    for at, (start, end) in enumerate(spans):
+        here = text[start:end]
+        if kind == "table" or ROW_BAR in here:
+            headers = [*reversed(above), *run[:1]]
+            if len(cells(here)) < 2:
+                found.append(Piece(start, end, "sentence"))
+                continue
+            found.append(Piece(start, end, "row", _likely(headers, here, [text[a:b] for a, b in spans[:200]])))
+            run.append(here)
+            continue
+        run = []
+        if kind == "faq" and at == 0 and here.endswith(("?", "？")):
+            found.append(Piece(start, end, "question"))
+        elif fold(here.lstrip("# ")).lower() in named:
+            found.append(Piece(start, end, "heading"))
+        elif bullet := _BULLET.match(here):
+            found.append(
+                Piece(start + bullet.end(), end, "item") if bullet.end() < len(here) else Piece(start, end, "item")
+            )
+        else:
+            found.append(Piece(start, end, "item" if _MARKER.match(here) else "sentence"))
+    return found
+
+
+def _likely(headers: Sequence[str], row: str, rows: Sequence[str]) -> tuple[str, ...]:
+    """The headers that fit a row. Of a table of two columns the first row is one only if it looks unlike all others:
+    `Owner | Jane` stands above `Since | 2020` without naming its cells."""
+    width = len(cells(row))
+    fitting = [header for header in headers if len(cells(header)) == width]
+    if width == 2 and fitting:
+        body = [values[1] for one in rows if len(values := cells(one)) == 2 and one != fitting[0]]
+        numeric = len(body) > 1 and all(any(ch.isdigit() for ch in value) for value in body if value)
+        if not numeric or any(ch.isdigit() for ch in fitting[0]):
+            return ()
+    return tuple(fitting)
