@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citewell.protocols import CatalogueRow
-from citewell.types import Filter, Principal
+from citewell.types import Access, Filter, Principal
 from citewell.types.filters import And, Compare, Not, Or, compare
 
 if TYPE_CHECKING:
@@ -120,6 +120,14 @@ class Catalogue:
         self._tenants = Encoded.of([row.tenant for row in self.rows])
         self._buckets = Encoded.of([row.bucket for row in self.rows])
         self._access = Encoded.of([row.access for row in self.rows])
+        # Access rules by the names in them: a principal has few names, and there may be as many rules as documents.
+        self._allowing: dict[str, list[int]] = {}
+        self._denying: dict[str, list[int]] = {}
+        for code, access in enumerate(self._access.values):
+            assert isinstance(access, Access)
+            for index, names in ((self._allowing, access.allow), (self._denying, access.deny)):
+                for name in names:
+                    index.setdefault(name, []).append(code)
         self._columns: dict[str, Encoded] = {}
 
     def __len__(self) -> int:
@@ -132,10 +140,15 @@ class Catalogue:
         return self._columns[name]
 
     def readable(self, principal: Principal, buckets: Sequence[str], sequence: int) -> Bits:
-        """Which documents `principal` may read in `buckets` (none = any) as of `sequence`."""
+        """Which documents `principal` may read in `buckets` (none = any) as of `sequence`; Access.permits, inverted."""
         seen = (self._valid_from <= sequence) & (sequence < self._valid_to)
         seen &= self._tenants.where(lambda tenant: tenant == principal.tenant)
-        seen &= self._access.where(lambda access: access.permits(principal))  # type: ignore[attr-defined]
+        permitted = np.zeros(len(self._access.values), np.bool_)
+        for name in principal.names:
+            permitted[self._allowing.get(name, [])] = True
+        for name in principal.names:
+            permitted[self._denying.get(name, [])] = False
+        seen &= permitted[self._access.codes]
         if buckets:
             seen &= self._buckets.where(lambda bucket: bucket in buckets)
         return seen
