@@ -220,6 +220,16 @@ def test_documents_written_by_python_docx_are_read() -> None:
     ]
 
 
+def test_formulas_keep_what_their_place_says() -> None:
+    m = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    document = read(
+        f'<w:p><w:r><w:t>A = </w:t></w:r><m:oMath xmlns:m="{m}"><m:f><m:num><m:r><m:t>n+1</m:t></m:r></m:num>'
+        "<m:den><m:sSup><m:e><m:r><m:t>r</m:t></m:r></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup></m:den>"
+        "</m:f></m:oMath></w:p>"
+    )
+    assert document.text == "A = (n+1)/(r^2)"
+
+
 words = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="<>&"), max_size=12)
 bodies = st.lists(
     st.one_of(

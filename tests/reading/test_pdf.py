@@ -12,9 +12,11 @@ from reportlab.lib.pagesizes import letter
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
+from citewell.reading.build import CellText
 from citewell.reading.isolation import Isolated
 from citewell.reading.pdf import PdfReader, iso_date
-from citewell.reading.pdf_pages import join_lines, plain
+from citewell.reading.pdf_flow import join, mend_cells, split_lists
+from citewell.reading.pdf_pages import MAYBE_CUT, Piece, join_lines, plain
 from citewell.types import Block, BlockKind, Document, Source
 
 HEIGHT = letter[1]
@@ -302,3 +304,145 @@ def test_marks_of_the_parser_are_taken_off_and_literal_ones_kept() -> None:
     assert plain(r"**bold** and *slanted*, 3 \* 4, \_x\_, C:\\temp, $E_{P}(\\cdot )$ for $5") == (
         "bold and slanted, 3 * 4, _x_, C:\\temp, EP(·) for $5"
     )
+
+
+def tagged(contents: list[str], tree: str) -> bytes:
+    """A one-page PDF written by hand: `contents` are texts with places, marked 0, 1, 2…; `tree` nests tags of marks.
+
+    `tree` is written as (H1 0)(Table (TR (TH 1)(TH 2)))…; a mark stands for the text of that number.
+    """
+    objects: list[str] = ["", "", "", "", "", ""]
+    owners: dict[int, int] = {}
+
+    def element(text: str, parent: int) -> int:
+        kind, _, inside = text.partition(" ")
+        objects.append("")
+        number = len(objects)
+        owners.update({int(part): number for part in split_groups(inside) if part.isdigit()})
+        kids = " ".join(f"{element(part, number)} 0 R" if not part.isdigit() else part for part in split_groups(inside))
+        objects[number - 1] = f"<< /Type /StructElem /S /{kind} /P {parent} 0 R /Pg 3 0 R /K [{kids}] >>"
+        return number
+
+    stream = "\n".join(
+        f"/P << /MCID {mark} >> BDC BT /F1 {place} Td ({text}) Tj ET EMC"
+        for mark, (place, text) in enumerate(part.split("|") for part in contents)
+    )
+    roots = " ".join(f"{element(part, 6)} 0 R" for part in split_groups(tree))
+    objects[0] = "<< /Type /Catalog /Pages 2 0 R /MarkInfo << /Marked true >> /StructTreeRoot 6 0 R >>"
+    objects[1] = "<< /Type /Pages /Kids [3 0 R] /Count 1 >>"
+    objects[2] = (
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /StructParents 0 "
+        "/Resources << /Font << /F1 5 0 R >> >> >>"
+    )
+    objects[3] = f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream"
+    objects[4] = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+    parents = " ".join(f"{owners[mark]} 0 R" if mark in owners else "null" for mark in range(len(contents)))
+    objects[5] = f"<< /Type /StructTreeRoot /K [{roots}] /ParentTree << /Nums [0 [{parents}]] >> >>"
+    content, places = b"%PDF-1.7\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(content))
+        content += f"{number} 0 obj\n{body}\nendobj\n".encode()
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    end = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+    trailer = f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(content)}\n%%EOF"
+    return content + end.encode() + trailer.encode()
+
+
+def split_groups(text: str) -> list[str]:
+    """`(a b)(c (d 1)) 3` → ["a b", "c (d 1)", "3"]."""
+    parts, depth, start = [], 0, 0
+    for at, char in enumerate(text):
+        if char == "(":
+            depth += 1
+            start = at + 1 if depth == 1 else start
+        elif char == ")":
+            depth -= 1
+            if depth == 0:
+                parts.append(text[start:at])
+        elif char.isdigit() and depth == 0:
+            parts.append(char)
+    return parts
+
+
+def test_tags_give_order_levels_and_cells() -> None:
+    # The right column is drawn between the lines of the left one, as Word does with a table beside text.
+    document = read(
+        tagged(
+            [
+                "16 Tf 72 700|Leave",
+                "11 Tf 72 660|Staff may take",
+                "11 Tf 330 660|Kind",
+                "11 Tf 430 660|Days",
+                "11 Tf 72 646|thirty days.",
+                "11 Tf 330 646|Annual",
+                "11 Tf 430 646|30",
+                "11 Tf 72 620|a\\)",
+                "11 Tf 90 620|Ask early",
+            ],
+            "(H2 0)(P 14)(L (LI (Lbl 7)(LBody 8)))(Table (TR (TH 2)(TH 3))(TR (TD 5)(TD 6)))",
+        )
+    )
+    assert shown(document) == [
+        (BlockKind.HEADING, "Leave"),
+        (BlockKind.PARAGRAPH, "Staff may take thirty days."),
+        (BlockKind.LIST_ITEM, "a) Ask early"),
+        (BlockKind.TABLE, "Kind | Days\nAnnual | 30"),
+    ]
+    table = document.blocks[-1]
+    assert [(cell.row, cell.column, cell.header) for cell in table.cells] == [
+        (0, 0, True),
+        (0, 1, True),
+        (1, 0, False),
+        (1, 1, False),
+    ]
+    assert table.heading_path == ("Leave",)
+
+
+def test_tags_that_leave_out_text_are_not_believed() -> None:
+    content = ["16 Tf 72 700|Leave", "11 Tf 72 660|Staff may take thirty days a year and no more than that."]
+    document = read(tagged(content, "(H1 0)"))
+    assert "Staff may take thirty days" in document.text
+
+
+def cell(row: int, column: int, text: str) -> CellText:
+    return CellText(row, column, text)
+
+
+def table_piece(page: int, *rows: list[str]) -> Piece:
+    cells = tuple(cell(r, c, text) for r, row in enumerate(rows) for c, text in enumerate(row))
+    return Piece(BlockKind.TABLE, "", page, (72, 72, 500, 700), cells=cells)
+
+
+def test_table_that_goes_over_the_page_is_one_table_with_one_header() -> None:
+    first = table_piece(1, ["Plan", "Fee"], ["Basic", "ten dollars"])
+    second = table_piece(2, ["Plan", "Fee"], ["Pro", "twenty"])
+    third = table_piece(3, ["", "per month"], ["Max", "forty"])
+    (whole,) = join([[first], [second], [third]], set())
+    assert [(c.row, c.column, c.text) for c in whole.cells if c.text] == [
+        (0, 0, "Plan"),
+        (0, 1, "Fee"),
+        (1, 0, "Basic"),
+        (1, 1, "ten dollars"),
+        (2, 0, "Pro"),
+        (2, 1, "twenty per month"),
+        (3, 0, "Max"),
+        (3, 1, "forty"),
+    ]
+    assert [region.page for region in whole.regions] == [1, 2, 3]
+
+
+def test_items_run_together_become_items() -> None:
+    text = "1. Book early. 2. Fly economy; see 4. for more. 3. Keep receipts."
+    pieces = split_lists([Piece(BlockKind.PARAGRAPH, text, 1)])
+    assert [piece.text for piece in pieces] == [
+        "1. Book early.",
+        "2. Fly economy; see 4. for more.",
+        "3. Keep receipts.",
+    ]
+
+
+def test_words_cut_by_a_narrow_column_are_joined_and_others_are_not() -> None:
+    body = Piece(BlockKind.PARAGRAPH, "The description of the plan and the name of it.", 1)
+    table = table_piece(1, ["descriptio n", f"Percentag{MAYBE_CUT}e", f"name{MAYBE_CUT}of", "plan it"])
+    mend_cells([body, table])
+    assert [c.text for c in table.cells] == ["description", "Percentage", "name of", "plan it"]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # Distribution → what is imported of it: all that the main job needs.
 _PACKAGES = {
     "charset-normalizer": "charset_normalizer",
-    "kreuzberg": "kreuzberg",
     "liteparse": "liteparse",
     "lxml": "lxml.etree",
     "markdown-it-py": "markdown_it",

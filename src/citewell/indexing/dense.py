@@ -1,7 +1,10 @@
-"""Exact search by inner product: one BLAS call finds the candidates, one fixed routine scores them.
+"""Exact search by inner product: a float32 scan finds the candidates, one fixed routine scores them.
 
-BLAS adds up in an order that depends on the shape it is given, so the last bits of its scores change with the number
-of rows. They only choose candidates here, with a margin for their error; ranks and scores come from `exact`.
+A float32 sum depends in its last bits on the order of its terms, and that on the library and the kernel it picks for
+an array's shape. The scan only chooses candidates, with a margin for its error; ranks and scores come from `exact`.
+
+The scan is `np.vecdot`, one BLAS dot product a row on one thread: 0.33 ms at 10,000 × 384 where a matrix product takes
+0.43 ms, and 0.13 ms to 60 ms with two threads on a machine whose cores are busy (they wait for each other).
 """
 
 from __future__ import annotations
@@ -52,10 +55,10 @@ def nearest(
     else:
         if visible.count < _GATHER_BELOW * visible.rows:
             among = visible.positions
-            rough = gather(segments, among) @ vector
+            rough = np.vecdot(gather(segments, among), vector)
         else:
             among = None
-            rough = np.concatenate([segment @ vector for segment in segments])
+            rough = np.concatenate([np.vecdot(segment, vector) for segment in segments])
             if not visible.everything:
                 rough[~visible.mask] = -np.inf
         # |error of a float32 inner product| <= d u / (1 - d u) |x| |y| in any order of summation, u = 2^-24 (Higham,

@@ -32,7 +32,8 @@ class CellText:
 
 def tidy(text: str, *, lines: bool = False) -> str:
     """`text` without invisible characters and with runs of white space as one space; `lines` keeps line breaks."""
-    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if not text.isprintable():  # among much else, white space other than " " and what is invisible is not printable
+        text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if not lines:
         return " ".join(text.split())
     return "\n".join(_SPACE.sub(" ", line).strip() for line in text.split("\n")).strip("\n")

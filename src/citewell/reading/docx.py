@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 from citewell.errors import ReadError
 from citewell.reading.build import BlockBuilder, CellText, tidy
+from citewell.reading.omml import linear
 from citewell.reading.package import Package
+from citewell.reading.pieces import document_metadata, title_from_uri
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -51,16 +51,17 @@ class DocxReader:
         builder = walk.builder
         if not any(not block.hidden for block in builder.blocks):
             raise ReadError("no_text", f"{source.uri}: the Word document holds no text.")
-        metadata, title = _properties(package)
+        found, title = _properties(package)
+        metadata, left_out = document_metadata(found)
         return Document.of(
             source,
             reader=self.identity,
             media_type=MEDIA_TYPE,
-            title=title or walk.title or PurePosixPath(unquote(source.uri)).stem or "Untitled",
+            title=title or walk.title or title_from_uri(source.uri),
             text=builder.text,
             blocks=tuple(builder.blocks),
             metadata=metadata,
-            warnings=tuple(walk.warnings()),
+            warnings=(*walk.warnings(), *left_out),
         )
 
 
@@ -241,8 +242,8 @@ class _Walk:
                 self._deleted += 1
             elif name == "AlternateContent":
                 self._runs(_choice(element), text, depth + 1)
-            elif element.tag == f"{_M}t":
-                text.visible.append(element.text or "")
+            elif element.tag == f"{_M}oMath":
+                text.visible.append(linear(element))
             elif name not in {"pPr", "rPr", "sdtPr", "sdtEndPr", "tcPr", "instrText"}:
                 self._runs(element, text, depth + 1)
 
@@ -479,7 +480,7 @@ def _properties(package: Package) -> tuple[Metadata, str]:
         "keywords": "keywords",
         "language": "language",
         "category": "category",
-        "version": "document_version",
+        "version": "version",
     }
     metadata: dict[str, Value] = {}
     title = ""

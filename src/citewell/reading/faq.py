@@ -21,7 +21,8 @@ _A: Final = r"(?:A|Answer|Antwort|Respuesta|R[ée]ponse|Risposta|Resposta|Antwoo
 _MARK: Final = r"[ \t]{{0,8}}[*_]{{0,3}}{word}[ \t]?\d{{0,4}}[ \t]?[*_]{{0,3}}[:：.)][*_]{{0,3}}[ \t]*"
 _QUESTION: Final = re.compile(_MARK.format(word=_Q), re.IGNORECASE)
 _ANSWER: Final = re.compile(_MARK.format(word=_A), re.IGNORECASE)
-_HINT: Final = re.compile(rf"(?:^|[\n{SOFT_BREAK}])" + _MARK.format(word=_Q), re.IGNORECASE)
+# It starts with a set of two characters, so that a long text is searched fast.
+_HINT: Final = re.compile(rf"[\n{SOFT_BREAK}]" + _MARK.format(word=_Q), re.IGNORECASE)
 QUESTION_KEYS: Final = frozenset({"question", "q", "frage", "pregunta", "domanda", "prompt"})
 ANSWER_KEYS: Final = frozenset({"answer", "a", "antwort", "respuesta", "réponse", "reponse", "risposta", "response"})
 SECTION_KEYS: Final = frozenset({"category", "section", "topic", "kategorie", "group"})
@@ -29,7 +30,7 @@ SECTION_KEYS: Final = frozenset({"category", "section", "topic", "kategorie", "g
 
 def has_marks(text: str) -> bool:
     """Whether some line starts as a question does; a cheap test before `paired`."""
-    return _HINT.search(text) is not None
+    return _QUESTION.match(text) is not None or _HINT.search(text) is not None
 
 
 def paired(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -63,30 +64,31 @@ def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """The pieces cut before lines with a mark, so that each mark stands at the start of a piece."""
     asked = False
     for piece in pieces:
-        if not (_running(piece) or piece.kind is BlockKind.HEADING):
+        if not (_running(piece) or piece.kind is BlockKind.HEADING) or not (asked or has_marks(piece.text)):
             yield piece
-            continue
-        if not (asked or has_marks(piece.text)):
-            yield piece
+            asked = False
             continue
         lines: list[str] = []
-        for line in _BREAK.split(piece.text):
+        cut = False
+        waiting = False  # a question without its answer, in this piece or right before it
+        for n, line in enumerate(_BREAK.split(piece.text)):
             question = _QUESTION.match(line) is not None
             # "A." also starts an ordinary list: it is an answer only while a question waits for one.
-            if question or (asked and _ANSWER.match(line)):
-                if lines:
+            if question or ((asked or waiting) and _ANSWER.match(line)):
+                if n:
                     yield _part(piece, lines)
+                    cut = True
                 lines = []
-                asked = question
+                asked, waiting = False, question
             lines.append(line)
-        if lines:
-            yield _part(piece, lines)
+        yield _part(piece, lines) if cut else piece
+        asked = waiting
 
 
 def _part(piece: Piece, lines: list[str]) -> Piece:
     return Piece(
         piece.kind,
-        SOFT_BREAK.join(lines),
+        (SOFT_BREAK if SOFT_BREAK in piece.text else "\n").join(lines),
         piece.level,
         path=piece.path,
         boilerplate=piece.boilerplate,

@@ -44,6 +44,7 @@ BLOCKS: Final = frozenset(
         "header",
         "hgroup",
         "hr",
+        "html",
         "legend",
         "li",
         "main",
@@ -262,6 +263,10 @@ def _parse(markup: str, uri: str) -> Any:
     last = parser.error_log.last_error
     if last is not None and last.type_name == "ERR_RESOURCE_LIMIT":
         raise ReadError("limit_exceeded", f"{uri} is nested too deep to read: {last.message}.")
+    if root is not None:
+        # What follows the first </html> is a root of its own; browsers show it, so it must not be lost.
+        for sibling in list(root.itersiblings()):
+            root.append(sibling)
     return root
 
 

@@ -156,6 +156,9 @@ class _Walk:
                 rows[-1].append(self._text(token.content).replace("\n", " ").replace(SOFT_BREAK, " "))
             elif token.type == "thead_close":
                 header_rows = len(rows)
+        # Tables without a header are written with an empty one.
+        header_rows = sum(any(row) for row in rows[:header_rows])
+        rows = [row for row in rows if any(row)]
         caption = ""
         if out and out[-1].kind is BlockKind.PARAGRAPH and _TABLE_CAPTION.match(out[-1].text):
             caption = out.pop().text.replace(SOFT_BREAK, " ")

@@ -9,24 +9,33 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 from typing import ClassVar
-from urllib.parse import unquote
 
 from citewell.errors import ReadError
 from citewell.reading.build import BlockBuilder, tidy
-from citewell.reading.pdf_flow import flag_margins, join, name_captions, rank_headings, split_lists
-from citewell.reading.pdf_pages import Piece, broken_words, join_lines, read_page
+from citewell.reading.pdf_flow import (
+    flag_margins,
+    join,
+    mend_cells,
+    mend_headings,
+    name_captions,
+    rank_headings,
+    split_lists,
+)
+from citewell.reading.pdf_pages import Box, Piece, broken_words, join_lines, read_page
 from citewell.reading.pdf_tags import read_tagged, survey
+from citewell.reading.pieces import title_from_uri
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
 MEDIA_TYPE = "application/pdf"
 _NO_TITLE = re.compile(
     r"\(?(untitled|anonymous|unspecified)\)?|unbenannt|title|document\d*|microsoft word - .*"
-    r"|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
+    r"|[\W\d_]+|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
     re.IGNORECASE,
 )
 _BATCH = 200
+_CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point of what can be read
+_PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 _OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
 
 
@@ -66,7 +75,7 @@ class PdfReader:
                 raise ReadError(
                     "limit_exceeded", f"{uri}: {total:,} pages, over the limit of {self.max_pages:,}. Split the file."
                 )
-            pages, heights, hyphened = self._pages(uri, content, total, warnings)
+            pages, heights, hyphened = self._pages(uri, content, plain, warnings)
             rescued, blank = plain.rescue(pages)
             metadata, title = plain.metadata()
         if rescued:
@@ -80,7 +89,8 @@ class PdfReader:
         if blank:
             warnings.append(f"{_numbers(blank)} without text: blank, or a scan that would need OCR.")
         flag_margins(pages, heights)
-        pieces = split_lists(join(pages, hyphened))
+        pieces = split_lists(mend_headings(join(pages, hyphened)))
+        mend_cells(pieces)
         rank_headings(pieces)
         builder = _lay_down(pieces)
         if any(piece.hidden for piece in pieces):
@@ -89,7 +99,7 @@ class PdfReader:
             source,
             reader=self.identity,
             media_type=MEDIA_TYPE,
-            title=title or _first_heading(builder) or PurePosixPath(unquote(uri)).stem or "Untitled",
+            title=title or _first_heading(builder) or title_from_uri(uri),
             text=builder.text,
             blocks=tuple(builder.blocks),
             metadata=metadata,
@@ -98,11 +108,12 @@ class PdfReader:
         )
 
     def _pages(
-        self, uri: str, content: bytes, total: int, warnings: list[str]
+        self, uri: str, content: bytes, plain: _Plain, warnings: list[str]
     ) -> tuple[list[list[Piece]], list[float], set[tuple[str, str]]]:
         """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
         import liteparse
 
+        total = len(plain)
         pages: list[list[Piece]] = [[] for _ in range(total)]
         heights = [792.0] * total
         hyphened: set[tuple[str, str]] = set()
@@ -119,7 +130,6 @@ class PdfReader:
             extract_links=False,
             extract_structure_tree=True,
             extract_text_metadata=True,
-            extract_vector_graphics=True,
             keep_headers_footers=True,  # by itself it also drops footnotes, and headings at the top of pages
         )
         try:
@@ -133,7 +143,7 @@ class PdfReader:
                 by_tags = partial(read_tagged, tags=survey(result.pages))
                 for page in result.pages:
                     if 1 <= page.page_num <= total:
-                        pages[page.page_num - 1] = read_page(page, by_tags)
+                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows)
                         heights[page.page_num - 1] = page.height
                 hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:
@@ -190,6 +200,8 @@ class _Plain:
         blank: list[int] = []
         for number, pieces in enumerate(pages, 1):
             has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in pieces)
+            if has > _PLENTY:
+                continue
             found = self.pieces(number)
             could = sum(_letters(piece.text) for piece in found)
             # A page with hidden text keeps its flags: plain text knows nothing of colours.
@@ -199,6 +211,28 @@ class _Plain:
             elif not has:
                 blank.append(number)
         return rescued, blank
+
+    def shows(self, number: int, width: float, boxes: Sequence[Box]) -> list[bool]:
+        """Whether anything can be told from its ground in each box of a page, `width` points wide, when it is drawn."""
+        import pypdfium2
+
+        try:
+            page = self._pdf[number - 1]
+            scale = min(1.5, 2000 / max(page.get_size()))
+            bitmap = page.render(scale=scale, grayscale=True)
+        except (pypdfium2.PdfiumError, ValueError, MemoryError):
+            return [True] * len(boxes)
+        scale = bitmap.width / width
+        pixels = memoryview(bitmap.buffer).cast("B")
+        seen: list[bool] = []
+        for x0, y0, x1, y1 in boxes:
+            left, right = max(0, round(x0 * scale)), min(bitmap.width, round(x1 * scale) + 1)
+            rows = range(max(0, round(y0 * scale)), min(bitmap.height, round(y1 * scale) + 1))
+            lines = [bytes(pixels[row * bitmap.stride + left : row * bitmap.stride + right]) for row in rows]
+            lines = [line for line in lines if line]
+            contrast = max(map(max, lines)) - min(map(min, lines)) if lines else 0
+            seen.append(contrast > _CONTRAST)
+        return seen
 
     def metadata(self) -> tuple[Metadata, str]:
         """Author, dates (ISO 8601) and the like, with the title apart."""

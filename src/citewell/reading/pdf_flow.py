@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from citewell.reading.build import CellText
-from citewell.reading.pdf_pages import Piece, union
+from citewell.reading.pdf_pages import MAYBE_CUT, Piece, join_lines, union
 from citewell.types import BlockKind
 
 _MARGIN = 0.12  # of the page's height, above and below
@@ -19,6 +19,9 @@ _PAGE_NUMBER = re.compile(
 )
 _CAPTION = re.compile(r"(table|tab\.|figure|fig\.|tabelle|abbildung|abb\.|tableau|chart|exhibit)\s*[A-Z]?\d+", re.I)
 _TABLE_CAPTION = re.compile(r"(table|tab\.|tabelle|tableau|exhibit)\s", re.I)
+_CUT = re.compile(rf"([^\W\d_]+['’]?){MAYBE_CUT}([^\W\d_]+)")
+_SPACED = re.compile(r"([^\W\d_]+) (?=([^\W\d_]+))")
+_SHORT = re.compile("a|i|am|an|as|at|be|by|do|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we")  # whole words
 _ENDS = tuple(".!?:;。！？؟")
 
 
@@ -98,9 +101,11 @@ def _continues(before: Piece, piece: Piece) -> bool:
     if piece.boilerplate or piece.hidden or not piece.text:
         return False
     if piece.kind is not BlockKind.PARAGRAPH:
-        rest = piece.goes_on and piece.text[0].islower() and before.kind is BlockKind.LIST_ITEM
+        rest = piece.goes_on and before.kind is BlockKind.LIST_ITEM
         return rest and not before.text.endswith(_ENDS) and piece.page - before.page <= 1
-    if before.kind not in {BlockKind.PARAGRAPH, BlockKind.LIST_ITEM} or not before.text or _CAPTION.match(before.text):
+    if before.kind not in {BlockKind.PARAGRAPH, BlockKind.LIST_ITEM} or not before.text:
+        return False
+    if _CAPTION.match(before.text) and (before.page != piece.page or not piece.text[0].islower()):
         return False
     if "\n" in before.text or "\n" in piece.text or before.text.endswith(_ENDS) or _CAPTION.match(piece.text):
         return False
@@ -135,7 +140,12 @@ def _same_table(before: Piece, piece: Piece) -> bool:
     """Whether a table at the top of a page is the rest of the one that ended the page before."""
     if before.kind is not BlockKind.TABLE or piece.kind is not BlockKind.TABLE or piece.page != before.page + 1:
         return False
-    return _width(before.cells) == _width(piece.cells)
+    return _width(before.cells) == _width(piece.cells) or _is_rest_of_row(piece.cells)
+
+
+def _is_rest_of_row(cells: Sequence[CellText]) -> bool:
+    first = [cell for cell in cells if cell.row == 0 and cell.text]
+    return bool(first) and all(cell.text[0].islower() for cell in first)
 
 
 def _width(cells: Sequence[CellText]) -> int:
@@ -149,7 +159,7 @@ def _stack(above: Sequence[CellText], below: Sequence[CellText]) -> tuple[CellTe
     skip = 1 if [cell.text for cell in below if cell.row == rows[0]] == head else 0
     result = list(above)
     first = [cell for cell in below if cell.row == rows[0] and cell.text]
-    if not skip and len(rows) > 1 and first and all(cell.text[0].islower() for cell in first):
+    if not skip and _is_rest_of_row(below):
         last = max(cell.row for cell in above)
         for cell in first:
             candidates = [place for place, one in enumerate(result) if one.row == last]
@@ -184,15 +194,85 @@ def split_lists(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _items(text: str) -> list[str]:
-    first = re.match(r"(\d{1,2})([.)]) \S", text)
+    first = re.match(r"(\d{1,2}|[A-Y])([.)]) \S", text)
     if first is None:
         return [text]
-    number, sign, start = int(first[1]), re.escape(first[2]), 0
+    label, sign, start = first[1], re.escape(first[2]), 0
     parts: list[str] = []
-    while found := re.compile(rf"[.;:!?,)] ({number + 1}{sign}) [A-Z“\"'(]").search(text, start + 2):
+    while True:
+        label = str(int(label) + 1) if label.isdigit() else chr(ord(label) + 1)
+        found = re.compile(rf"[.;:!?,)] ({label}{sign}) [A-Z“\"'(]").search(text, start + 2)
+        if found is None:
+            break
         parts.append(text[start : found.start(1)].strip())
-        start, number = found.start(1), number + 1
+        start = found.start(1)
     return [*parts, text[start:]]
+
+
+def mend_headings(pieces: Sequence[Piece]) -> list[Piece]:
+    """Headings that are no more than the first line of the text under them (`Aim: To find out whether`) as text.
+
+    What tells them is that the next line, right below, goes on with a small letter; where that is short, it is rather
+    the second line of a heading.
+    """
+    result: list[Piece] = []
+    for piece in pieces:
+        before = result[-1] if result else None
+        if (
+            before is not None
+            and before.kind is BlockKind.HEADING
+            and piece.kind is BlockKind.PARAGRAPH
+            and (piece.text[:1].islower() or _fills_line(before, piece))
+            and not (piece.hidden or piece.boilerplate or before.text.endswith(_ENDS))
+            and before.page == piece.page
+            and before.box is not None
+            and piece.box is not None
+            and abs(piece.box[1] - before.box[3]) < 0.6 * (before.box[3] - before.box[1])
+        ):
+            joined = join_lines([before.text, piece.text])
+            second_line = len(joined) < 100 and not piece.text.endswith(_ENDS)
+            before.kind = BlockKind.HEADING if second_line else BlockKind.PARAGRAPH
+            before.level = before.level if second_line else 0
+            before.text = joined
+            before.regions = before.regions + piece.regions
+            before.box = union((before.box, piece.box))
+        else:
+            result.append(piece)
+    return result
+
+
+def _fills_line(heading: Piece, text: Piece) -> bool:
+    """Whether a "heading" is a whole line of small-lettered words, as broad as the text below it."""
+    words = heading.text.split()
+    if heading.box is None or text.box is None or len(heading.text) < 60 or len(words) < 8:
+        return False
+    small = sum(word[0].islower() for word in words)
+    return small > len(words) / 2 and heading.box[2] > text.box[2] - 0.05 * (text.box[2] - text.box[0])
+
+
+def mend_cells(pieces: Sequence[Piece]) -> None:
+    """Make words whole that a narrow column had cut without a hyphen (`Descriptio n`), by the other words there are."""
+    words = {word.casefold() for piece in pieces if not piece.hidden for word in re.findall(r"[^\W\d_]+", piece.text)}
+
+    def one_word(left: str, right: str) -> bool:
+        return left + right in words and not (left in words and right in words)
+
+    def mended(match: re.Match[str]) -> str:
+        left, right = match[1].casefold().rstrip("'’"), match[2].casefold()
+        if len(right) < 3:
+            cut = not _SHORT.fullmatch(right)
+        else:
+            cut = len(right) < 5 and left not in words and right not in words
+        return match[1] + match[2] if cut or one_word(left, right) else f"{match[1]} {match[2]}"
+
+    def joined(match: re.Match[str]) -> str:
+        return match[1] if one_word(match[1].casefold(), match[2].casefold()) else f"{match[1]} "
+
+    for piece in pieces:
+        if piece.cells:
+            texts = [_CUT.sub(mended, cell.text).replace(MAYBE_CUT, " ") for cell in piece.cells]
+            texts = [_SPACED.sub(joined, text) for text in texts]
+            piece.cells = tuple(replace(cell, text=text) for cell, text in zip(piece.cells, texts, strict=True))
 
 
 def rank_headings(pieces: Sequence[Piece]) -> None:

@@ -18,6 +18,11 @@ from citewell.types import BlockKind, Region
 
 Box: TypeAlias = tuple[float, float, float, float]
 
+MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is a space or nothing
+
+Shows: TypeAlias = Callable[[int, float, Sequence[Box]], Sequence[bool]]
+"""Page number, page width in points and boxes → whether anything can be seen in each box."""
+
 _MARKS = re.compile(r"\\(.)|\*+", re.DOTALL)
 _LATEX = re.compile(r"\$[^$]*\\{1,2}[A-Za-z{}][^$]*\$|\$[^$]*[_^]\{[^$]*\$")
 _COMMAND = re.compile(r"\\{1,2}([A-Za-z]+) ?|[{}_^]")
@@ -31,6 +36,7 @@ _SYMBOLS = {
 _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2011": "-"}
 )
+_KEEPS_HYPHEN = re.compile(r"\b(self|ex|well|vice|quasi|non-\w+|\w+-\w+)-$", re.IGNORECASE)
 _BULLET = re.compile(r"[\u2022\u2023\u25a0-\u25ff\u2043\u2219\u27a2\uf000-\uf0ff●○■□▪▫◦·*\-–—o§]")
 
 
@@ -53,13 +59,13 @@ class Piece:
         self.regions = self.regions or [Region(self.page, self.box)]
 
 
-def read_page(page: Any, tagged: Callable[[Any, Sequence[Any]], list[Piece] | None]) -> list[Piece]:
+def read_page(page: Any, tagged: Callable[[Any, Sequence[Any]], list[Piece] | None], shows: Shows) -> list[Piece]:
     """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
 
     `tagged` reads the page's visible items by its tags, or declines.
     """
     items = [item for item in page.text_items if item.text.strip()]
-    hidden = hidden_items(page, items)
+    hidden = hidden_items(page, items, shows)
     seen = [item for item in items if id(item) not in hidden]
     secret = [item for item in items if id(item) in hidden]
     pieces = tagged(page, seen)
@@ -127,7 +133,9 @@ def join_lines(lines: Iterable[str]) -> str:
     text = ""
     for raw in lines:
         line = raw.strip()
-        if text.endswith("\u00ad") or (text[-1:] in "-‐" and text[-2:-1].isalpha() and line[:1].islower()):
+        if text.endswith("-") and _KEEPS_HYPHEN.search(text):
+            text += line
+        elif text.endswith("\u00ad") or (text[-1:] in "-‐" and text[-2:-1].isalpha() and line[:1].islower()):
             text = text[:-1] + line
         elif text.endswith("-") and text[-2:-1].isalnum():
             text += line
@@ -175,32 +183,15 @@ def _below(item: Any, items: Sequence[Any]) -> str:
     return str(min(near)[2]).translate(_LIGATURES) if near else ""
 
 
-def hidden_items(page: Any, items: Sequence[Any]) -> set[int]:
-    """ids of text items that no reader of the page can see: paper-coloured without a darker ground, or under 1 pt.
+def hidden_items(page: Any, items: Sequence[Any], shows: Shows) -> set[int]:
+    """ids of text items that no reader of the page can see: under 1 pt, or paper-coloured and not there once drawn.
 
     Invisible text over a scan (its OCR layer) is not among them: that is how scans become searchable.
     """
-    hidden: set[int] = set()
-    shapes = [
-        shape
-        for shape in (page.vector_graphics.shapes if page.vector_graphics else ())
-        if shape.fill and shape.fill_color
-    ]
-    for item in items:
-        if 0 < (item.font_size or 12) < 1 and item.height < 1:
-            hidden.add(id(item))
-        elif item.fill_color and _is_paper(item.fill_color):
-            x, y = item.x + item.width / 2, item.y + item.height / 2
-            ground = [
-                s for s in shapes if s.bbox[0] <= x <= s.bbox[0] + s.bbox[2] and s.bbox[1] <= y <= s.bbox[1] + s.bbox[3]
-            ]
-            images = any(
-                block.kind == "figure" and block.bbox and _holds(box_of(block.bbox), x, y)
-                for block in page.blocks or ()
-            )
-            if not images and all(_is_paper(shape.fill_color) for shape in ground):
-                hidden.add(id(item))
-    return hidden
+    tiny = [item for item in items if 0 < (item.font_size or 12) < 1 and item.height < 1]
+    pale = [item for item in items if item.fill_color and _is_paper(item.fill_color)]
+    seen = shows(page.page_num, page.width, [(i.x, i.y, i.x + i.width, i.y + i.height) for i in pale]) if pale else []
+    return {id(item) for item in tiny} | {id(item) for item, is_seen in zip(pale, seen, strict=True) if not is_seen}
 
 
 def _is_paper(argb: str) -> bool:
@@ -227,6 +218,8 @@ def line_of(items: list[Any]) -> str:
 
 def _is_rtl(text: str) -> bool:
     """Whether most letters run from right to left (Hebrew, Arabic and their presentation forms)."""
+    if text.isascii():
+        return False
     letters = [char for char in text if char.isalpha()]
     return 2 * sum("\u0590" <= char <= "\u08ff" or "\ufb1d" <= char <= "\ufeff" for char in letters) > len(letters)
 
@@ -241,8 +234,10 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
         marker = (block.marker or "").strip()
         if kind is BlockKind.LIST_ITEM and marker and not _BULLET.fullmatch(marker) and not text.startswith(marker):
             text = f"{plain(marker)} {text}"
-        for part, where in _paragraphs(text, box, items) if kind is BlockKind.PARAGRAPH else [(text, box)]:
-            yield Piece(kind, part, page, where, level=block.level or 0)
+        for number, (part, where) in enumerate(_paragraphs(text, box, items)):
+            # What stands apart under a list item is no longer of it.
+            cut = number > 0 and kind is BlockKind.LIST_ITEM
+            yield Piece(BlockKind.PARAGRAPH if cut else kind, part, page, where, level=0 if cut else block.level or 0)
     elif block.kind == "table":
         cells = tuple(
             replace(cell, text=_without(cell.text, secret, cell.region.box if cell.region else None, items))
@@ -304,7 +299,7 @@ def printed(text: str) -> str:
     """`text` with ligatures as letters and liteparse's LaTeX for mathematics as characters: `$E_{P}$` as `EP`."""
     if ("$" in text and "\\" in text) or "_{" in text or "^{" in text:
         text = _LATEX.sub(lambda match: _COMMAND.sub(_symbol, match[0].strip("$")), text)
-    return text.translate(_LIGATURES)
+    return text if text.isascii() else text.translate(_LIGATURES)
 
 
 def _symbol(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ untangle (a table across two columns), and merged cells. Pages whose tags leave 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from citewell.reading.build import CellText, tidy
-from citewell.reading.pdf_pages import Box, Piece, box_of, join_lines, line_of, printed, union
+from citewell.reading.pdf_pages import MAYBE_CUT, Box, Piece, box_of, join_lines, line_of, printed, union
 from citewell.types import BlockKind, Region
 
 _COVERED = 0.9  # of a page's letters; what is left are artifacts: running heads, page numbers
@@ -191,34 +192,33 @@ class _TagReader:
             self.element(child, depth + 1, list_depth)
 
     def _table(self, table: Any) -> None:
-        cells: list[CellText] = []
+        found: list[tuple[CellText, list[Any]]] = []
         bold_rows: dict[int, bool] = {}
         taken: dict[int, set[int]] = defaultdict(set)
         rows = list(_rows(table))
         for row, element in enumerate(rows):
             column = 0
-            for cell in (child for child in element.children if child.type in {"TH", "TD"}):
+            for tagged in (child for child in element.children if child.type in {"TH", "TD"}):
                 while column in taken[row]:
                     column += 1
-                down = min(_span_of(cell, "RowSpan"), len(rows) - row)
-                across = _span_of(cell, "ColSpan")
-                items = self._all(cell)
+                down = min(_span_of(tagged, "RowSpan"), len(rows) - row)
+                across = _span_of(tagged, "ColSpan")
+                items = self._all(tagged)
                 bold_rows[row] = bold_rows.get(row, True) and all(_bold(item) for item in items)
                 box = union(box_of(item) for item in items)
                 for r in range(row, row + down):
                     taken[r].update(range(column, column + across))
-                cells.append(
-                    CellText(
-                        row,
-                        column,
-                        running_text(items),
-                        cell.type == "TH",
-                        down,
-                        across,
-                        Region(self._page, box) if box else None,
-                    )
-                )
+                region = Region(self._page, box) if box else None
+                found.append((CellText(row, column, "", tagged.type == "TH", down, across, region), items))
                 column += across
+        breadths: dict[int, float] = defaultdict(float)
+        for cell, items in found:
+            if cell.column_span == 1:
+                breadths[cell.column] = max([breadths[cell.column], *map(_breadth, _line_items(items))])
+        cells = [
+            replace(cell, text=_cell_text(items, breadths[cell.column] if cell.column_span == 1 else math.inf))
+            for cell, items in found
+        ]
         if any(cell.text for cell in cells):
             box = union(cell.region.box for cell in cells if cell.region)
             self.pieces.append(Piece(BlockKind.TABLE, "", self._page, box, cells=_header_first(cells, bold_rows)))
@@ -259,7 +259,31 @@ def running_text(items: Sequence[Any]) -> str:
     return join_lines(_lines(items))
 
 
+def _cell_text(items: Sequence[Any], breadth: float) -> str:
+    """The text of a cell; MAYBE_CUT stands where a word may have been cut because it was broader than its column.
+
+    That is where the next line goes on with a small letter that would not have fitted any more into `breadth`.
+    """
+    lines = _line_items(items)
+    text = ""
+    for number, line in enumerate(lines):
+        words = line_of(line)
+        before = line_of(lines[number - 1]) if number else ""
+        full = number and _breadth(lines[number - 1]) + _breadth(line) / max(len(words), 1) > 0.98 * breadth
+        cut = full and words[:1].islower() and re.fullmatch(r"\S*[^\W\d_]['’]?", before)
+        text = f"{text}{MAYBE_CUT}{words}" if cut else join_lines([text, words])
+    return text
+
+
+def _breadth(line: Sequence[Any]) -> float:
+    return float(max(item.x + item.width for item in line) - min(item.x for item in line))
+
+
 def _lines(items: Sequence[Any]) -> list[str]:
+    return [line_of(line) for line in _line_items(items)]
+
+
+def _line_items(items: Sequence[Any]) -> list[list[Any]]:
     lines: list[list[Any]] = []
     for item in items:
         last = lines[-1][-1] if lines else None
@@ -271,7 +295,7 @@ def _lines(items: Sequence[Any]) -> list[str]:
             lines[-1].append(item)
         else:
             lines.append([item])
-    return [line_of(line) for line in lines]
+    return lines
 
 
 def _bold(item: Any) -> bool:

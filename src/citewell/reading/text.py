@@ -14,6 +14,7 @@ from citewell.types import Block, BlockKind, Document, Source, Span
 
 # Each repetition takes a whole line, so no text makes it try twice.
 _PARAGRAPH: Final = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*[^\s][^\n]*)*")
+_UNDERLINE: Final = re.compile(r"\n([=\-~^*#+])\1{2,199}[ \t]*(?:\n|\Z)")
 _UNDERLINED: Final = re.compile(r"^([^\n]{1,200})\n([=\-~^*#+])\2{2,199}[ \t]*$", re.MULTILINE)
 _MAX_SHOUT: Final = 80
 
@@ -33,7 +34,7 @@ class TextReader:
         decoded = decode(source.content, uri=source.uri)
         text = decoded.text
         metadata = {"encoding": decoded.encoding}
-        if has_marks(text) or _UNDERLINED.search(text):
+        if has_marks(text) or _UNDERLINE.search(text):
             return compose(
                 source,
                 paired(_pieces(text)),

@@ -78,9 +78,12 @@ class _Pieces:
             if block.kind is BlockKind.CAPTION and block.span in captions:
                 continue  # carried by its table
             if block.kind in (BlockKind.TABLE, BlockKind.FAQ):
-                yield from self._prose(group)
+                # A heading alone answers nothing: one with no text of its own opens the table or pair it stands above.
+                lead = group if all(one.kind is BlockKind.HEADING for one in group) else []
+                yield from self._prose(group if not lead else [])
                 group = []
-                yield from self._table(block) if block.cells else self._pair(block)
+                first = lead[0].span.start if lead else block.span.start
+                yield from self._table(block, first) if block.cells else self._pair(block, first)
             elif block.kind is BlockKind.HEADING and any(one.kind is not BlockKind.HEADING for one in group):
                 yield from self._prose(group)
                 group = [block]
@@ -163,8 +166,8 @@ class _Pieces:
                 yield Span(at, end)
             at = end
 
-    def _table(self, block: Block) -> Iterator[Node]:
-        """Pack rows while they fit; every piece after the first gets caption and header as context."""
+    def _table(self, block: Block, first: int) -> Iterator[Node]:
+        """Pack rows while they fit, from `first` on; later pieces get caption and header as context."""
         rows: dict[int, Span] = {}
         for cell in block.cells:
             row = rows.setdefault(cell.row, cell.span)
@@ -175,7 +178,7 @@ class _Pieces:
         extra = "\n".join(part for part in (caption, header) if part)
         held: Span | None = None
         head = ""  # what the piece at hand needs as context: nothing while it is the first
-        for line in self._lines(block, [rows[row] for row in sorted(rows)]):
+        for line in self._lines(block, first, [rows[row] for row in sorted(rows)]):
             if held and self._within(Span(held.start, line.end), self._room(block, head)):
                 held = Span(held.start, line.end)
             elif held:
@@ -186,11 +189,11 @@ class _Pieces:
         if held:
             yield from self._rows(held, block, head, extra)
 
-    def _lines(self, block: Block, rows: Sequence[Span]) -> list[Span]:
+    def _lines(self, block: Block, first: int, rows: Sequence[Span]) -> list[Span]:
         """Rows widened so that they tile the table, and its caption where that stands next to it: nothing is lost."""
-        first, last = block.span.start, block.span.end
-        if block.caption and block.caption.end <= first and self._blank(block.caption.end, first):
-            first = block.caption.start
+        last = block.span.end
+        if block.caption and block.caption.end <= block.span.start and self._blank(block.caption.end, block.span.start):
+            first = min(first, block.caption.start)
         if block.caption and block.caption.start >= last and self._blank(last, block.caption.start):
             last = block.caption.end
         starts = [first, *(row.start for row in rows[1:])]
@@ -204,12 +207,13 @@ class _Pieces:
         for number, piece in enumerate(self._pieces(span, self._room(block, extra), 0)):
             yield self._node(piece, block, [block], extra if number else head)
 
-    def _pair(self, block: Block) -> Iterator[Node]:
-        if self._fits(block.span, block):
-            yield self._node(block.span, block, [block])
+    def _pair(self, block: Block, first: int) -> Iterator[Node]:
+        span = Span(first, block.span.end)
+        if self._fits(span, block):
+            yield self._node(span, block, [block])
             return
         question = block.question.of(self.text) if block.question else ""
-        for number, piece in enumerate(self._pieces(block.span, self._room(block, question), 0)):
+        for number, piece in enumerate(self._pieces(span, self._room(block, question), 0)):
             yield self._node(piece, block, [block], question if number else "")
 
     def _blank(self, start: int, end: int) -> bool:

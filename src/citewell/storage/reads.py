@@ -194,8 +194,8 @@ def document(
     """The newest version with this id that `principal` may read, with its text and blocks, or NotFound."""
     # Text with surrogates is no id, and asking SQLite for it would be another error than "absent".
     asked = codec.shown(document_id)
-    db.execute("BEGIN")  # one snapshot: a deletion between the statements must not give half a document
     try:
+        db.execute("BEGIN")  # one snapshot: a deletion between the statements must not give half a document
         for key, tenant, own, newest, *columns in db.execute(
             f"SELECT d.key, b.tenant, d.access, s.access, {_REF} {_FROM} WHERE d.id = ? ORDER BY d.key DESC", (asked,)
         ).fetchall():

@@ -111,7 +111,13 @@ class SqliteStore:
 
     def _leave(self) -> None:
         try:
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._writer.execute("PRAGMA busy_timeout = 100")  # others' readers are not waited for
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            # An error that somebody still holds can keep a statement open; closing ends it, and folds the log as well
+            # unless another process has the file open, which will do so then.
+            if "locked" not in str(error):
+                raise
         finally:
             self._writer.close()
 
@@ -134,8 +140,8 @@ class SqliteStore:
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         db = self._writer
-        db.execute("BEGIN IMMEDIATE")
         try:
+            db.execute("BEGIN IMMEDIATE")
             result = work(db)
             db.execute("COMMIT")
         except BaseException:

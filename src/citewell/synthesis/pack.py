@@ -90,13 +90,31 @@ def _marks(text: str) -> frozenset[str]:
         word.lower
         for word in words(text)
         if any(ch.isdigit() for ch in word.text)
-        or word.lower in ("not", "no", "never", "none", "without", "except", "unless", "only", "must", "may", "nicht", "kein", "keine")
+        or word.lower
+        in (
+            "not",
+            "no",
+            "never",
+            "none",
+            "without",
+            "except",
+            "unless",
+            "only",
+            "must",
+            "may",
+            "nicht",
+            "kein",
+            "keine",
+        )
         or word.lower.endswith(("n't", "n’t"))
     )
 
 
 def _repeats(
-    hit: Hit, grams: frozenset[tuple[str, ...]], marks: frozenset[str], shown: Sequence[tuple[Hit, frozenset[tuple[str, ...]], frozenset[str]]]
+    hit: Hit,
+    grams: frozenset[tuple[str, ...]],
+    marks: frozenset[str],
+    shown: Sequence[tuple[Hit, frozenset[tuple[str, ...]], frozenset[str]]],
 ) -> str:
     for number, (other, theirs, held) in enumerate(shown, start=1):
         if other.document.id == hit.document.id and hit.node.span.within(other.node.span):

@@ -47,7 +47,10 @@ _COMPARE = re.compile(
     r"unterschied\w*|vergleich\w*|différence|diferencia)\b",
     re.IGNORECASE,
 )
-_UPCOMING = re.compile(r"\b(?:upcoming|from now on|next (?:year|month|version)|future|new version|not yet in force|planned)\b", re.IGNORECASE)
+_UPCOMING = re.compile(
+    r"\b(?:upcoming|from now on|next (?:year|month|version)|future|new version|not yet in force|planned)\b",
+    re.IGNORECASE,
+)
 _YEAR = re.compile(r"(?<![\w.,/-])((?:19|20|21)\d{2})(?![\w]|[.,]\d|-\d{3})|(?<!\w)(?:19|20|21)\d{2}(?=-\d{2}-\d{2})")
 _VERSION = re.compile(r"\b(?:version|v|release|revision|edition|rev\.?)\s*(\d+(?:\.\d+)*)\b", re.IGNORECASE)
 _DATE = re.compile(
@@ -56,7 +59,9 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"[\"“„«]([^\"”“»]{2,120})[\"”“»]|(?<!\w)'([^']{2,120})'(?!\w)")
-_NAMES = re.compile(r"(?<![\w])(?:[A-Za-z]+[-_]?\d[\w-]*|\w+_\w+|[A-Z][\w'-]*(?:\s+(?:of|de|von|van|the|for|and|&)?\s*[A-Z][\w'-]*)*)")
+_NAMES = re.compile(
+    r"(?<![\w])(?:[A-Za-z]+[-_]?\d[\w-]*|\w+_\w+|[A-Z][\w'-]*(?:\s+(?:of|de|von|van|the|for|and|&)?\s*[A-Z][\w'-]*)*)"
+)
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?!\w)")
 _QUESTION_WORDS = frozenset(
     """many much long often kind type sort name list tell say says give know please mean means want need find show explain
@@ -106,9 +111,9 @@ def understand(question: str) -> Intent:
         )  # fmt: skip
     kind = next((name for name, pattern in _KINDS if pattern.search(text)), "other")
     found = words(text)
-    terms = tuple(
-        dict.fromkeys(word.stem for word in content(found) if word.lower not in _QUESTION_WORDS)
-    ) or tuple(dict.fromkeys(word.stem for word in found))
+    terms = tuple(dict.fromkeys(word.stem for word in content(found) if word.lower not in _QUESTION_WORDS)) or tuple(
+        dict.fromkeys(word.stem for word in found)
+    )
     return Intent(
         text,
         kind,

@@ -43,7 +43,9 @@ class ScriptedGenerator:
         """The next answer of the script; its tokens are counted as words."""
         self.asked.append(Asked(system, prompt, max_tokens))
         if len(self.asked) > len(self._answers):
-            raise ModelUnavailable(f"The script has {len(self._answers)} answers and was asked for one more.", attempts=1)
+            raise ModelUnavailable(
+                f"The script has {len(self._answers)} answers and was asked for one more.", attempts=1
+            )
         answer = self._answers[len(self.asked) - 1]
         if isinstance(answer, Exception):
             raise answer

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from citewell.protocols import Grounds
-from citewell.types import BlockKind, Evidence, Span
-from citewell.validation.language import STOP_WORDS, Word, content, language_of, lines, sentences, words
+from citewell.types import Evidence, Span
+from citewell.validation.language import STOP_WORDS, Piece, Word, content, cut, language_of, words
 from citewell.validation.names import Name, names
 from citewell.validation.quantities import Quantity, quantities
 
@@ -53,16 +53,13 @@ class Text:
 
 
 class Unit(Text):
-    """One sentence, table row, list item or line of an evidence; `span` is in characters of its document.
+    """One piece of an evidence; `span` is in characters of its document, `headers` may name a table row's cells."""
 
-    `header` is the header row that stands above a table row, which names its cells.
-    """
-
-    def __init__(self, evidence: Evidence, start: int, end: int, header: str = "") -> None:
-        super().__init__(evidence.quotable[start:end])
+    def __init__(self, evidence: Evidence, piece: Piece) -> None:
+        super().__init__(evidence.quotable[piece.start : piece.end])
         self.evidence = evidence
-        self.span = Span(evidence.span.start + start, evidence.span.start + end)
-        self.header = header
+        self.span = Span(evidence.span.start + piece.start, evidence.span.start + piece.end)
+        self.headers = piece.headers
 
     @property
     def grounds(self) -> Grounds:
@@ -70,14 +67,10 @@ class Unit(Text):
 
 
 def units(evidence: Evidence) -> list[Unit]:
-    """The units of an evidence's quotable text, in order: lines of tables and code, sentences of everything else."""
-    kind = evidence.hit.node.kind
-    by_line = kind in (BlockKind.TABLE, BlockKind.CODE)
-    cut = (lines if by_line else sentences)(evidence.quotable)[:_MAX_UNITS]
-    header = next((line for line in reversed(shown_context(evidence).splitlines()) if "|" in line), "")
-    if kind is BlockKind.TABLE and not header and len(cut) > 1:
-        header = evidence.quotable[cut[0][0] : cut[0][1]]
-    return [Unit(evidence, start, end, header if kind is BlockKind.TABLE else "") for start, end in cut]
+    """The units of an evidence's quotable text, in order: rows of tables, lines of code, sentences of the rest."""
+    node = evidence.hit.node
+    pieces = cut(evidence.quotable, node.kind.value, shown_context(evidence), node.heading_path)
+    return [Unit(evidence, piece) for piece in pieces[:_MAX_UNITS]]
 
 
 def shown_context(evidence: Evidence) -> str:

@@ -47,7 +47,13 @@ def wording(claim: Text, unit: Text) -> list[Difference] | None:
     if len(claim.stems & unit.stems) < 0.6 * len(claim.stems) and len(ours) > 5:
         return None
     found: list[Difference] = []
-    in_names = {word.start for name in claim.names if name.sure or len(name.parts) > 1 for word in ours if name.start <= word.start < name.end}
+    in_names = {
+        word.start
+        for name in claim.names
+        if name.sure or len(name.parts) > 1
+        for word in ours
+        if name.start <= word.start < name.end
+    }
     for at, (tag, i1, i2, j1, j2) in enumerate(codes):
         if tag == "equal":
             continue
@@ -75,7 +81,9 @@ def _exchanged(
         found.append(Difference("small word", f"the source has {before!r} where the claim has {new_turns[0].text!r}"))
     elif gone_turns and not outer and len(gone) <= 3 and gone_turns[0].lower in _STRONG and not new_turns:
         found.append(Difference("small word", f"{gone_turns[0].text!r} was left out"))
-    lost = [word for word in gone if word.lower not in unit.stops and word not in gone_negations and word not in gone_turns]
+    lost = [
+        word for word in gone if word.lower not in unit.stops and word not in gone_negations and word not in gone_turns
+    ]
     old = " ".join(word.text for word in lost)
     if not lost:
         return found
@@ -84,7 +92,10 @@ def _exchanged(
     fresh = [
         word
         for word in new
-        if word.lower not in claim.stops and word.stem not in known and word not in new_negations and word not in new_turns
+        if word.lower not in claim.stops
+        and word.stem not in known
+        and word not in new_negations
+        and word not in new_turns
     ]
     # A name in the place of "he" or "the company" resolves a reference; in the place of another name it is one more.
     if called and (names := [word for word in fresh if word.start in in_names]):
@@ -105,7 +116,9 @@ def _says(unit: Text, word: Word) -> bool:
     return any(one.stem == word.stem for one in unit.words)
 
 
-def numbers(claim: Text, chosen: Sequence[Unit], others: Sequence[Unit], context: Text) -> tuple[list[Difference], list[Unit]]:
+def numbers(
+    claim: Text, chosen: Sequence[Unit], others: Sequence[Unit], context: Text
+) -> tuple[list[Difference], list[Unit]]:
     """Quantities of `claim` that its source does not bear out in the same role, and further units some rest on.
 
     A quantity is looked for in the chosen units, then in the other units of the cited evidence, then in its context.
@@ -132,7 +145,9 @@ def numbers(claim: Text, chosen: Sequence[Unit], others: Sequence[Unit], context
                 if _rival(one, held) and _alike(role, _role(unit, held)) >= 0.5 * sum(sorted(role.values())[-2:])
             ]
             if rivals:
-                found.append(Difference(kind, f"{kind}: the claim says {one.text!r}, the source {', '.join(rivals[:3])}"))
+                found.append(
+                    Difference(kind, f"{kind}: the claim says {one.text!r}, the source {', '.join(rivals[:3])}")
+                )
             else:
                 found.append(Difference(kind, f"{kind}: {one.text!r} is not in the source", hard=False))
             continue
@@ -151,7 +166,9 @@ def numbers(claim: Text, chosen: Sequence[Unit], others: Sequence[Unit], context
 
 
 def _rival(one: Quantity, held: Quantity) -> bool:
-    return held.family == one.family or ("" in (held.dimension, one.dimension) and "date" not in (held.family, one.family))
+    return held.family == one.family or (
+        "" in (held.dimension, one.dimension) and "date" not in (held.family, one.family)
+    )
 
 
 def _role(text: Text, one: Quantity) -> dict[str, float]:
@@ -180,7 +197,9 @@ def strangers(claim: Text, held: Sequence[Unit], context: Text) -> list[Differen
     stems = {word.stem for unit in held for word in unit.words} | {word.stem for word in context.words}
     found = []
     for name in claim.names:
-        new = [w for w in words(name.text) if w.lower not in known and w.stem not in stems and w.lower not in claim.stops]
+        new = [
+            w for w in words(name.text) if w.lower not in known and w.stem not in stems and w.lower not in claim.stops
+        ]
         if new and (name.sure or len(name.parts) > 1):
             initials = "".join(part[0] for part in name.parts)
             if initials in known and len(initials) > 1:
@@ -216,5 +235,7 @@ def turned(claim: Text, chosen: Sequence[Unit]) -> list[Difference]:
         there = others.get(kind, set())
         if there and not values & there and kind in ("bound", "compare", "modal", "trend", "side", "exception"):
             left, right = sorted(values)[0], sorted(there)[0]
-            found.append(Difference("small word", f"the claim says {left!r}, the source {right!r}", hard=kind != "modal"))
+            found.append(
+                Difference("small word", f"the claim says {left!r}, the source {right!r}", hard=kind != "modal")
+            )
     return found

@@ -9,7 +9,7 @@ from citewell.protocols import Grounds, Judgement
 from citewell.types import Draft, Evidence, Mark, Statement, Verdict
 from citewell.validation.align import MAX_SENTENCES, Alignment, Text, Unit, align, shown_context, units
 from citewell.validation.differ import Difference, numbers, strangers, turned, wording
-from citewell.validation.language import fold, render_row
+from citewell.validation.language import fold, renderings
 from citewell.validation.polarity import is_negation
 
 SUPPORT = 0.7
@@ -84,9 +84,7 @@ def _quoted(
 
 
 def _row_in_words(text: str, row: str, mark: Mark, held: Sequence[Unit]) -> bool:
-    return any(
-        unit.span == mark.span and unit.header and render_row(unit.header, row) == fold(text) for unit in held
-    )
+    return any(unit.span == mark.span and fold(text) in renderings(row, unit.headers) for unit in held)
 
 
 def _weigh(
@@ -114,7 +112,12 @@ def _weigh(
     if any(difference.hard for difference in differences) and found.score >= 0.4:
         return Verdict.CONTRADICTED, score, reasons, grounds
     if not differences and found.score >= SUPPORT:
-        return Verdict.SUPPORTED, score, [f"{found.together:.0%} of its content words stand in the cited place"], grounds
+        return (
+            Verdict.SUPPORTED,
+            score,
+            [f"{found.together:.0%} of its content words stand in the cited place"],
+            grounds,
+        )
     if found.missing:
         reasons.append(f"not in the source: {', '.join(found.missing[:6])}")
     return Verdict.UNSUPPORTED, score, reasons or ["too little of it stands in one place"], grounds

@@ -119,7 +119,8 @@ def content(found: Sequence[Word]) -> list[Word]:
     return [
         word
         for word in found
-        if word.lower not in stops and (len(word.text) > 1 or word.number or _CJK.match(word.text) or word.text.isupper())
+        if word.lower not in stops
+        and (len(word.text) > 1 or word.number or _CJK.match(word.text) or word.text.isupper())
     ]
 
 
@@ -244,12 +245,81 @@ def cells(row: str) -> list[str]:
     return [fold(cell) for cell in re.split(r"\s*\|\s*", row.strip().strip("|"))]
 
 
-def render_row(header: str, row: str) -> str:
-    """A row in words, `Header: cell; Header: cell`, made of nothing but header cells and cells of that row.
+def renderings(row: str, headers: Sequence[str]) -> list[str]:
+    """A row in words, made of nothing but header cells and cells of that row; the best first, the bare row last.
 
-    An empty cell is left out, an empty header leaves the cell bare. Without a header of as many cells: the row folded.
+    `Header: cell; Header: cell` under each header of as many cells (an empty cell is left out, an empty header leaves
+    the cell bare), and `cell: cell` for a row of two.
     """
-    names, values = cells(header) if header else [], cells(row)
-    if len(names) != len(values):
-        return fold(row)
-    return "; ".join(f"{name}: {value}" if name else value for name, value in zip(names, values, strict=True) if value)
+    values = cells(row)
+    found = [
+        "; ".join(f"{name}: {value}" if name else value for name, value in zip(names, values, strict=True) if value)
+        for names in map(cells, headers)
+        if len(names) == len(values)
+    ]
+    if len(values) == 2 and all(values):
+        found.append(f"{values[0]}: {values[1]}")
+    return [*found, fold(row)]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A unit that can be quoted, at characters [start, end) of a node's text.
+
+    `kind`: `sentence`, `item` (of a list), `row` (of a table), `code` (a line), `heading`, or `question` (of a question
+    and answer pair). `headers` are the rows that may name a row's cells, the likeliest first.
+    """
+
+    start: int
+    end: int
+    kind: str
+    headers: tuple[str, ...] = ()
+
+
+_BULLET = re.compile(r"[-*+•–▪‣◦]\s+")
+
+
+def cut(text: str, kind: str, context: str = "", headings: Sequence[str] = ()) -> list[Piece]:
+    """The pieces of a node's text, in order. `kind` is the node's; `headings` are those above it, its own included."""
+    if kind == "code":
+        return [Piece(start, end, "code") for start, end in lines(text)]
+    named = {fold(heading).lower() for heading in headings}
+    spans = lines(text) if kind == "table" else sentences(text)
+    above = [line for line in context.splitlines() if "|" in line]
+    found: list[Piece] = []
+    run: list[str] = []  # the rows of the table at hand
+    for at, (start, end) in enumerate(spans):
+        here = text[start:end]
+        if kind == "table" or ROW_BAR in here:
+            headers = [*reversed(above), *run[:1]]
+            if len(cells(here)) < 2:
+                found.append(Piece(start, end, "sentence"))
+                continue
+            found.append(Piece(start, end, "row", _likely(headers, here, [text[a:b] for a, b in spans[:200]])))
+            run.append(here)
+            continue
+        run = []
+        if kind == "faq" and at == 0 and here.endswith(("?", "？")):
+            found.append(Piece(start, end, "question"))
+        elif fold(here.lstrip("# ")).lower() in named:
+            found.append(Piece(start, end, "heading"))
+        elif bullet := _BULLET.match(here):
+            found.append(
+                Piece(start + bullet.end(), end, "item") if bullet.end() < len(here) else Piece(start, end, "item")
+            )
+        else:
+            found.append(Piece(start, end, "item" if _MARKER.match(here) else "sentence"))
+    return found
+
+
+def _likely(headers: Sequence[str], row: str, rows: Sequence[str]) -> tuple[str, ...]:
+    """The headers that fit a row. Of a table of two columns the first row is one only if it looks unlike all others:
+    `Owner | Jane` stands above `Since | 2020` without naming its cells."""
+    width = len(cells(row))
+    fitting = [header for header in headers if len(cells(header)) == width]
+    if width == 2 and fitting:
+        body = [values[1] for one in rows if len(values := cells(one)) == 2 and one != fitting[0]]
+        numeric = len(body) > 1 and all(any(ch.isdigit() for ch in value) for value in body if value)
+        if not numeric or any(ch.isdigit() for ch in fitting[0]):
+            return ()
+    return tuple(fitting)

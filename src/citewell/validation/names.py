@@ -31,7 +31,8 @@ class Name:
 def names(text: str) -> list[Name]:
     """Capitalised sequences and identifiers, ascending. In a text without lower-case letters there are none."""
     found = [
-        Name(m.group(), tuple(w.lower for w in words(m.group())), m.start(), m.end()) for m in _IDENTIFIER.finditer(text)
+        Name(m.group(), tuple(w.lower for w in words(m.group())), m.start(), m.end())
+        for m in _IDENTIFIER.finditer(text)
     ]
     if not any(ch.islower() for ch in text):
         return sorted(found, key=lambda one: one.start)
@@ -41,7 +42,9 @@ def names(text: str) -> list[Name]:
     def close() -> None:
         if run:
             first = text[: run[0].start].rstrip()
-            opening = any(o <= run[0].start <= o + 3 for o in openings) or first.endswith((":", "•", "-", "“", '"', "|"))
+            opening = any(o <= run[0].start <= o + 3 for o in openings) or first.endswith(
+                (":", "•", "-", "“", '"', "|")
+            )
             while run and opening and _plain(run[0]):
                 run.pop(0)
                 opening = False
@@ -55,7 +58,11 @@ def names(text: str) -> list[Name]:
     last = -1
     for word in words(text):
         joined = last < 0 or text[last : word.start].strip(" ") in ("", "-", "&", ".", "'")
-        if word.text[:1].isupper() and joined and not (run and text[last : word.start].strip() == "." and len(run[-1].text) > 2):
+        if (
+            word.text[:1].isupper()
+            and joined
+            and not (run and text[last : word.start].strip() == "." and len(run[-1].text) > 2)
+        ):
             run.append(word)
         else:
             close()

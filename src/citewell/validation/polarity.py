@@ -56,7 +56,9 @@ _CLASSES: dict[str, dict[str, str]] = {
     },
 }
 _PATTERN = {
-    name: re.compile(r"(?<!\w)(?:" + "|".join(f"(?P<{value}>{rx})" for value, rx in values.items()) + r")(?!\w)", re.IGNORECASE)
+    name: re.compile(
+        r"(?<!\w)(?:" + "|".join(f"(?P<{value}>{rx})" for value, rx in values.items()) + r")(?!\w)", re.IGNORECASE
+    )
     for name, values in _CLASSES.items()
 }
 
@@ -85,12 +87,19 @@ def is_negation(word: Word, language: str = "en") -> bool:
     lower = word.lower.replace("’", "'")
     if lower.endswith("n't"):
         return True
-    return lower in NEGATIONS and (language != "en" or lower not in _AMBIGUOUS or lower in ("nor", "cant", "fail", "fails", "failed"))
+    return lower in NEGATIONS and (
+        language != "en" or lower not in _AMBIGUOUS or lower in ("nor", "cant", "fail", "fails", "failed")
+    )
 
 
 def is_turn(word: Word) -> bool:
     """Whether `word` alone is a quantifier, modal, bound, exception, trend or permission."""
-    return any(pattern.fullmatch(word.lower) for pattern in _PATTERN.values()) or word.lower in ("least", "most", "more", "less")
+    return any(pattern.fullmatch(word.lower) for pattern in _PATTERN.values()) or word.lower in (
+        "least",
+        "most",
+        "more",
+        "less",
+    )
 
 
 def negated(found: Sequence[Word], language: str, stops: frozenset[str]) -> dict[str, bool]:

@@ -41,7 +41,10 @@ _DATES = [
         r"(?<![\w/])(?P<one>\d{1,2})/(?P<two>\d{1,2})/(?P<year>\d{4})(?![\w/])",
     )
 ]
-_CLOCK = re.compile(r"(?<![\w:.])([01]?\d|2[0-4])(?::([0-5]\d))?\s*([ap])\.?\s?m\b\.?|(?<![\w:.])([01]?\d|2[0-4]):([0-5]\d)(?![\w:])", re.I)
+_CLOCK = re.compile(
+    r"(?<![\w:.])([01]?\d|2[0-4])(?::([0-5]\d))?\s*([ap])\.?\s?m\b\.?|(?<![\w:.])([01]?\d|2[0-4]):([0-5]\d)(?![\w:])",
+    re.I,
+)
 
 _CURRENCIES = {
     code: aliases.split()
@@ -127,7 +130,9 @@ _NUMBER = re.compile(
 )
 _TOKEN = re.compile(r"[ \u00a0\u202f]?([-–]?)[ \u00a0]?(%|[€$£¥₹]|°[CF]|[^\W\d_]+)")
 _ALPHA = re.compile(r"[^\W\d_]+")
-_ABOUT = re.compile(r"(?:about|around|approximately|approx\.?|nearly|almost|roughly|some|circa|ca\.|etwa|rund|~)\s*$", re.I)
+_ABOUT = re.compile(
+    r"(?:about|around|approximately|approx\.?|nearly|almost|roughly|some|circa|ca\.|etwa|rund|~)\s*$", re.I
+)
 _RANGE = re.compile(r"\s*(?:-|–|—|to|and|or|bis|à|a|und|/)\s*(?:€|\$|£|eur\s|usd\s)?\s*$", re.I)
 
 Day = tuple[int | None, int | None, int | None]
@@ -265,7 +270,9 @@ def _number(text: str, match: re.Match[str]) -> Quantity | None:
         kind = _unit(glue, glued=True, money=bool(pre))
         if kind is None:
             # 16th-like endings are taken above; "3D" or "5a" are names, not numbers.
-            return None if glue.isalpha() and len(glue) <= 2 and not pre else Quantity(num, start, end, dimension, values)
+            return (
+                None if glue.isalpha() and len(glue) <= 2 and not pre else Quantity(num, start, end, dimension, values)
+            )
         end = match.end("glue")
         dimension, factor = kind[0] or dimension, kind[1]
     for _ in range(2):  # a scale, then a unit: 5 million euros
@@ -334,7 +341,11 @@ def _in_words(text: str) -> list[Quantity]:
                 end = tokens[at][2]
                 at += 1
             value += total
-            unit = _UNITS.get(tokens[at][0]) if at < len(tokens) and text[end : tokens[at][1]].strip(" -\n") == "" else None
+            unit = (
+                _UNITS.get(tokens[at][0])
+                if at < len(tokens) and text[end : tokens[at][1]].strip(" -\n") == ""
+                else None
+            )
             percent = at < len(tokens) and tokens[at][0] in _PERCENT
             money = _MONEY.get(tokens[at][0]) if at < len(tokens) else None
             if at < len(tokens) and len(tokens[at][0]) < 3:
