@@ -51,6 +51,10 @@ def test_a_pdf_is_told_at_the_start_and_after_junk_but_not_in_text_about_pdf() -
     assert detect(b"A PDF file starts with %PDF-1.4 and ends with %%EOF.\n", "x.txt") == TEXT
 
 
+def test_a_pdf_that_lost_its_header_still_goes_to_the_pdf_reader() -> None:
+    assert detect(b"\x00\x01\x02" * 20 + b"7 0 obj <</Type/XRef /Length 3>> stream", "x.bin") == PDF
+
+
 @pytest.mark.parametrize(
     ("content", "name", "media_type"),
     [

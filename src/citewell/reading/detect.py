@@ -65,6 +65,11 @@ _OLE_STREAMS: Final = (
     ("Book", "application/vnd.ms-excel"),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
 )
+_PDF_OBJECT: Final = re.compile(
+    rb"\b\d{1,7} \d{1,5} obj\s{0,3}(?:<<|\[)[^\0]{0,500}/(?:Type|Length|Kids|Filter|Count)\b"
+)
+# Images that carry PDF objects inside (Illustrator and scanners write such) are still images.
+_SIGNED: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF8", b"\x1f\x8b", b"RIFF")
 _HTML_TAGS: Final = (
     "html|head|body|title|meta|link|script|style|div|p|h[1-6]|table|ul|ol|dl|section|article|main|nav|header|footer|"
     "form|center|blockquote|pre|span|a|b|i|em|strong|font|img|br|hr|iframe|template|aside|details|figure"
@@ -101,7 +106,8 @@ def detect(content: bytes, uri: str, declared: str | None = None) -> str:
         return binary
     head = content[:_HEAD_BYTES]
     if not _is_text(head):
-        return _magic(head, uri)
+        # A damaged PDF may have lost its header; its reader can say more of it than that it is unknown.
+        return PDF if _PDF_OBJECT.search(content) and not content.startswith(_SIGNED) else _magic(head, uri)
     return _text_type(_peek(head), uri, declared)
 
 
