@@ -238,7 +238,8 @@ class NewVersion:
     """Everything that becomes visible together when a source is read anew: one transaction, or nothing.
 
     `vectors` has one row a node; `terms` one mapping term → count a node; `embedder` names who made the vectors.
-    `metadata` is the document's own merged with the source's (the source wins).
+    `metadata` is the document's own merged with the source's (the source wins). `fingerprint` is kept with the source
+    (see `SourceState`).
     """
 
     source: Source
@@ -247,6 +248,7 @@ class NewVersion:
     vectors: Vectors
     terms: tuple[Mapping[str, int], ...]
     metadata: Metadata
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,8 @@ class Committed:
 class SourceState:
     """What the store knows of one uri: readiness (`active`, `failed`, `deleted`), the bytes' hash and the document.
 
-    `fingerprint` covers bytes, access rule and metadata: an equal one means that nothing has to be done.
+    `fingerprint` covers bytes, access rule, metadata and the parts that read and split: an equal one means that
+    nothing has to be done.
     """
 
     uri: str
@@ -409,6 +412,10 @@ class Index(Protocol):
 
     async def view(self, query: Query, principal: Principal) -> View:
         """What `principal` may see under the query's buckets, filter and as-of, at the store's current sequence."""
+        ...
+
+    async def close(self) -> None:
+        """Write down what makes the next opening fast. The index cannot be used afterwards."""
         ...
 
 

@@ -1,0 +1,75 @@
+# Every target sets up what it needs in .venv; `make help` lists them.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+CITEWELL_DATA ?= ../shared/data
+export CITEWELL_DATA
+
+.PHONY: help demo test test-long check format lint types layers bench eval footprint lock model clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Citewell needs Python 3.11 or newer; run make with PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# The locked packages first, with their hashes; then our own two, from this folder, without asking anyone again.
+$(VENV)/.run: requirements/run.lock pyproject.toml packages/citewell-minilm/pyproject.toml | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements/run.lock
+	$(PIP) --no-deps --no-build-isolation -e packages/citewell-minilm -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+demo: $(VENV)/.run ## Ingest the sample handbook, ask its questions, show cited and checked answers
+	$(BIN)/python examples/handbook/demo.py
+
+test: $(VENV)/.dev ## Run the tests (under 10 minutes on 2 cores, no network)
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
+
+test-long: $(VENV)/.dev ## Run the long campaigns too
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: lint types layers test ## Format, lint, types, layers and tests
+
+format: $(VENV)/.dev ## Rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev ## Check format and lint rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## Check the types (mypy --strict)
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev ## Check that imports only go down the layers
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## Measure speed beside bare floors; figures in build/figures/bench.json
+	$(BIN)/python bench/search.py
+
+eval: $(VENV)/.dev ## Measure quality on the sets under CITEWELL_DATA; figures in build/figures/eval.json
+	$(BIN)/python bench/eval.py
+
+footprint: ## Count packages and megabytes of a default install
+	$(PYTHON) bench/footprint.py
+
+lock: $(VENV)/bin/python ## Resolve the locked versions anew (needs the package index)
+	$(PIP) uv
+	$(BIN)/python -m uv pip compile pyproject.toml --group build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/run.lock $(LOCK)
+	$(BIN)/python -m uv pip compile pyproject.toml --group build --group dev --extra remote --extra llm --constraint requirements/run.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/dev.lock $(LOCK)
+
+model: $(VENV)/.dev ## Rebuild the embedding model from the official weights and compare
+	cd packages/citewell-minilm && ../../$(BIN)/python build_model.py --fetch
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

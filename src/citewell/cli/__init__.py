@@ -1,0 +1,1 @@
+"""The command line: parses, calls the engine, shows. Nothing is decided here that a library user would miss."""

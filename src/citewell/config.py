@@ -1,0 +1,214 @@
+"""Settings are read here and nowhere below; `assemble` turns them into an engine.
+
+One `citewell.toml` in the knowledge-base folder, environment variables over it
+(`CITEWELL_EMBEDDING__PROVIDER=hashing`), unknown keys refused with their path.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from citewell.errors import ConfigError
+
+if TYPE_CHECKING:
+    from citewell.engine import Engine
+    from citewell.protocols import Embedder, Writer
+    from citewell.types import Principal
+
+FILE_NAME = "citewell.toml"
+_PREFIX = "CITEWELL_"
+_SEPARATOR = "__"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """Which model makes vectors. `options` go to the provider as they are (`threads`, `model`, `base_url`…)."""
+
+    provider: str = "minilm"
+    options: dict[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SplittingSettings:
+    """`max_tokens` bounds a node, context included; 0 = as much as the embedder sees."""
+
+    max_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingSettings:
+    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number."""
+
+    max_bytes: int = 50_000_000
+    timeout_s: float = 60.0
+    memory_bytes: int = 768 << 20
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """Fusion of the dense and the lexical ranking: by z-score or by reciprocal rank, from pools of this size."""
+
+    fusion: Literal["zscore", "rrf"] = "zscore"
+    dense_weight: float = 1.0
+    lexical_weight: float = 1.0
+    pool: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringSettings:
+    """Who writes (`extractive` or `generative`, the latter by `model`), and how much evidence it is shown."""
+
+    writer: Literal["extractive", "generative"] = "extractive"
+    model: str = ""
+    evidence: int = 8
+    budget_tokens: int = 2000
+    max_output_tokens: int = 800
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one knowledge base."""
+
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    splitting: SplittingSettings = field(default_factory=SplittingSettings)
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    answering: AnsweringSettings = field(default_factory=AnsweringSettings)
+
+
+def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the knowledge base in `folder`; the defaults where nothing is set.
+
+    Raises ConfigError with file or variable, and path of the key, for anything unknown or impossible.
+    """
+    given: dict[str, Any] = {}
+    file = folder / FILE_NAME
+    if file.is_file():
+        try:
+            given = tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: not valid TOML: {error}.") from error
+    for name, value in sorted((os.environ if environment is None else environment).items()):
+        if name.startswith(_PREFIX) and _SEPARATOR in name:
+            _set(given, name, value)
+    return _validated(given, str(file)) if given else Settings()
+
+
+def _set(given: dict[str, Any], name: str, value: str) -> None:
+    *path, last = name.removeprefix(_PREFIX).lower().split(_SEPARATOR)
+    at = given
+    for key in path:
+        at = at.setdefault(key, {})
+        if not isinstance(at, dict):
+            raise ConfigError(f"{name}: {key!r} is a value in {FILE_NAME}, not a section.")
+    at[last] = value
+
+
+def _validated(given: dict[str, Any], file: str) -> Settings:
+    # Pydantic is loaded only when there is something to check: opening a default knowledge base stays cheap.
+    from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+    for kind in (EmbeddingSettings, SplittingSettings, ReadingSettings, RetrievalSettings, AnsweringSettings, Settings):
+        with_config(ConfigDict(extra="forbid"))(kind)
+    try:
+        return TypeAdapter(Settings).validate_python(given)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise ConfigError(f"{file} or {_PREFIX}… variables: " + "; ".join(lines)) from error
+
+
+async def assemble(
+    folder: str | os.PathLike[str],
+    settings: Settings | None = None,
+    *,
+    principal: Principal | None = None,
+    create: bool = True,
+) -> Engine:
+    """The engine of the knowledge base in `folder`, built as `settings` say (None = as its `citewell.toml` says).
+
+    `principal` is the one user of a library session; without one every call of the engine must name its own.
+    Raises ConfigError, StoreError, and IndexMismatch when the knowledge base was built by other parts.
+    """
+    from citewell.engine import Engine
+    from citewell.indexing.analysis import Analyzer
+    from citewell.indexing.index import Index
+    from citewell.reading.readers import Readers, default_factories
+    from citewell.registry import factory
+    from citewell.retrieval.dense import Dense
+    from citewell.retrieval.fuse import Fused
+    from citewell.retrieval.lexical import Lexical
+    from citewell.splitting.sections import Sections
+    from citewell.validation.judge import Deterministic
+
+    root = Path(folder)
+    settings = settings or load(root)
+    embedder: Embedder = _make("embedder", settings.embedding.provider, settings.embedding.options)
+    analyzer = Analyzer()
+    splitter = Sections(embedder, settings.splitting.max_tokens or embedder.max_tokens)
+    store = await factory("store", "sqlite").open(root, create=create)  # type: ignore[attr-defined]
+    try:
+        await store.bind(
+            {
+                "embedder": embedder.identity,
+                "dimensions": str(embedder.dimensions),
+                "splitter": splitter.identity,
+                "analyzer": analyzer.identity,
+            }
+        )
+        reading, retrieval = settings.reading, settings.retrieval
+        limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
+        reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
+        return Engine(
+            store=store,
+            index=Index(store, analyzer, root / "index"),
+            reader=reader,
+            splitter=splitter,
+            embedder=embedder,
+            terms=analyzer.terms,
+            retriever=Fused(
+                [Dense(embedder), Lexical()],
+                method=retrieval.fusion,
+                weights=[retrieval.dense_weight, retrieval.lexical_weight],
+                pool=retrieval.pool,
+            ),
+            writer=_writer(settings.answering, embedder),
+            validator=Deterministic(),
+            evidence=settings.answering.evidence,
+            budget_tokens=settings.answering.budget_tokens,
+            max_bytes=reading.max_bytes,
+            principal=principal,
+            closing=[reader.close],
+        )
+    except BaseException:
+        await store.close()
+        raise
+
+
+def _make(kind: str, provider: str, options: Mapping[str, Any]) -> Any:
+    from citewell.registry import factory
+
+    make = factory(kind, provider)
+    try:
+        return make(**options)
+    except TypeError as error:
+        raise ConfigError(f"{kind} {provider!r} does not take these options: {error}.") from error
+
+
+def _writer(settings: AnsweringSettings, embedder: Embedder) -> Writer:
+    if settings.writer == "extractive":
+        from citewell.synthesis.extract import Extractive
+
+        return Extractive(embedder)
+    from citewell.synthesis.generate import Generative
+
+    if not settings.model:
+        raise ConfigError('answering.writer is "generative" but answering.model names no model (openai:…, ollama:…).')
+    generator = _make("generator", "llm", {"model": settings.model, "timeout_s": settings.timeout_s})
+    return Generative(generator, max_tokens=settings.max_output_tokens)

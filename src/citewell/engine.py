@@ -1,0 +1,394 @@
+"""The engine: everything Citewell does, as async methods over assembled parts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from citewell.errors import CitewellError, ConfigError, ModelUnavailable, NotFound
+from citewell.types import Access, Answer, Block, DocumentRef, Hit, Outcome, Principal, Query, Source, parse_filter
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from citewell.audit.account import Account
+    from citewell.flows.ingest import Ingested, IngestReport, Requested
+    from citewell.protocols import (
+        Embedder,
+        Index,
+        Reader,
+        Retriever,
+        RunRecord,
+        SourceState,
+        Splitter,
+        Store,
+        Validator,
+        Writer,
+    )
+    from citewell.workflow import Handler
+
+MAX_QUERY_CHARACTERS = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class BucketStatus:
+    """One bucket as its reader sees it: sources by state, nodes of the active ones."""
+
+    name: str
+    active: int
+    failed: int
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a knowledge base holds for one principal, and who built it. `sequence` counts its commits."""
+
+    sequence: int
+    buckets: tuple[BucketStatus, ...]
+    identity: Mapping[str, str]
+    writer: str
+    retriever: str
+
+
+class Engine:
+    """A knowledge base: ingest, search, ask, explain. Made by `citewell.config.assemble`.
+
+    Every method that reads or writes acts for a `principal`. In a library session the engine has one of its own, the
+    single user; an engine without one (a server's) raises ConfigError on every call that names none.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: Index,
+        reader: Reader,
+        splitter: Splitter,
+        embedder: Embedder,
+        terms: Callable[[str], Mapping[str, int]],
+        retriever: Retriever,
+        writer: Writer,
+        validator: Validator,
+        evidence: int = 8,
+        budget_tokens: int = 2000,
+        max_bytes: int = 50_000_000,
+        principal: Principal | None = None,
+        closing: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        self.store = store
+        self.index = index
+        self.reader = reader
+        self.splitter = splitter
+        self.embedder = embedder
+        self.terms = terms
+        self.retriever = retriever
+        self.writer = writer
+        self.validator = validator
+        self.evidence = evidence
+        self.budget_tokens = budget_tokens
+        self.max_bytes = max_bytes
+        self.principal = principal
+        self._closing = closing
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def ingest(
+        self,
+        *places: str,
+        bucket: str = "default",
+        access: Access | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        mirror: bool = False,
+        on_done: Callable[[Ingested], None] | None = None,
+        principal: Principal | None = None,
+    ) -> IngestReport:
+        """Read files and folders into `bucket`; what has not changed is left alone. See `IngestReport`.
+
+        `access` (default: everyone of the tenant) and `metadata` hold for every source, unless a folder's
+        `citewell-rules.toml` says otherwise. `include` and `exclude` are globs on paths. With `mirror`, what the
+        bucket holds beyond the places given is deleted, unless one of them could not be listed. `on_done` is called
+        from the event loop for each source as it is finished. Raises ConfigError before anything is written.
+        """
+        from citewell.flows.ingest import Requested
+        from citewell.reading.folder import find
+
+        who = self._who(principal)
+        if not places:
+            raise ConfigError("Nothing to ingest: name at least one file or folder.")
+        sources = find(
+            places,
+            bucket=_bucket(bucket),
+            tenant=who.tenant,
+            access=access or Access.everyone(),
+            metadata=_metadata(metadata),
+            include=include,
+            exclude=exclude,
+            max_bytes=self.max_bytes,
+        )
+        return await self._ingest(sources, Requested(places, bucket, mirror), on_done, who)
+
+    async def ingest_sources(
+        self,
+        sources: Iterable[Source],
+        *,
+        bucket: str = "default",
+        on_done: Callable[[Ingested], None] | None = None,
+        principal: Principal | None = None,
+    ) -> IngestReport:
+        """Ingest sources from anywhere (a connector, a data set), taken from the iterable batch by batch.
+
+        Each must belong to `bucket` and to the principal's tenant; ConfigError otherwise.
+        """
+        from citewell.flows.ingest import Requested
+
+        who = self._who(principal)
+        name = _bucket(bucket)
+
+        def checked() -> Iterator[Source]:
+            for source in sources:
+                if (source.tenant, source.bucket) != (who.tenant, name):
+                    raise ConfigError(
+                        f"{source.uri} belongs to {source.tenant}/{source.bucket}, not {who.tenant}/{name}."
+                    )
+                yield source
+
+        return await self._ingest(checked(), Requested(("sources",), name, False), on_done, who)
+
+    async def ingest_bytes(
+        self,
+        content: bytes,
+        *,
+        uri: str,
+        bucket: str = "default",
+        media_type: str | None = None,
+        access: Access | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        principal: Principal | None = None,
+    ) -> IngestReport:
+        """Ingest one document from memory under the name `uri`; the same name again makes its next version."""
+        who = self._who(principal)
+        if not uri.strip():
+            raise ConfigError("A document needs a uri: the name under which answers will cite it.")
+        source = Source(
+            uri=uri,
+            content=content,
+            tenant=who.tenant,
+            bucket=_bucket(bucket),
+            media_type=media_type,
+            access=access or Access.everyone(),
+            metadata=_metadata(metadata),
+        )
+        return await self.ingest_sources([source], bucket=bucket, principal=who)
+
+    async def ingest_text(
+        self,
+        text: str,
+        *,
+        uri: str,
+        bucket: str = "default",
+        media_type: str = "text/markdown",
+        access: Access | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        principal: Principal | None = None,
+    ) -> IngestReport:
+        """Ingest one text from memory under the name `uri`; read as Markdown unless `media_type` says otherwise."""
+        return await self.ingest_bytes(
+            text.encode(),
+            uri=uri,
+            bucket=bucket,
+            media_type=media_type,
+            access=access,
+            metadata=metadata,
+            principal=principal,
+        )
+
+    async def _ingest(
+        self,
+        sources: Iterator[Any],
+        request: Requested,
+        on_done: Callable[[Ingested], None] | None,
+        who: Principal,
+    ) -> IngestReport:
+        from citewell.flows.ingest import Ingestion, IngestReport, Stages
+        from citewell.flows.journal import StoreJournal
+
+        stages = Stages(self.store, self.reader, self.splitter, self.embedder, self.terms)
+        flow = Ingestion(stages, sources, principal=who, on_done=on_done)
+        summary = f"ingest {' '.join(request.places)} into {request.bucket}"
+        report = await _result(flow.run(request, run_id=_new_run_id(), journal=StoreJournal(self.store, who, summary)))
+        assert isinstance(report, IngestReport)
+        return report
+
+    async def search(
+        self,
+        text: str,
+        *,
+        bucket: str | Sequence[str] | None = None,
+        limit: int = 10,
+        where: object = None,
+        as_of: int | None = None,
+        principal: Principal | None = None,
+    ) -> list[Hit]:
+        """The best hits, best first. `where` is a filter as mapping or text; `as_of` a sequence number of the past.
+
+        Raises FilterError and ConfigError for what cannot be understood; nothing is then searched.
+        """
+        query = _query(text, bucket, limit, where, as_of)
+        view = await self.index.view(query, self._who(principal))
+        return await view.hits(await self.retriever.search(query, view, limit), limit)
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        bucket: str | Sequence[str] | None = None,
+        where: object = None,
+        as_of: int | None = None,
+        principal: Principal | None = None,
+    ) -> Answer:
+        """The answer with its judged claims; `answer.run_id` names the journal that explains it (see `explain`).
+
+        A model that cannot be reached makes an answer with outcome `failed`. Raises FilterError and ConfigError.
+        """
+        from dataclasses import replace
+
+        from citewell.flows.answer import Answering, Asked
+        from citewell.flows.journal import StoreJournal
+
+        who = self._who(principal)
+        query = _query(question, bucket, 10, where, as_of)
+        flow = Answering(
+            store=self.store,
+            index=self.index,
+            retriever=self.retriever,
+            writer=self.writer,
+            validator=self.validator,
+            evidence=self.evidence,
+            budget_tokens=self.budget_tokens,
+        )
+        run_id = _new_run_id()
+        try:
+            answer = await _result(
+                flow.run(Asked(who, query), run_id=run_id, journal=StoreJournal(self.store, who, question))
+            )
+        except ModelUnavailable as error:
+            return Answer(question, Outcome.FAILED, "", message=str(error), run_id=run_id)
+        assert isinstance(answer, Answer)
+        return replace(answer, run_id=run_id)
+
+    async def explain(self, run_id: str, *, principal: Principal | None = None) -> Account:
+        """Every step of a run: inputs, outputs, scores, timings, and the exact text a writer was shown.
+
+        A beginning of the id will do where only one run has it. Raises NotFound.
+        """
+        from citewell.audit.account import Account
+
+        record, entries = await self.store.run(run_id, self._who(principal))
+        return Account.of(record, entries)
+
+    async def runs(self, *, limit: int = 20, principal: Principal | None = None) -> list[RunRecord]:
+        """The latest runs of the principal, newest first."""
+        return await self.store.runs(self._who(principal), limit)
+
+    async def documents(self, *, bucket: str | None = None, principal: Principal | None = None) -> list[SourceState]:
+        """The sources the principal may read, with their readiness, by bucket and uri. Deleted ones are left out."""
+        states = await self.store.sources(self._who(principal), bucket)
+        return [state for state in states if state.state != "deleted"]
+
+    async def document(
+        self, document_id: str, *, principal: Principal | None = None
+    ) -> tuple[DocumentRef, str, tuple[Block, ...]]:
+        """One document version with its text and blocks. Raises NotFound, the same for hidden and absent."""
+        return await self.store.document(document_id, self._who(principal))
+
+    async def delete(
+        self, *uris: str, bucket: str = "default", principal: Principal | None = None
+    ) -> list[SourceState]:
+        """Delete documents with all their versions, at once and for everyone; what was deleted.
+
+        Raises NotFound, before anything is deleted, when one of `uris` is not there for this principal.
+        """
+        who = self._who(principal)
+        known = {state.uri for state in await self.documents(bucket=bucket, principal=who)}
+        if missing := [uri for uri in uris if uri not in known]:
+            raise NotFound(
+                f"No document {missing[0]!r} in bucket {bucket!r}. See `citewell documents --bucket {bucket}`."
+            )
+        return await self.store.delete(uris, bucket=bucket, principal=who)
+
+    async def status(self, *, principal: Principal | None = None) -> Status:
+        """What the knowledge base holds for the principal."""
+        counts: dict[str, list[int]] = {}
+        for state in await self.documents(principal=principal):
+            bucket = counts.setdefault(state.bucket, [0, 0, 0])
+            bucket[0] += state.document is not None
+            bucket[1] += state.state == "failed"
+            bucket[2] += state.nodes
+        return Status(
+            sequence=await self.store.sequence(),
+            buckets=tuple(BucketStatus(name, *numbers) for name, numbers in sorted(counts.items())),
+            identity=dict(self.store.identity),
+            writer=self.writer.name,
+            retriever=self.retriever.name,
+        )
+
+    async def close(self) -> None:
+        """Release files and worker processes. The engine cannot be used afterwards."""
+        for release in self._closing:
+            release()
+        await self.index.close()
+        await self.store.close()
+
+    def _who(self, principal: Principal | None) -> Principal:
+        who = principal or self.principal
+        if who is None:
+            raise ConfigError("This engine serves many users: pass `principal=` to say who asks.")
+        return who
+
+
+async def _result(run: Handler) -> Any:
+    """What a run ends with; where a step raised an error of ours, that error, with the step's account as its cause."""
+    from citewell.workflow import StepFailed
+
+    try:
+        return await run
+    except StepFailed as failure:
+        if isinstance(failure.__cause__, CitewellError):
+            raise failure.__cause__ from failure
+        raise
+
+
+def _new_run_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _bucket(name: str) -> str:
+    if not name or len(name) > 100 or not name.isprintable() or name != name.strip():
+        raise ConfigError(f"{name!r} is no bucket name: 1 to 100 printable characters without spaces around.")
+    return name
+
+
+def _metadata(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    from citewell.reading.metadata import check_metadata
+
+    return check_metadata(given) if given else {}
+
+
+def _query(text: str, bucket: str | Sequence[str] | None, limit: int, where: object, as_of: int | None) -> Query:
+    if len(text) > MAX_QUERY_CHARACTERS:
+        raise ConfigError(f"The question has {len(text):,} characters; at most {MAX_QUERY_CHARACTERS:,} can be asked.")
+    if not 1 <= limit <= 1000:
+        raise ConfigError(f"limit is {limit}; it must be between 1 and 1000.")
+    buckets = (bucket,) if isinstance(bucket, str) else tuple(bucket or ())
+    return Query(text=text, limit=limit, buckets=buckets, filter=parse_filter(where), as_of=as_of)

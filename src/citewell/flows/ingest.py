@@ -1,0 +1,334 @@
+"""From places to searchable documents: find → read → split → embed → commit, a batch at a time, one report.
+
+A document becomes visible with its nodes, vectors, postings and access rule in one transaction, and its older version
+answers until then. One source that cannot be read is a line in the report; the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from citewell.errors import ReadError
+from citewell.protocols import Embedder, NewVersion, Reader, Splitter, Store, Transform, vector_key
+from citewell.reading.folder import Unreadable
+from citewell.types import Document, Metadata, Node, Principal, Source, content_hash
+from citewell.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
+
+if TYPE_CHECKING:
+    from citewell.protocols import Vectors
+
+_LANES = 2
+_BATCH_SOURCES = 32
+_BATCH_BYTES = 4_000_000
+_NO_SOURCE = ("missing", "not_permitted")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of one source: `added`, `updated`, `unchanged`, `deleted` or `failed` (then `kind` and `message`)."""
+
+    uri: str
+    outcome: str
+    document_id: str | None = None
+    version: int | None = None
+    nodes: int = 0
+    characters: int = 0
+    kind: str | None = None
+    message: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingestion did, source by source, in the order of their uris. `mirror` tells the strategy that ran."""
+
+    run_id: str
+    bucket: str
+    mirror: bool
+    sources: tuple[Ingested, ...]
+
+    def count(self, outcome: str) -> int:
+        """How many sources had this outcome."""
+        return sum(one.outcome == outcome for one in self.sources)
+
+    @property
+    def failed(self) -> tuple[Ingested, ...]:
+        """The sources that could not be ingested."""
+        return tuple(one for one in self.sources if one.outcome == "failed")
+
+    @property
+    def nodes(self) -> int:
+        """Nodes written by this run."""
+        return sum(one.nodes for one in self.sources if one.outcome in ("added", "updated"))
+
+
+@dataclass(frozen=True, slots=True)
+class Requested(StartEvent):
+    """Places to ingest into one bucket, named for the record."""
+
+    places: tuple[str, ...]
+    bucket: str
+    mirror: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pull(Event):
+    """One lane is free: take the next batch."""
+
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone(Event):
+    """What became of the sources of one batch; an empty one means that there are no more."""
+
+    lane: int
+    sources: tuple[Ingested, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained(Event):
+    """One lane found nothing more to do."""
+
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(StopEvent):
+    """The end of the run. `result` is the report."""
+
+    result: IngestReport
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The parts an ingestion works with."""
+
+    store: Store
+    reader: Reader
+    splitter: Splitter
+    embedder: Embedder
+    terms: Callable[[str], Mapping[str, int]]
+    transforms: Sequence[Transform] = ()
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the same bytes would become other rows."""
+        return "\0".join([self.reader.identity, self.splitter.identity, *(one.identity for one in self.transforms)])
+
+
+@dataclass(slots=True)
+class _Work:
+    """One source on its way through a batch."""
+
+    source: Source
+    fingerprint: str
+    document: Document | None = None
+    nodes: list[Node] = field(default_factory=list)
+    terms: list[Mapping[str, int]] = field(default_factory=list)
+    error: ReadError | None = None
+
+
+class Ingestion(Workflow):
+    """One ingestion of `sources`, which are taken one batch at a time, so that memory does not grow with the corpus.
+
+    Two lanes work in turn: while one waits for the embedder, the other reads and splits. `on_done` is told of every
+    source as it is finished. With `mirror`, sources of the bucket that were not found are deleted, unless any place
+    could not be listed.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        sources: Iterator[Source | Unreadable],
+        *,
+        principal: Principal,
+        on_done: Callable[[Ingested], None] | None = None,
+    ) -> None:
+        self.stages = stages
+        self.principal = principal
+        self.on_done = on_done
+        self._sources = sources
+        self._taking = asyncio.Lock()
+        self._done: dict[str, Ingested] = {}
+        self._requested: Requested | None = None
+
+    @step(inline=True)
+    def begin(self, event: Requested) -> list[Pull]:
+        """Open the lanes."""
+        self._requested = event
+        return [Pull(lane) for lane in range(_LANES)]
+
+    @step(num_workers=_LANES)
+    async def batch(self, event: Pull) -> BatchDone:
+        """Take a batch of sources through all stages."""
+        async with self._taking:
+            taken = await asyncio.to_thread(self._take)
+        assert self._requested is not None
+        done = await self._ingest(taken, self._requested.bucket)
+        for one in done:
+            self._done[one.uri] = one
+            if self.on_done:
+                self.on_done(one)
+        return BatchDone(event.lane, tuple(done))
+
+    @step(inline=True)
+    def next(self, event: BatchDone) -> Pull | Drained:
+        """Go on until a batch was empty."""
+        return Pull(event.lane) if event.sources else Drained(event.lane)
+
+    @step(num_workers=1)
+    async def finish(self, event: Drained, ctx: Context) -> Finished | None:
+        """The report, and with `mirror` the removal of what is gone."""
+        if ctx.collect_events(event, {Drained: _LANES}) is None:
+            return None
+        assert self._requested is not None
+        request = self._requested
+        if request.mirror:
+            for one in await self._remove_vanished(request.bucket):
+                self._done[one.uri] = one
+        ordered = tuple(self._done[uri] for uri in sorted(self._done))
+        return Finished(IngestReport(ctx.run_id, request.bucket, request.mirror, ordered))
+
+    def _take(self) -> list[Source | Unreadable]:
+        taken: list[Source | Unreadable] = []
+        size = 0
+        for one in self._sources:
+            taken.append(one)
+            size += len(one.content) if isinstance(one, Source) else 0
+            if len(taken) >= _BATCH_SOURCES or size >= _BATCH_BYTES:
+                break
+        return taken
+
+    async def _ingest(self, taken: Sequence[Source | Unreadable], bucket: str) -> list[Ingested]:
+        done = [await self._fail(one.source, one.error) for one in taken if isinstance(one, Unreadable)]
+        sources = {one.uri: one for one in taken if isinstance(one, Source)}  # the last of equal uris wins
+        if not sources:
+            return done
+        states = await self.stages.store.source_states(self.principal.tenant, bucket, list(sources))
+        works = []
+        for source in sources.values():
+            known = states.get(source.uri)
+            mark = fingerprint(source, self.stages.identity)
+            if known and known.state == "active" and known.fingerprint == mark and known.document:
+                done.append(Ingested(source.uri, "unchanged", known.document.id, known.document.version, known.nodes))
+            else:
+                works.append(_Work(source, mark))
+        await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in works))
+        for work in works:
+            if work.error:
+                done.append(await self._fail(work.source, work.error))
+        good = [work for work in works if work.document]
+        vectors = await self._embed([node.indexed_text for work in good for node in work.nodes])
+        done.extend(await self._commit(good, vectors))
+        return done
+
+    async def _fail(self, source: Source, error: ReadError) -> Ingested:
+        # A place that does not exist is a mistake in the call, not a source that could be mended later.
+        if error.kind not in _NO_SOURCE:
+            await self.stages.store.fail(source, error.kind, str(error))
+        return _failed(source.uri, error)
+
+    def _read(self, work: _Work) -> None:
+        """Read, split and analyse one source; a failure stays on the work."""
+        try:
+            document = self.stages.reader.read(work.source)
+            title = work.source.metadata.get("title")
+            if isinstance(title, str):  # who hands a source over knows its name better than the reader
+                document = replace(document, title=title)
+            nodes = self.stages.splitter.split(document)
+            for transform in self.stages.transforms:
+                nodes = transform.apply(document, nodes)
+            if not nodes:
+                raise ReadError("no_text", f"{work.source.uri}: nothing in it can be searched. Is it the right file?")
+            work.terms = [self.stages.terms(node.indexed_text) for node in nodes]
+            work.nodes, work.document = nodes, document
+        except ReadError as error:
+            work.error = error
+
+    async def _embed(self, texts: Sequence[str]) -> Vectors:
+        """One vector a text; none is computed that the store already has, and equal texts only once."""
+        import numpy as np
+
+        embedder = self.stages.embedder
+        keys = [vector_key(embedder.identity, "passage", text) for text in texts]
+        known = await self.stages.store.vectors(list(dict.fromkeys(keys)))
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if missing:
+            made = await embedder.embed(list(missing.values()), role="passage")
+            known.update(zip(missing, made, strict=True))
+        if not keys:
+            return np.zeros((0, embedder.dimensions), np.float32)
+        return np.stack([known[key] for key in keys])
+
+    async def _commit(self, works: Sequence[_Work], vectors: Vectors) -> list[Ingested]:
+        versions, at = [], 0
+        for work in works:
+            assert work.document is not None
+            versions.append(
+                NewVersion(
+                    source=work.source,
+                    document=work.document,
+                    nodes=tuple(work.nodes),
+                    vectors=vectors[at : at + len(work.nodes)],
+                    terms=tuple(work.terms),
+                    metadata={**work.document.metadata, **work.source.metadata},
+                    fingerprint=work.fingerprint,
+                )
+            )
+            at += len(work.nodes)
+        if not versions:
+            return []
+        done = []
+        for work, committed in zip(works, await self.stages.store.commit(versions), strict=True):
+            assert work.document is not None
+            done.append(
+                Ingested(
+                    work.source.uri,
+                    "updated" if committed.replaced else "added",
+                    committed.document.id,
+                    committed.document.version,
+                    len(work.nodes),
+                    len(work.document.text),
+                    warnings=work.document.warnings,
+                )
+            )
+        return done
+
+    async def _remove_vanished(self, bucket: str) -> list[Ingested]:
+        # A place that could not be listed would look like an empty one, and take its documents with it.
+        if any(one.kind in _NO_SOURCE for one in self._done.values()):
+            return []
+        known = await self.stages.store.sources(self.principal, bucket)
+        gone = [state.uri for state in known if state.state != "deleted" and state.uri not in self._done]
+        removed = await self.stages.store.delete(gone, bucket=bucket, principal=self.principal) if gone else []
+        return [Ingested(state.uri, "deleted") for state in removed]
+
+
+def fingerprint(source: Source, stages: str) -> str:
+    """Changes whenever ingesting `source` through `stages` (their identity) would change anything in the store."""
+    record = json.dumps(
+        {
+            "sha256": content_hash(source.content),
+            "media_type": source.media_type,
+            "allow": sorted(source.access.allow),
+            "deny": sorted(source.access.deny),
+            "metadata": _ordered(source.metadata),
+            "stages": stages,
+        },
+        sort_keys=True,
+    )
+    return hashlib.blake2b(record.encode(), digest_size=16).hexdigest()
+
+
+def _ordered(metadata: Metadata) -> dict[str, object]:
+    return {key: metadata[key] for key in sorted(metadata)}
+
+
+def _failed(uri: str, error: ReadError) -> Ingested:
+    return Ingested(uri, "failed", kind=error.kind, message=str(error))

@@ -1,0 +1,34 @@
+"""A run's journal kept in the knowledge base: what the workflow engine records is the audit record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from citewell.protocols import Store
+from citewell.types import Principal
+from citewell.workflow import Entry, Outcome, RunStart
+
+_FIELDS = tuple(field.name for field in fields(Entry))
+
+
+class StoreJournal:
+    """A `workflow.Journal` that writes one principal's runs into the store, each `append` as one transaction.
+
+    `summary` is the line by which people will recognise the run in a list.
+    """
+
+    def __init__(self, store: Store, principal: Principal, summary: str) -> None:
+        self._store = store
+        self._principal = principal
+        self._summary = summary
+
+    async def started(self, run: RunStart) -> None:
+        await self._store.start_run(run.run_id, run.workflow, self._principal, self._summary)
+
+    async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
+        await self._store.append_events(run_id, [{name: getattr(entry, name) for name in _FIELDS} for entry in entries])
+
+    async def ended(self, run_id: str, outcome: Outcome) -> None:
+        status = "done" if outcome.status == "done" else "failed"
+        await self._store.end_run(run_id, status, self._summary)

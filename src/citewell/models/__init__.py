@@ -1,0 +1,1 @@
+"""Models behind one protocol each: what turns texts into vectors, here or at an endpoint."""

@@ -1,0 +1,121 @@
+"""CSV in any of its dialects: one table, or question/answer pairs where the header says so."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from citewell.errors import ReadError
+from citewell.reading.decode import decode
+from citewell.reading.detect import CSV
+from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
+from citewell.reading.pieces import Piece, Table, compose
+from citewell.types import BlockKind, Document, Source
+
+_SAMPLE: Final = 65_536
+_DELIMITERS: Final = ",;\t|"
+_VALUE: Final = re.compile(r"[-+$€£¥(]*\s?[\d][\d\s.,:/%)-]*[A-Za-z%€$]{0,3}$")
+
+
+class CsvReader:
+    """Reads delimited text: one table block with one line a record, the header row marked.
+
+    A column named question and one named answer make each record a FAQ block instead. A title line above a table of
+    three or more columns becomes a paragraph. Blank records are left out.
+    """
+
+    identity = "csv@1"
+
+    def __init__(self, *, max_cells: int = 1_000_000) -> None:
+        self._max_cells = max_cells
+
+    def read(self, source: Source) -> Document:
+        """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded (`max_cells`)."""
+        decoded = decode(source.content, uri=source.uri)
+        delimiter = sniff(decoded.text[:_SAMPLE])
+        warnings = [*decoded.warnings]
+        rows = self._rows(decoded.text, delimiter, source.uri, warnings)
+        pieces: list[Piece] = []
+        while len(rows) > 1 and len(rows[0]) < 3 <= len(rows[1]) and _filled(rows[0]) == 1:
+            pieces.append(Piece(BlockKind.PARAGRAPH, next(filter(str.strip, rows.pop(0)))))
+        header = _has_header(rows)
+        question, answer = record_keys(rows[0]) if header else (None, None)
+        if question is not None and answer is not None:
+            names = [name.strip() for name in rows[0]]
+            known = QUESTION_KEYS | ANSWER_KEYS | SECTION_KEYS
+            records = [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
+            whole = [record for record in records if record.get(question, "").strip() and answer in record]
+            pieces.extend(map(record_piece, whole))
+            if len(whole) < len(records):
+                warnings.append(f"{len(records) - len(whole)} records without a question or an answer were left out.")
+            if others := [name for name in names if name.lower() not in known]:
+                warnings.append(f"Columns beside question and answer were left out: {', '.join(others)}.")
+        else:
+            pieces.append(Piece(BlockKind.TABLE, table=Table(rows, header_rows=int(header))))
+        return compose(
+            source,
+            pieces,
+            reader=self.identity,
+            media_type=CSV,
+            metadata={"encoding": decoded.encoding},
+            warnings=warnings,
+            max_cells=self._max_cells,
+        )
+
+    def _rows(self, text: str, delimiter: str, uri: str, warnings: list[str]) -> list[list[str]]:
+        lines = text.split("\n")
+        try:
+            # The csv module cannot tell a newline inside quotes from the end of a record without the newline.
+            return self._bounded(csv.reader((f"{line}\n" for line in lines), delimiter=delimiter), uri)
+        except csv.Error:
+            # A quote that never closes swallows lines until a field is too large for the csv module.
+            warnings.append("Quotes do not match; fields were cut at every delimiter.")
+            return self._bounded((line.split(delimiter) for line in lines), uri)
+
+    def _bounded(self, records: Iterable[list[str]], uri: str) -> list[list[str]]:
+        rows, cells = [], 0
+        for row in records:
+            cells += len(row)
+            if cells > self._max_cells:
+                raise ReadError(
+                    "limit_exceeded",
+                    f"{uri} has more than {self._max_cells:,} cells (max_cells). Split it or raise the limit.",
+                )
+            if any(cell and not cell.isspace() for cell in row):
+                rows.append(row)
+        return rows
+
+
+def sniff(sample: str) -> str:
+    """The delimiter under which most records of `sample` have the same number of fields, above one; comma if none."""
+    best, best_score = ",", 0.0
+    lines = sample.split("\n")
+    if len(lines) > 1:
+        sample = "\n".join(lines[:-1][:200])
+    for delimiter in _DELIMITERS:
+        try:
+            widths = [len(row) for row in csv.reader(sample.split("\n"), delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        if not widths:
+            continue
+        common = max(set(widths), key=widths.count)
+        score = widths.count(common) / len(widths) * min(common, 20) if common > 1 else 0.0
+        if score > best_score:
+            best, best_score = delimiter, score
+    return best
+
+
+def _has_header(rows: Sequence[Sequence[str]]) -> bool:
+    if len(rows) < 2:
+        return False
+    first = [cell.strip() for cell in rows[0]]
+    if any(_VALUE.match(cell) for cell in first) or _filled(first) < max(1, len(first) - 1):
+        return False
+    return len(set(map(str.lower, first))) == len(first)
+
+
+def _filled(row: Sequence[str]) -> int:
+    return sum(1 for cell in row if cell.strip())

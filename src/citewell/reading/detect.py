@@ -1,0 +1,299 @@
+"""What a file is, told from its bytes: the name breaks ties between text formats and decides nothing else."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import urlsplit
+
+from citewell.errors import ReadError
+from citewell.reading.decode import utf16_without_mark
+
+TEXT: Final = "text/plain"
+MARKDOWN: Final = "text/markdown"
+HTML: Final = "text/html"
+CSV: Final = "text/csv"
+JSON: Final = "application/json"
+PDF: Final = "application/pdf"
+DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ODF: Final = "application/vnd.oasis.opendocument"
+EPUB: Final = "application/epub+zip"
+
+_SUFFIXES: Final = {
+    ".md": MARKDOWN,
+    ".mdx": MARKDOWN,
+    ".markdown": MARKDOWN,
+    ".mdown": MARKDOWN,
+    ".qmd": MARKDOWN,
+    ".rmd": MARKDOWN,
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".tab": CSV,
+    ".html": HTML,
+    ".htm": HTML,
+    ".xhtml": HTML,
+    ".json": JSON,
+    ".jsonl": JSON,
+    ".ndjson": JSON,
+}
+_DECLARED: Final = {
+    "text/markdown": MARKDOWN,
+    "text/x-markdown": MARKDOWN,
+    "text/csv": CSV,
+    "text/tab-separated-values": CSV,
+    "text/html": HTML,
+    "application/xhtml+xml": HTML,
+    "application/json": JSON,
+    "application/jsonl": JSON,
+    "application/x-ndjson": JSON,
+    "application/ndjson": JSON,
+    "text/plain": TEXT,
+}
+_HEAD_BYTES: Final = 65_536
+_MAX_PARTS: Final = 10_000
+_TEXT_BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_BAD_CONTROLS: Final = bytes([*range(1, 8), *range(14, 27), *range(28, 32), 127])
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OLE_STREAMS: Final = (
+    ("WordDocument", "application/msword"),
+    ("PowerPoint Document", "application/vnd.ms-powerpoint"),
+    ("Workbook", "application/vnd.ms-excel"),
+    ("Book", "application/vnd.ms-excel"),
+    ("__properties_version1.0", "application/vnd.ms-outlook"),
+)
+_HTML_TAGS: Final = (
+    "html|head|body|title|meta|link|script|style|div|p|h[1-6]|table|ul|ol|dl|section|article|main|nav|header|footer|"
+    "form|center|blockquote|pre|span|a|b|i|em|strong|font|img|br|hr|iframe|template|aside|details|figure"
+)
+# A comment or processing instruction may stand before the first tag; the lengths keep the search linear.
+_HTML_START: Final = re.compile(r"\s*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])", re.IGNORECASE)
+_HTML_ROOT: Final = re.compile(r"<(?:!doctype\s+html|html[\s>])", re.IGNORECASE)
+_HTML_TAG: Final = re.compile(rf"<(?:{_HTML_TAGS})(?:\s[^<>]{{0,1000}})?/?>", re.IGNORECASE)
+_ENTITY: Final = re.compile(r"<!ENTITY\s", re.IGNORECASE)
+_MARKDOWN_SIGNS: Final = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^#{1,6} \S",
+        r"^(?:```|~~~)",
+        r"\[[^\[\]\n]{1,200}\]\([^()\s]{1,500}\)",
+        r"^\|?[ \t]*:?-{3,}:?[ \t]*\|",
+        r"(?<!\*)\*\*[^*\s][^*\n]{0,200}\*\*",
+        r"^[*-] \S",
+        r"^> \S",
+    )
+)
+
+
+def detect(content: bytes, uri: str, declared: str | None = None) -> str:
+    """The media type of `content`.
+
+    Raises ReadError: empty for no bytes, encrypted for a locked office file, unsafe_content for XML that declares
+    entities, unsupported_type for binary data of no known kind. Types that no reader is for are still named.
+    """
+    if not content:
+        raise ReadError("empty", f"{uri} has no bytes.")
+    binary = _binary(content, uri)
+    if binary is not None:
+        return binary
+    head = content[:_HEAD_BYTES]
+    if not _is_text(head):
+        return _magic(head, uri)
+    return _text_type(_peek(head), uri, declared)
+
+
+def _binary(content: bytes, uri: str) -> str | None:
+    if content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"%PDF-") or _pdf_after_junk(content):
+        return PDF
+    if content.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+        return _zip_type(content)
+    if content.startswith(_OLE):
+        return _ole_type(content, uri)
+    if content.startswith(b"{\\rtf"):
+        return "application/rtf"
+    return None
+
+
+def _pdf_after_junk(content: bytes) -> bool:
+    # Readers accept a header anywhere in the first 1024 bytes; a text about PDF may say "%PDF-" there, but it has
+    # no object and no cross-reference table behind it.
+    found = re.search(rb"%PDF-[12]\.\d", content[:1032])
+    return bool(found) and b" obj" in content and b"endobj" in content and b"%%EOF" in content[-4096:]
+
+
+def _zip_type(content: bytes) -> str:
+    names = _zip_names(content)
+    if "word/document.xml" in names or (_has(names, "word/") and "[Content_Types].xml" in names):
+        return DOCX
+    if _has(names, "ppt/") and "[Content_Types].xml" in names:
+        return PPTX
+    if _has(names, "xl/") and "[Content_Types].xml" in names:
+        return XLSX
+    # OpenDocument and EPUB store their type first, without compression.
+    mimetype = re.match(rb"PK\x03\x04.{4}\x00\x00.{16}\x08\x00..mimetype([\w.+/-]{5,100})", content[:200], re.DOTALL)
+    if mimetype:
+        stored = mimetype[1].decode("ascii").split("PK")[0]
+        for known in (EPUB, f"{ODF}.text", f"{ODF}.spreadsheet", f"{ODF}.presentation", f"{ODF}.graphics"):
+            if stored.startswith(known):
+                return known
+    if "META-INF/container.xml" in names:
+        return EPUB
+    return "application/zip"
+
+
+def _has(names: frozenset[str], prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in names)
+
+
+def _zip_names(content: bytes) -> frozenset[str]:
+    """Part names from the central directory, or from the local headers where it is cut off. Nothing is inflated."""
+    names: set[str] = set()
+    end = content.rfind(b"PK\x05\x06", max(0, len(content) - 66_000))
+    if end >= 0 and end + 22 <= len(content):
+        size, offset = struct.unpack_from("<II", content, end + 12)
+        at = offset if content[offset : offset + 4] == b"PK\x01\x02" else max(0, end - size)
+        while len(names) < _MAX_PARTS and content[at : at + 4] == b"PK\x01\x02" and at + 46 <= len(content):
+            name, extra, comment = struct.unpack_from("<HHH", content, at + 28)
+            names.add(content[at + 46 : at + 46 + name].decode("utf-8", "replace"))
+            at += 46 + name + extra + comment
+    if not names:
+        for found in re.finditer(rb"PK\x03\x04.{22}(..)..", content, re.DOTALL):
+            (length,) = struct.unpack("<H", found[1])
+            names.add(content[found.end() : found.end() + length].decode("utf-8", "replace"))
+            if len(names) >= _MAX_PARTS:
+                break
+    return frozenset(names)
+
+
+def _ole_type(content: bytes, uri: str) -> str:
+    def holds(stream: str) -> bool:
+        return stream.encode("utf-16-le") + b"\0\0" in content
+
+    if holds("EncryptedPackage"):
+        raise ReadError("encrypted", f"{uri} is an encrypted office file. Remove the password and ingest it again.")
+    for stream, media_type in _OLE_STREAMS:
+        if holds(stream):
+            return media_type
+    return "application/x-ole-storage"
+
+
+def _is_text(head: bytes) -> bool:
+    if head.startswith(_TEXT_BOMS):
+        # FF FE also starts MPEG audio, whose decoded text is mostly unassigned or control characters.
+        text = _peek(head)[:2000]
+        return sum(not (ch.isprintable() or ch.isspace()) for ch in text) <= len(text) // 10
+    if utf16_without_mark(head):
+        return True
+    bad = len(head) - len(head.translate(None, _BAD_CONTROLS))
+    if bad > len(head) // 50:
+        return False
+    nuls = head.count(0)
+    # Blocks of NUL come from crashed writers and fixed-size records; NULs all over the place are binary data.
+    rest = head.replace(b"\0", b"")
+    return not nuls or (bool(rest.strip()) and bad == 0 and len(re.findall(rb"\0+", head)) <= 2 + len(head) // 500)
+
+
+def _peek(head: bytes) -> str:
+    if head.startswith(b"\xff\xfe\0\0"):
+        return head.decode("utf-32-le", "ignore").lstrip("\ufeff")
+    if head.startswith(b"\0\0\xfe\xff"):
+        return head.decode("utf-32-be", "ignore").lstrip("\ufeff")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head.decode("utf-16", "ignore")
+    encoding = utf16_without_mark(head)
+    return head.decode(encoding or "utf-8", "ignore").lstrip("\ufeff")
+
+
+def _magic(head: bytes, uri: str) -> str:
+    import puremagic
+
+    try:
+        found = puremagic.magic_string(head)
+    except (puremagic.PureError, ValueError, IndexError):
+        found = []
+    for match in found:
+        if match.mime_type and not match.mime_type.startswith("text/"):
+            return str(match.mime_type)
+    raise ReadError("unsupported_type", f"{uri} is binary data of no known type.")
+
+
+def _text_type(text: str, uri: str, declared: str | None) -> str:
+    """The format of a text, of which `text` is the beginning."""
+    claimed = _claimed(uri, declared)
+    start = text.lstrip()
+    if _HTML_START.match(start):
+        return HTML
+    if start.startswith("<"):
+        return _markup_type(start, uri, claimed)
+    if claimed == HTML and _HTML_TAG.search(text):
+        return HTML
+    if claimed in (MARKDOWN, CSV, JSON):
+        return claimed
+    if _is_json(start, whole=len(text) < _HEAD_BYTES // 4):
+        return JSON
+    if claimed == TEXT:
+        return TEXT
+    if _is_markdown(text):
+        return MARKDOWN
+    return CSV if _is_csv(text) else TEXT
+
+
+def _claimed(uri: str, declared: str | None) -> str | None:
+    if declared:
+        known = _DECLARED.get(declared.partition(";")[0].strip().lower())
+        if known is not None and known != TEXT:
+            return known
+    path = urlsplit(uri).path if "://" in uri else uri
+    suffix = PurePosixPath(path).suffix.lower()
+    return _SUFFIXES.get(suffix, TEXT if suffix else None)
+
+
+def _markup_type(start: str, uri: str, claimed: str | None) -> str:
+    root = re.search(r"<(?:[\w.-]{1,50}:)?([A-Za-z][\w.-]{0,50})", start)
+    name = root[1].lower() if root else ""
+    if name == "html":
+        return HTML
+    if start.startswith("<?xml") or re.match(r"<!doctype\s+(?!html)", start, re.IGNORECASE):
+        if _ENTITY.search(start):
+            raise ReadError("unsafe_content", f"{uri} is XML that declares entities of its own, which is refused.")
+        return "image/svg+xml" if name == "svg" else TEXT
+    if name == "svg":
+        return "image/svg+xml"
+    # Markdown may start with HTML (a centred logo), and then only the name can tell.
+    if claimed == MARKDOWN:
+        return MARKDOWN
+    if claimed == HTML or _HTML_ROOT.search(start) or _HTML_TAG.match(start):
+        return HTML
+    return claimed or TEXT
+
+
+def _is_json(start: str, *, whole: bool) -> bool:
+    lines = [line.strip() for line in start[:20_000].split("\n")[:3] if line.strip()]
+    if len(lines) > 1 and all(re.match(r"\{\s*\"", line) for line in lines) and lines[0].endswith("}"):
+        return True
+    if not re.match(r"\{\s*[\"}]|\[\s*[\[{\"\d\]-]", start):
+        return False
+    # An excerpt of JSON inside a text also starts so; the end tells when it is in view.
+    return start.rstrip()[-1] in "]}" if whole else True
+
+
+def _is_markdown(text: str) -> bool:
+    if re.match(r"---[ \t]*\n(?:[\w-]+:[^\n]*\n){1,40}", text):
+        return True
+    counts = [len(sign.findall(text[:20_000])) for sign in _MARKDOWN_SIGNS]
+    # One sign alone is not proof: "# " also starts comments, "- " and "> " stand in plain mail.
+    return sum(1 for count in counts if count) >= 2 and any(counts[:5])
+
+
+def _is_csv(text: str) -> bool:
+    lines = [line for line in text[:20_000].split("\n")[:-1] if line.strip()][:20]
+    if len(lines) < 3:
+        return False
+    for delimiter in ",;\t|":
+        counts = {line.count(delimiter) for line in lines}
+        if len(counts) == 1 and counts.pop() >= (1 if delimiter == "\t" else 2):
+            return True
+    return False

@@ -1,0 +1,210 @@
+"""Question/answer pairs: told by their marks in running text, by their keys in records."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from citewell.errors import ReadError
+from citewell.reading.decode import decode
+from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.types import BlockKind, Document, Source, Value
+
+SOFT_BREAK: Final = "\x1e"
+"""A line end that means a space; decoded text never holds it (decoding removes control characters)."""
+
+_BREAK: Final = re.compile(f"[\n{SOFT_BREAK}]")
+_Q: Final = r"(?:Q|Question|Frage|Pregunta|Domanda|Pergunta|Vraag|Вопрос|问题?|問|質問)"
+_A: Final = r"(?:A|Answer|Antwort|Respuesta|R[ée]ponse|Risposta|Resposta|Antwoord|Ответ|答案?|回答)"
+_MARK: Final = r"[ \t]{{0,8}}[*_]{{0,3}}{word}[ \t]?\d{{0,4}}[ \t]?[*_]{{0,3}}[:：.)][*_]{{0,3}}[ \t]*"
+_QUESTION: Final = re.compile(_MARK.format(word=_Q), re.IGNORECASE)
+_ANSWER: Final = re.compile(_MARK.format(word=_A), re.IGNORECASE)
+# It starts with a set of two characters, so that a long text is searched fast.
+_HINT: Final = re.compile(rf"[\n{SOFT_BREAK}]" + _MARK.format(word=_Q), re.IGNORECASE)
+QUESTION_KEYS: Final = frozenset({"question", "q", "frage", "pregunta", "domanda", "prompt"})
+ANSWER_KEYS: Final = frozenset({"answer", "a", "antwort", "respuesta", "réponse", "reponse", "risposta", "response"})
+SECTION_KEYS: Final = frozenset({"category", "section", "topic", "kategorie", "group"})
+
+
+def has_marks(text: str) -> bool:
+    """Whether some line starts as a question does; a cheap test before `paired`."""
+    return _QUESTION.match(text) is not None or _HINT.search(text) is not None
+
+
+def paired(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces with `Q: … A: …` made into FAQ pieces; all else passes through.
+
+    The marks themselves go. An answer is what follows its mark in the same paragraph, with the list items and code
+    right after it; further paragraphs belong to it when another question follows before the next heading. A question
+    that no answer follows stays as it was.
+    """
+    items = list(_cut(pieces))
+    at = 0
+    while at < len(items):
+        piece = items[at]
+        if not (at + 1 < len(items) and _is(_QUESTION, piece) and _is(_ANSWER, items[at + 1])):
+            yield piece
+            at += 1
+            continue
+        end = _answer_end(items, at + 2)
+        answer = [_ANSWER.sub("", items[at + 1].text, count=1), *(item.text for item in items[at + 2 : end])]
+        yield Piece(
+            BlockKind.FAQ,
+            "\n".join(part.strip() for part in answer),
+            question=" ".join(_QUESTION.sub("", piece.text, count=1).split()).strip("*_ "),
+            boilerplate=piece.boilerplate,
+            hidden=piece.hidden,
+        )
+        at = end
+
+
+def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces cut before lines with a mark, so that each mark stands at the start of a piece."""
+    asked = False
+    for piece in pieces:
+        if not (_running(piece) or piece.kind is BlockKind.HEADING) or not (asked or has_marks(piece.text)):
+            yield piece
+            asked = False
+            continue
+        lines: list[str] = []
+        gap = SOFT_BREAK if SOFT_BREAK in piece.text else "\n"
+        cut = False
+        waiting = False  # a question without its answer, in this piece or right before it
+        for n, line in enumerate(_BREAK.split(piece.text)):
+            question = _QUESTION.match(line) is not None
+            # "A." also starts an ordinary list: it is an answer only while a question waits for one.
+            if question or ((asked or waiting) and _ANSWER.match(line)):
+                if n:
+                    yield _part(piece, lines, gap)
+                    cut = True
+                lines = []
+                asked, waiting = False, question
+            lines.append(line)
+        yield _part(piece, lines, gap) if cut else piece
+        asked = waiting
+
+
+def _part(piece: Piece, lines: list[str], gap: str) -> Piece:
+    return Piece(
+        piece.kind,
+        gap.join(lines),
+        piece.level,
+        path=piece.path,
+        boilerplate=piece.boilerplate,
+        hidden=piece.hidden,
+    )
+
+
+def _answer_end(items: Sequence[Piece], at: int) -> int:
+    end = at
+    while (
+        end < len(items) and items[end].kind in (BlockKind.LIST_ITEM, BlockKind.CODE) and not _is(_QUESTION, items[end])
+    ):
+        end += 1
+    # Only where the run of pairs goes on is a further paragraph surely part of the answer. 20 pieces are a long
+    # answer, and the bound keeps the search linear.
+    for n in range(end, min(len(items), end + 20)):
+        if _is(_QUESTION, items[n]):
+            return n
+        if not (_running(items[n]) or items[n].kind is BlockKind.CODE):
+            break
+    return end
+
+
+def _is(mark: re.Pattern[str], piece: Piece) -> bool:
+    return (_running(piece) or piece.kind is BlockKind.HEADING) and mark.match(piece.text) is not None
+
+
+def _running(piece: Piece) -> bool:
+    return piece.kind in (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM) and not piece.question
+
+
+class FaqReader:
+    """Reads a JSON list, or one JSON object a line, of records with a question and an answer."""
+
+    def __init__(self, *, max_pairs: int = 1_000_000) -> None:
+        self._max_pairs = max_pairs
+
+    @property
+    def identity(self) -> str:
+        """`faq@1`."""
+        return "faq@1"
+
+    def read(self, source: Source) -> Document:
+        """One FAQ block a record. Raises ReadError unsupported_type for JSON that is not a list of such records."""
+        decoded = decode(source.content, uri=source.uri)
+        records = _records(decoded.text)
+        if not records:
+            raise ReadError("unsupported_type", f"{source.uri} is not a list of records with question and answer.")
+        if len(records) > self._max_pairs:
+            raise ReadError(
+                "limit_exceeded",
+                f"{source.uri} has {len(records):,} pairs; the limit max_pairs is {self._max_pairs:,}.",
+            )
+        pieces = [record_piece(record) for record in records]
+        left_out = sorted({key for record in records for key in record} - _known(records))
+        warnings = [*decoded.warnings]
+        if left_out:
+            warnings.append(f"Fields beside question and answer were left out: {', '.join(left_out[:20])}.")
+        metadata: dict[str, Value] = {"encoding": decoded.encoding}
+        return compose(
+            source,
+            pieces,
+            reader=self.identity,
+            media_type="application/json",
+            metadata=document_metadata(metadata)[0],
+            warnings=warnings,
+        )
+
+
+def record_piece(record: Mapping[str, str]) -> Piece:
+    """The FAQ piece of one record that has a question and an answer; its category becomes its heading path."""
+    question, answer = record_keys(record)
+    assert question
+    assert answer
+    section = next((record[key] for key in record if key.strip().lower() in SECTION_KEYS), "").strip()
+    return Piece(
+        BlockKind.FAQ, record[answer], question=record[question].strip() or "?", path=(section,) if section else None
+    )
+
+
+def record_keys(keys: Iterable[str]) -> tuple[str | None, str | None]:
+    """Which of `keys` hold the question and the answer."""
+    names = list(keys)
+    question = next((key for key in names if key.strip().lower() in QUESTION_KEYS), None)
+    answer = next((key for key in names if key.strip().lower() in ANSWER_KEYS), None)
+    return question, answer
+
+
+def _known(records: Sequence[Mapping[str, str]]) -> set[str]:
+    return {
+        key for record in records for key in record if key.strip().lower() in QUESTION_KEYS | ANSWER_KEYS | SECTION_KEYS
+    }
+
+
+def _records(text: str) -> list[dict[str, str]]:
+    try:
+        loaded: object = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            loaded = [json.loads(line) for line in text.split("\n") if line.strip()]
+        except (ValueError, RecursionError):
+            return []
+    if isinstance(loaded, Mapping):
+        # {"faqs": [...]} and {"question": ..., "answer": ...}
+        lists = [value for value in loaded.values() if isinstance(value, list)]
+        loaded = lists[0] if len(lists) == 1 and not all(record_keys(map(str, loaded))) else [loaded]
+    if not isinstance(loaded, list):
+        return []
+    records: list[dict[str, str]] = []
+    for item in loaded:
+        if not isinstance(item, Mapping):
+            return []
+        record = {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in item.items()}
+        question, answer = record_keys(record)
+        if question is None or answer is None or not (record[question].strip() and isinstance(item[question], str)):
+            return []
+        records.append(record)
+    return records

@@ -1,0 +1,172 @@
+"""An HTML table as a grid: spans resolved, empty layout rows and columns gone."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import Any, Final
+
+from citewell.errors import ReadError
+from citewell.reading.pieces import Table
+
+_MAX_SPAN: Final = 1000  # as browsers do
+_DIGITS: Final = re.compile(r"\s*(\d{1,6})")
+_PARTS: Final = frozenset({"thead", "tr", "td", "th", "caption"})
+_BREAKS: Final = frozenset(
+    {
+        "br",
+        "p",
+        "div",
+        "li",
+        "ul",
+        "ol",
+        "dt",
+        "dd",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "pre",
+        "blockquote",
+        "tr",
+        "hr",
+    }
+)
+
+
+def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]]:
+    """The grid of a table, its caption, the text in it that is not shown, and images' texts.
+
+    A table inside a cell is text of that cell.
+
+    Raises ReadError limit_exceeded when the grid, spans included, has more than `max_cells` places.
+    """
+    from lxml import etree
+
+    from citewell.reading.html import SKIPPED, is_hidden
+
+    found: list[list[tuple[list[str], bool, int, int]]] = []
+    heads: set[int] = set()
+    caption: list[str] = []
+    unseen: list[str] = []
+    figures: list[str] = []
+    target: list[str] | None = None
+    in_head = 0
+    hidden = 0  # depth inside what is not shown
+    walk = etree.iterwalk(element, events=("start", "end"))
+    depth = 0
+    for event, inner in walk:
+        tag = inner.tag
+        if tag == "table":
+            depth += 1 if event == "start" else -1
+        elif depth > 1 and tag in _PARTS:
+            tag = "div"
+        if event == "start":
+            if tag in SKIPPED:
+                walk.skip_subtree()
+                continue
+            if hidden or is_hidden(inner):
+                hidden += 1
+            match tag:
+                case "thead":
+                    in_head += 1
+                case "tr":
+                    found.append([])
+                    if in_head:
+                        heads.add(len(found) - 1)
+                case "td" | "th":
+                    if not found:
+                        found.append([])
+                    target = []
+                    spans = _span(inner, "rowspan"), _span(inner, "colspan")
+                    found[-1].append((target, tag == "th", *spans))
+                case "caption":
+                    target = caption
+                case "img":
+                    if alt := " ".join((inner.get("alt") or "").split()):
+                        figures.append(alt)
+                case _:
+                    pass
+            if tag in _BREAKS and target is not None:
+                target.append(" ")
+            text = inner.text
+        else:
+            text = inner.tail
+            if tag not in SKIPPED:
+                hidden -= hidden > 0
+                if tag == "thead":
+                    in_head -= 1
+                elif tag in ("td", "th", "caption"):
+                    target = None
+                elif tag in _BREAKS and target is not None:
+                    target.append(" ")
+            if inner is element:
+                break
+        if text and not text.isspace():
+            if hidden:
+                unseen.append(text)
+            elif target is not None:
+                target.append(text)
+            else:
+                caption.append(f" {text}")  # misplaced text stays with the table
+        elif text and target is not None:
+            target.append(" ")
+    table = _grid(found, heads, max_cells)
+    return table, " ".join("".join(caption).split()), " ".join(" ".join(unseen).split()), figures
+
+
+def _span(element: Any, name: str) -> int:
+    digits = _DIGITS.match(element.get(name) or "")
+    return min(max(int(digits[1]), 1), _MAX_SPAN) if digits else 1
+
+
+def _grid(found: list[list[tuple[list[str], bool, int, int]]], heads: set[int], max_cells: int) -> Table:
+    grid: list[dict[int, str | None]] = [{} for _ in found]
+    spans: dict[tuple[int, int], tuple[int, int]] = {}
+    headers: set[tuple[int, int]] = set()
+    places = 0
+    for r, row in enumerate(found):
+        column = 0
+        for parts, header, asked, column_span in row:
+            while column in grid[r]:
+                column += 1
+            row_span = min(asked, len(found) - r)
+            places += row_span * column_span
+            if places > max_cells:
+                raise ReadError("limit_exceeded", f"A table covers more than {max_cells:,} cells (max_cells).")
+            for below in range(r, r + row_span):
+                for right in range(column, column + column_span):
+                    grid[below].setdefault(right, None)
+            grid[r][column] = " ".join("".join(parts).split())
+            if row_span > 1 or column_span > 1:
+                spans[r, column] = (row_span, column_span)
+            if header or r in heads:
+                headers.add((r, column))
+            column += column_span
+    return _compact(grid, spans, headers)
+
+
+def _compact(
+    grid: list[dict[int, str | None]], spans: dict[tuple[int, int], tuple[int, int]], headers: set[tuple[int, int]]
+) -> Table:
+    # Pages laid out with tables have spacer rows and columns all over; they hold nothing, and break up the rest.
+    rows = [r for r, row in enumerate(grid) if any(row.values())]
+    columns = sorted({c for row in grid for c, text in row.items() if text})
+    new_row = {r: n for n, r in enumerate(rows)}
+    new_column = {c: n for n, c in enumerate(columns)}
+    merged = {}
+    for (r, c), (height, width) in spans.items():
+        if r in new_row and c in new_column and grid[r].get(c) is not None:
+            size = (
+                bisect_left(rows, r + height) - bisect_left(rows, r),
+                bisect_left(columns, c + width) - bisect_left(columns, c),
+            )
+            if size != (1, 1):
+                merged[new_row[r], new_column[c]] = size
+    return Table(
+        [[grid[r].get(c) for c in columns] for r in rows],
+        frozenset((new_row[r], new_column[c]) for r, c in headers if r in new_row and c in new_column),
+        merged=merged,
+    )

@@ -1,0 +1,260 @@
+"""Markdown as its readers see it: structure from the block grammar, text without the marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from html import unescape
+from typing import TYPE_CHECKING, Any, Final
+
+from citewell.errors import ReadError
+from citewell.reading.decode import decode
+from citewell.reading.detect import MARKDOWN
+from citewell.reading.faq import SOFT_BREAK, has_marks, paired
+from citewell.reading.frontmatter import split_front_matter
+from citewell.reading.pieces import Piece, Table, compose, document_metadata
+from citewell.types import BlockKind, Document, Source
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+# Paragraphs without any of these need no inline grammar, which is half of the time.
+_MARKED: Final = re.compile(r"[*_`\[<&!\\~]|  \n")
+_HEADING_ID: Final = re.compile(r"[ \t]*\{#[\w:.-]{1,200}\}$")
+_TABLE_CAPTION: Final = re.compile(r"(?:table|tabelle|tab\.)[ \t]*\d{1,4}\b", re.IGNORECASE)
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<[!?][^<>]*>")
+_ALT: Final = re.compile(r"""\balt[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)')""")
+_BREAK_TAG: Final = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\b[^<>]*>", re.IGNORECASE)
+_DEEP_QUOTE: Final = re.compile(r"^[ \t]*(?:>[ \t]?){6}", re.MULTILINE)
+_PREFIX: Final = re.compile(r"[ \t>*+.)\d-]*")
+_MAX_QUOTE_WORK: Final = 500_000  # about 3 s
+_ADMONITION: Final = re.compile(r"^[ \t]*:{3,}[ \t]*(?:[a-z]{1,20}\b)?[ \t]*", re.MULTILINE)
+_MODULE: Final = re.compile(r"(?:import|export)\s+[\w{*]")
+_SKIPPED: Final = ("script", "style")
+
+
+class MarkdownReader:
+    """Reads CommonMark with tables, front matter, and `Q:`/`A:` pairs.
+
+    Inline marks go: links keep their words, images become figure blocks with their alternative text, HTML keeps its
+    text. A run of inline text above `max_inline` characters keeps its marks, since the inline grammar is quadratic in
+    the worst case; block nesting above `max_depth` is refused.
+    """
+
+    identity = "markdown@1"
+
+    def __init__(self, *, max_depth: int = 100, max_inline: int = 20_000, max_cells: int = 1_000_000) -> None:
+        self._max_depth = max_depth
+        self._max_inline = max_inline
+        self._max_cells = max_cells
+
+    def read(self, source: Source) -> Document:
+        """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
+        decoded = decode(source.content, uri=source.uri)
+        front, body, warnings = split_front_matter(decoded.text)
+        metadata, reserved = document_metadata(front)
+        title = metadata.pop("title", "")
+        metadata["encoding"] = decoded.encoding
+        walk = _Walk(self._parser(), self._max_inline, modules=source.uri.endswith(".mdx"))
+        found = walk.pieces(self._tokens(walk.parser, body, source.uri), source)
+        pieces = paired(found) if any(has_marks(piece.text) for piece in found) else iter(found)
+        return compose(
+            source,
+            _softened(pieces),
+            reader=self.identity,
+            media_type=MARKDOWN,
+            title=str(title or "").strip(),
+            metadata=metadata,
+            warnings=[*decoded.warnings, *warnings, *reserved, *walk.warnings],
+            max_cells=self._max_cells,
+        )
+
+    def _parser(self) -> MarkdownIt:
+        from markdown_it import MarkdownIt
+
+        parser = MarkdownIt("commonmark", {"maxNesting": self._max_depth}).enable(["table", "strikethrough"])
+        parser.core.ruler.disable("inline")
+        return parser
+
+    def _tokens(self, parser: MarkdownIt, text: str, uri: str) -> tuple[list[Token], dict[str, Any]]:
+        if _DEEP_QUOTE.search(text) and _quote_work(text) > _MAX_QUOTE_WORK:
+            raise ReadError("limit_exceeded", f"{uri} has too many lines in deeply nested quotes. Flatten the file.")
+        env: dict[str, Any] = {}
+        tokens = parser.parse(text, env)
+        # At its own limit the grammar stops and drops the rest in silence.
+        if any(token.level >= self._max_depth - 1 for token in tokens):
+            raise ReadError(
+                "limit_exceeded",
+                f"{uri} nests quotes or lists more than {self._max_depth} deep (max_depth). Flatten the file.",
+            )
+        return tokens, env
+
+
+class _Walk:
+    """One pass over the tokens of one document."""
+
+    def __init__(self, parser: MarkdownIt, max_inline: int, *, modules: bool) -> None:
+        self.parser = parser
+        self.warnings: list[str] = []
+        self._max_inline = max_inline
+        self._modules = modules
+        self._figures: list[str] = []
+        self._env: dict[str, Any] = {}
+
+    def pieces(self, parsed: tuple[Sequence[Token], dict[str, Any]], source: Source) -> list[Piece]:
+        tokens, self._env = parsed
+        out: list[Piece] = []
+        # One entry an open list item: the piece that its next paragraph continues, if any.
+        items: list[Piece | None] = []
+        kind, level, at = BlockKind.PARAGRAPH, 0, 0
+        while at < len(tokens):
+            token = tokens[at]
+            match token.type:
+                case "inline":
+                    text = self._text(token.content)
+                    if kind is BlockKind.HEADING:
+                        out.append(Piece(kind, _HEADING_ID.sub("", text), level))
+                    elif not items:
+                        code = self._modules and _MODULE.match(text) is not None
+                        out.append(Piece(BlockKind.PARAGRAPH, text, boilerplate=code))
+                    elif (held := items[-1]) is not None and out and out[-1] is held:
+                        held.text += "\n" + text
+                    elif text.strip():
+                        item = Piece(BlockKind.LIST_ITEM, text, len(items) - 1)
+                        items[-1] = item
+                        out.append(item)
+                    out.extend(Piece(BlockKind.FIGURE, alt) for alt in self._figures)
+                    self._figures.clear()
+                case "heading_open":
+                    kind, level = BlockKind.HEADING, int(token.tag[1])
+                case "heading_close":
+                    kind = BlockKind.PARAGRAPH
+                case "list_item_open":
+                    items.append(None)
+                case "list_item_close":
+                    items.pop()
+                case "fence" | "code_block":
+                    language = token.info.strip().split(maxsplit=1)[0] if token.info.strip() else None
+                    out.append(Piece(BlockKind.CODE, token.content, language=language))
+                case "html_block":
+                    out.extend(self._html(token.content, source))
+                case "table_open":
+                    end = next(n for n in range(at, len(tokens)) if tokens[n].type == "table_close")
+                    out.append(self._table(tokens[at:end], out))
+                    out.extend(Piece(BlockKind.FIGURE, alt) for alt in self._figures)
+                    self._figures.clear()
+                    at = end
+                case _:
+                    pass
+            at += 1
+        return out
+
+    def _table(self, tokens: Sequence[Token], out: list[Piece]) -> Piece:
+        rows: list[list[str | None]] = []
+        header_rows = 0
+        for token in tokens:
+            if token.type == "tr_open":
+                rows.append([])
+            elif token.type == "inline":
+                rows[-1].append(self._text(token.content).replace("\n", " ").replace(SOFT_BREAK, " "))
+            elif token.type == "thead_close":
+                header_rows = len(rows)
+        # Tables without a header are written with an empty one.
+        header_rows = sum(any(row) for row in rows[:header_rows])
+        rows = [row for row in rows if any(row)]
+        caption = ""
+        if out and out[-1].kind is BlockKind.PARAGRAPH and _TABLE_CAPTION.match(out[-1].text):
+            caption = out.pop().text.replace(SOFT_BREAK, " ")
+        return Piece(BlockKind.TABLE, table=Table(rows, header_rows=header_rows), caption=caption)
+
+    def _text(self, content: str) -> str:
+        """Inline text without its marks; soft line ends as `SOFT_BREAK`, hard ones as newline."""
+        if ":::" in content:
+            content = _ADMONITION.sub("", content).strip()
+        if not _MARKED.search(content):
+            return content if "\n" not in content else SOFT_BREAK.join(map(str.strip, content.split("\n")))
+        if len(content) > self._max_inline:
+            if not self.warnings:
+                self.warnings.append(f"Runs of text above {self._max_inline:,} characters keep their Markdown marks.")
+            return content
+        return self._inline(content)
+
+    def _inline(self, content: str) -> str:
+        tokens: list[Token] = []
+        self.parser.inline.parse(content, self.parser, self._env, tokens)
+        parts: list[str] = []
+        for token in tokens:
+            match token.type:
+                case "text" | "code_inline" | "text_special":
+                    parts.append(token.content)
+                case "softbreak":
+                    parts.append(SOFT_BREAK)
+                case "hardbreak":
+                    parts.append("\n")
+                case "image":
+                    if token.content.strip():
+                        self._figures.append(self._inline(token.content))
+                case "html_inline":
+                    if token.content[:3].lower() == "<br":
+                        parts.append("\n")
+                    elif alt := _alt(token.content):
+                        self._figures.append(alt)
+                case _:
+                    pass
+        return "".join(parts)
+
+    def _html(self, content: str, source: Source) -> Iterator[Piece]:
+        if "<table" in content and "</table>" in content:
+            from citewell.reading.html import fragment_pieces
+
+            yield from fragment_pieces(content, source)
+            return
+        text = strip_tags(content)
+        for paragraph in re.split(r"\n[ \t]*\n", text):
+            if paragraph.strip():
+                yield Piece(BlockKind.PARAGRAPH, SOFT_BREAK.join(map(str.strip, paragraph.strip().split("\n"))))
+        for tag in _TAG.findall(content):
+            if alt := _alt(tag):
+                yield Piece(BlockKind.FIGURE, alt)
+
+
+def _quote_work(text: str) -> int:
+    """How often the grammar looks at a line because quotes around it may go on: once for each."""
+    work = depth = 0
+    for line in text.split("\n"):
+        marks = _PREFIX.match(line)
+        assert marks is not None
+        depth = max(depth, marks[0].count(">")) if line.strip() else 0
+        work += depth
+    return work
+
+
+def strip_tags(markup: str) -> str:
+    """The text of a piece of HTML: without tags, comments, scripts and styles, character references resolved."""
+    for start, end in (("<!--", "-->"), *((f"<{tag}", f"</{tag}>") for tag in _SKIPPED)):
+        markup = _without(markup, start, end)
+    return unescape(_TAG.sub("", _BREAK_TAG.sub("\n", markup)))
+
+
+def _without(text: str, start: str, end: str) -> str:
+    parts: list[str] = []
+    at = 0
+    while (found := text.find(start, at)) >= 0:
+        parts.append(text[at:found])
+        close = text.find(end, found)
+        at = len(text) if close < 0 else close + len(end)
+    parts.append(text[at:])
+    return "".join(parts)
+
+
+def _alt(tag: str) -> str:
+    found = _ALT.search(tag)
+    return unescape(found[1] or found[2] or "").strip() if found else ""
+
+
+def _softened(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        if SOFT_BREAK in piece.text:
+            piece.text = piece.text.replace(SOFT_BREAK, " ")
+        yield piece

@@ -1,0 +1,139 @@
+"""An Office file is a ZIP of XML parts: opened in memory, under limits, without DTDs, and never on disk.
+
+What the central directory promises is checked before anything is inflated, and what really comes out is counted
+while it does: a directory can lie.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from citewell.errors import ReadError
+from citewell.types import Source
+
+MAX_ENTRIES = 10_000
+MAX_TOTAL_BYTES = 2 << 30
+MAX_PART_BYTES = 64 << 20  # one XML part: lxml needs five to eight times as much memory
+MAX_RATIO = 200  # over 1 MiB; Word's own XML packs 10 to 40 times
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_STRICT = (
+    (
+        b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+        b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+    ),
+    (
+        b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    ),
+)
+
+
+@dataclass(slots=True)
+class Package:
+    """The parts of one Office file by name, inflated when asked for."""
+
+    uri: str
+    _zip: zipfile.ZipFile
+    _names: dict[str, zipfile.ZipInfo] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, source: Source) -> Package:
+        """Raises ReadError: empty, encrypted, type_mismatch, corrupt or limit_exceeded."""
+        uri, content = source.uri, source.content
+        if not content:
+            raise ReadError("empty", f"{uri}: the file has no bytes.")
+        if content.startswith(_OLE):
+            # Office wraps an encrypted file in an OLE container with this stream (its name is in UTF-16).
+            if "EncryptedPackage".encode("utf-16-le") in content:
+                raise ReadError("encrypted", f"{uri}: the file is protected by a password. Save it without one.")
+            raise ReadError("type_mismatch", f"{uri}: an old binary Office file, not OOXML. Save it as .docx.")
+        if content[:2] != b"PK":
+            raise ReadError("type_mismatch", f"{uri}: not an Office file; its bytes are no ZIP archive.")
+        try:
+            archive = zipfile.ZipFile(io.BytesIO(content))
+            entries = archive.infolist()
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError) as error:
+            raise ReadError("corrupt", f"{uri}: the ZIP archive is cut off or damaged ({error}).") from error
+        if len(entries) > MAX_ENTRIES:
+            raise ReadError("limit_exceeded", f"{uri}: {len(entries):,} entries, over the limit of {MAX_ENTRIES:,}.")
+        if (total := sum(entry.file_size for entry in entries)) > MAX_TOTAL_BYTES:
+            raise ReadError("limit_exceeded", f"{uri}: unpacks to {total >> 20:,} MiB, over {MAX_TOTAL_BYTES >> 20:,}.")
+        for entry in entries:
+            if entry.file_size > 1 << 20 and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
+                raise ReadError(
+                    "limit_exceeded",
+                    f"{uri}: {entry.filename[:80]!r} unpacks to over {MAX_RATIO} times its size: a ZIP bomb.",
+                )
+        # Names are keys here and nothing else; the last of two equal ones would win in other readers, so refuse both.
+        names: dict[str, zipfile.ZipInfo] = {}
+        for entry in entries:
+            if names.setdefault(entry.filename.lstrip("/"), entry) is not entry:
+                raise ReadError("corrupt", f"{uri}: two parts are named {entry.filename[:80]!r}.")
+        return cls(uri, archive, names)
+
+    def part(self, name: str) -> bytes | None:
+        """The bytes of a part, or None when there is none. Raises ReadError limit_exceeded, encrypted or corrupt."""
+        entry = self._names.get(name)
+        if entry is None:
+            return None
+        if entry.flag_bits & 1:
+            raise ReadError("encrypted", f"{self.uri}: {name} is encrypted.")
+        try:
+            with self._zip.open(entry) as file:
+                content = file.read(MAX_PART_BYTES + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
+            raise ReadError("corrupt", f"{self.uri}: {name} is damaged ({error}).") from error
+        if len(content) > MAX_PART_BYTES:
+            raise ReadError("limit_exceeded", f"{self.uri}: {name} is over {MAX_PART_BYTES >> 20} MiB of XML.")
+        return content
+
+    def xml(self, name: str) -> Any:
+        """The root element of a part, or None. Raises ReadError unsafe_content for any DTD, corrupt for bad XML."""
+        content = self.part(name)
+        if content is None:
+            return None
+        from lxml import etree
+
+        for strict, transitional in _STRICT:
+            content = content.replace(strict, transitional)
+        parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        try:
+            root = etree.fromstring(content, parser)
+        except (etree.XMLSyntaxError, ValueError) as error:
+            if b"<!DOCTYPE" in content[:4096] or b"<!ENTITY" in content:
+                raise self._dtd(name) from error
+            if "depth" in str(error).lower():
+                raise ReadError("limit_exceeded", f"{self.uri}: {name} is nested too deeply.") from error
+            raise ReadError("corrupt", f"{self.uri}: {name} is not well-formed XML ({error}).") from error
+        if root.getroottree().docinfo.doctype:
+            raise self._dtd(name)
+        return root
+
+    def related(self, name: str, kind: str) -> list[str]:
+        """Names of the parts that `name` ("" for the package) points to by relationships of `kind`, in their order."""
+        folder, base = posixpath.split(name)
+        root = self.xml(posixpath.join(folder, "_rels", f"{base}.rels"))
+        found: list[str] = []
+        for relation in root if root is not None else ():
+            if relation.get("TargetMode") == "External" or not (relation.get("Type") or "").endswith(f"/{kind}"):
+                continue
+            target = relation.get("Target") or ""
+            path = posixpath.normpath(posixpath.join("/", target if target.startswith("/") else f"{folder}/{target}"))
+            if path.lstrip("/") not in found:
+                found.append(path.lstrip("/"))
+        return found
+
+    def _dtd(self, name: str) -> ReadError:
+        return ReadError("unsafe_content", f"{self.uri}: {name} declares a DTD, which Office files never do.")

@@ -1,0 +1,329 @@
+"""PDF bytes become a Document whose every block knows its page and its box.
+
+liteparse finds structure; pypdfium2 counts pages, opens metadata and reads the pages of which liteparse made nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from citewell.errors import ReadError
+from citewell.reading.build import BlockBuilder, tidy
+from citewell.reading.pdf_flow import (
+    flag_margins,
+    join,
+    mend_cells,
+    mend_headings,
+    name_captions,
+    rank_headings,
+    split_lists,
+)
+from citewell.reading.pdf_pages import Box, Piece, broken_words, join_lines, read_page
+from citewell.reading.pdf_tags import read_tagged, survey
+from citewell.reading.pieces import title_from_uri
+from citewell.types import BlockKind, Document, Metadata, Source, Value
+
+MEDIA_TYPE = "application/pdf"
+_NO_TITLE = re.compile(
+    r"\(?(untitled|anonymous|unspecified)\)?|unbenannt|title|document\d*|microsoft word - .*"
+    r"|[\W\d_]+|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
+    re.IGNORECASE,
+)
+_BATCH = 200
+_CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point of what can be read
+_PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
+_OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
+
+
+@dataclass(frozen=True, slots=True)
+class PdfReader:
+    """Reads PDFs with a text layer. It runs native code on what strangers send: use it inside `isolation.Isolated`.
+
+    Files over `max_pages` or `max_bytes` are refused whole, never cut.
+    """
+
+    max_pages: int = 5_000
+    max_bytes: int = 512 << 20
+    layout: bool = True
+
+    RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
+    """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
+
+    @property
+    def identity(self) -> str:
+        return "pdf@1"
+
+    def read(self, source: Source) -> Document:
+        """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.
+
+        Raises ReadError: empty, corrupt, encrypted, no_text or limit_exceeded.
+        """
+        uri = source.uri
+        if not source.content:
+            raise ReadError("empty", f"{uri}: the file has no bytes.")
+        if len(source.content) > self.max_bytes:
+            raise ReadError("limit_exceeded", f"{uri}: over {self.max_bytes >> 20} MiB. Split the file.")
+        warnings: list[str] = []
+        content = _from_header(source)
+        with _Plain(uri, content) as plain:
+            total = len(plain)
+            if total > self.max_pages:
+                raise ReadError(
+                    "limit_exceeded", f"{uri}: {total:,} pages, over the limit of {self.max_pages:,}. Split the file."
+                )
+            pages, heights, hyphened = self._pages(uri, content, plain, warnings)
+            rescued, blank = plain.rescue(pages)
+            metadata, title = plain.metadata()
+        if rescued:
+            warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
+        if not any(not piece.hidden for pieces in pages for piece in pieces):
+            raise ReadError(
+                "no_text",
+                f"{uri}: none of its {total} pages holds text; it seems to be a scan. "
+                "OCR is not in this install: add a text layer (for example with ocrmypdf) and ingest it again.",
+            )
+        if blank:
+            warnings.append(f"{_numbers(blank)} without text: blank, or a scan that would need OCR.")
+        flag_margins(pages, heights)
+        pieces = split_lists(mend_headings(join(pages, hyphened)))
+        mend_cells(pieces)
+        rank_headings(pieces)
+        builder = _lay_down(pieces)
+        if any(piece.hidden for piece in pieces):
+            warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
+        return Document.of(
+            source,
+            reader=self.identity,
+            media_type=MEDIA_TYPE,
+            title=title or _first_heading(builder) or title_from_uri(uri),
+            text=builder.text,
+            blocks=tuple(builder.blocks),
+            metadata=metadata,
+            pages=total,
+            warnings=tuple(warnings),
+        )
+
+    def _pages(
+        self, uri: str, content: bytes, plain: _Plain, warnings: list[str]
+    ) -> tuple[list[list[Piece]], list[float], set[tuple[str, str]]]:
+        """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
+        import liteparse
+
+        total = len(plain)
+        pages: list[list[Piece]] = [[] for _ in range(total)]
+        heights = [792.0] * total
+        hyphened: set[tuple[str, str]] = set()
+        if not self.layout:
+            warnings.append("Read as plain text: the layout parser cannot read this file.")
+            return pages, heights, hyphened
+        parser = liteparse.LiteParse(
+            ocr_enabled=False,
+            quiet=True,
+            num_workers=1,
+            max_pages=total + 1,  # its default of 1000 cuts in silence
+            continue_on_page_error=True,
+            extract_blocks=True,
+            extract_links=False,
+            extract_structure_tree=True,
+            extract_text_metadata=True,
+            keep_headers_footers=True,  # by itself it also drops footnotes, and headings at the top of pages
+        )
+        try:
+            # Long files in batches: every page held costs up to a megabyte.
+            results = (
+                [parser.parse(content)]
+                if total <= _BATCH
+                else (batch.result for batch in parser.parse_batches(content, batch_size=_BATCH))
+            )
+            for result in results:
+                by_tags = partial(read_tagged, tags=survey(result.pages))
+                for page in result.pages:
+                    if 1 <= page.page_num <= total:
+                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows)
+                        heights[page.page_num - 1] = page.height
+                hyphened |= broken_words(result.pages)
+        except liteparse.ParseError as error:
+            if "password" in str(error).lower():
+                raise _encrypted(uri) from error
+            warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
+        return pages, heights, hyphened
+
+
+class _Plain:
+    """The file through pypdfium2: page count, metadata, text of single pages."""
+
+    def __init__(self, uri: str, content: bytes) -> None:
+        import pypdfium2
+
+        try:
+            self._pdf = pypdfium2.PdfDocument(content)
+        except pypdfium2.PdfiumError as error:
+            if "password" in str(error).lower() or "security" in str(error).lower():
+                raise _encrypted(uri) from error
+            raise ReadError(
+                "corrupt",
+                f"{uri}: the PDF is cut off or damaged ({tidy(str(error))}). Fetch or export it again.",
+            ) from error
+        if not len(self):
+            self._pdf.close()
+            raise ReadError("corrupt", f"{uri}: the PDF has no pages that can be found. Export it again.")
+
+    def __len__(self) -> int:
+        return len(self._pdf)
+
+    def __enter__(self) -> _Plain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pdf.close()
+
+    def pieces(self, number: int) -> list[Piece]:
+        """Paragraphs of one page by its lines, without boxes; empty where there is no text or the page is broken."""
+        import pypdfium2
+
+        try:
+            page = self._pdf[number - 1]
+            text = page.get_textpage().get_text_bounded()
+        except pypdfium2.PdfiumError:
+            return []
+        paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\ufffe", "\u00ad"))
+        joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
+        return [Piece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+
+    def rescue(self, pages: list[list[Piece]]) -> tuple[list[int], list[int]]:
+        """Replace pages that lack text which stands in the file; numbers of those pages, and of pages without any."""
+        rescued: list[int] = []
+        blank: list[int] = []
+        for number, pieces in enumerate(pages, 1):
+            has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in pieces)
+            if has > _PLENTY:
+                continue
+            found = self.pieces(number)
+            could = sum(_letters(piece.text) for piece in found)
+            # A page with hidden text keeps its flags: plain text knows nothing of colours.
+            if has < 0.7 * could and (not has or could - has > 10) and not any(piece.hidden for piece in pieces):
+                pages[number - 1] = found
+                rescued.append(number)
+            elif not has:
+                blank.append(number)
+        return rescued, blank
+
+    def shows(self, number: int, width: float, boxes: Sequence[Box]) -> list[bool]:
+        """Whether anything can be told from its ground in each box of a page, `width` points wide, when it is drawn."""
+        import pypdfium2
+
+        try:
+            page = self._pdf[number - 1]
+            scale = min(1.5, 2000 / max(page.get_size()))
+            bitmap = page.render(scale=scale, grayscale=True)
+        except (pypdfium2.PdfiumError, ValueError, MemoryError):
+            return [True] * len(boxes)
+        scale = bitmap.width / width
+        pixels = memoryview(bitmap.buffer).cast("B")
+        seen: list[bool] = []
+        for x0, y0, x1, y1 in boxes:
+            left, right = max(0, round(x0 * scale)), min(bitmap.width, round(x1 * scale) + 1)
+            rows = range(max(0, round(y0 * scale)), min(bitmap.height, round(y1 * scale) + 1))
+            lines = [bytes(pixels[row * bitmap.stride + left : row * bitmap.stride + right]) for row in rows]
+            lines = [line for line in lines if line]
+            contrast = max(map(max, lines)) - min(map(min, lines)) if lines else 0
+            seen.append(contrast > _CONTRAST)
+        return seen
+
+    def metadata(self) -> tuple[Metadata, str]:
+        """Author, dates (ISO 8601) and the like, with the title apart."""
+        raw: Mapping[str, str] = self._pdf.get_metadata_dict(skip_empty=True)
+        names = {
+            "Author": "author",
+            "Subject": "subject",
+            "Keywords": "keywords",
+            "Creator": "creator",
+            "Producer": "producer",
+        }
+        metadata: dict[str, Value] = {
+            ours: text
+            for theirs, ours in names.items()
+            if (text := tidy(raw.get(theirs, ""))) and not re.fullmatch(r"\((anonymous|unspecified)\)", text)
+        }
+        for theirs, ours in (("CreationDate", "created"), ("ModDate", "modified")):
+            if (date := iso_date(raw.get(theirs, ""))) is not None:
+                metadata[ours] = date
+        return metadata, _real_title(tidy(raw.get("Title", "")))
+
+
+def _from_header(source: Source) -> bytes:
+    """The bytes from `%PDF-` on. Raises ReadError corrupt where the first KiB has none.
+
+    liteparse guesses types, and hands what it does not take for a PDF to converters that it starts itself.
+    """
+    at = source.content.find(b"%PDF-", 0, 1024 + 5)
+    if at < 0:
+        raise ReadError("corrupt", f"{source.uri}: not a PDF: no %PDF- in its first KiB.")
+    return source.content[at:]
+
+
+def iso_date(text: str) -> str | None:
+    """A PDF date (`D:20240131120000+05'30'`) in ISO 8601, as exact as it was; None when it is none."""
+    found = re.match(
+        r"(?:D:)?(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(\d\d)(\d\d)?(?:(Z)|([+-])(\d\d)'?(\d\d)?)?)?)?)?", text.strip()
+    )
+    if found is None or not 1 <= int(found[2] or 1) <= 12 or not 1 <= int(found[3] or 1) <= 31:
+        return None
+    date = "-".join(part for part in found.group(1, 2, 3) if part)
+    if found[4] is None:
+        return date
+    zone = "Z" if found[7] else f"{found[8]}{found[9]}:{found[10] or '00'}" if found[8] else ""
+    return f"{date}T{found[4]}:{found[5]}:{found[6] or '00'}{zone}"
+
+
+def _real_title(title: str) -> str:
+    """ "" for what programs write when nobody gave a title: file names, `untitled`."""
+    return "" if _NO_TITLE.fullmatch(title) else title
+
+
+def _encrypted(uri: str) -> ReadError:
+    return ReadError("encrypted", f"{uri}: the PDF is protected by a password. Save a copy without one.")
+
+
+def _lay_down(pieces: Sequence[Piece]) -> BlockBuilder:
+    captions = name_captions(pieces)
+    builder = BlockBuilder()
+    places: dict[int, int] = {}
+    for place, piece in enumerate(pieces):
+        number = (
+            builder.table(piece.cells, regions=piece.regions)
+            if piece.kind is BlockKind.TABLE
+            else builder.add(
+                piece.kind,
+                piece.text,
+                level=piece.level,
+                regions=piece.regions,
+                boilerplate=piece.boilerplate,
+                hidden=piece.hidden,
+                outside=piece.kind in _OUTSIDE,
+            )
+        )
+        if number is not None:
+            places[place] = number
+    for table, caption in captions.items():
+        if table in places and caption in places:
+            builder.caption(places[table], places[caption])
+    return builder
+
+
+def _first_heading(builder: BlockBuilder) -> str:
+    headings = [block for block in builder.blocks if block.kind is BlockKind.HEADING]
+    return tidy(headings[0].span.of(builder.text)) if headings else ""
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
+
+
+def _numbers(pages: Sequence[int]) -> str:
+    shown = ", ".join(map(str, pages[:20])) + (f" and {len(pages) - 20} more" if len(pages) > 20 else "")
+    return f"Page {shown}" if len(pages) == 1 else f"Pages {shown}"

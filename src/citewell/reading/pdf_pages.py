@@ -1,0 +1,341 @@
+"""What liteparse says of a page becomes pieces: a kind, a text as printed, and a box.
+
+Its blocks are Markdown (`**`, `\\*`, LaTeX for mathematics); a citation has to be what stands on the page, so marks
+are taken off, and where that is not enough the text is put together anew from the page's own text items.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from citewell.reading.build import CellText, tidy
+from citewell.types import BlockKind, Region
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is a space or nothing
+
+Shows: TypeAlias = Callable[[int, float, Sequence[Box]], Sequence[bool]]
+"""Page number, page width in points and boxes → whether anything can be seen in each box."""
+
+_MARKS = re.compile(r"\\(.)|\*+", re.DOTALL)
+_LATEX = re.compile(r"\$[^$]*\\{1,2}[A-Za-z{}][^$]*\$|\$[^$]*[_^]\{[^$]*\$")
+_COMMAND = re.compile(r"\\{1,2}([A-Za-z]+) ?|[{}_^]")
+_SYMBOLS = {
+    "cdot": "·", "cdots": "⋯", "times": "×", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "neq": "≠", "in": "∈",
+    "sum": "∑", "prod": "∏", "int": "∫", "infty": "∞", "pm": "±", "rightarrow": "→", "to": "→", "approx": "≈",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "theta": "θ", "lambda": "λ", "mu": "μ",
+    "pi": "π", "sigma": "σ", "phi": "φ", "omega": "ω", "mathcal": "", "mathrm": "", "text": "", "mathbf": "",
+    "operatorname": "", "left": "", "right": "", "ldots": "…", "dots": "…", "mid": "|",
+}  # fmt: skip
+_LIGATURES = str.maketrans(
+    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2011": "-"}
+)
+_KEEPS_HYPHEN = re.compile(r"\b(self|ex|well|vice|quasi|non-\w+|\w+-\w+)-$", re.IGNORECASE)
+_BULLET = re.compile(r"[\u2022\u2023\u25a0-\u25ff\u2043\u2219\u27a2\uf000-\uf0ff●○■□▪▫◦·*\-–—o§]")
+
+
+@dataclass(slots=True)
+class Piece:
+    """A block before its place in the document is known. `box` is (x0, y0, x1, y1) in points from the top left."""
+
+    kind: BlockKind
+    text: str
+    page: int
+    box: Box | None = None
+    level: int = 0
+    cells: tuple[CellText, ...] = ()
+    regions: list[Region] = field(default_factory=list)
+    boilerplate: bool = False
+    hidden: bool = False
+    goes_on: bool = False  # perhaps: a list item without a label may be the rest of the one before
+
+    def __post_init__(self) -> None:
+        self.regions = self.regions or [Region(self.page, self.box)]
+
+
+def read_page(page: Any, tagged: Callable[[Any, Sequence[Any]], list[Piece] | None], shows: Shows) -> list[Piece]:
+    """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
+
+    `tagged` reads the page's visible items by its tags, or declines.
+    """
+    items = [item for item in page.text_items if item.text.strip()]
+    hidden = hidden_items(page, items, shows)
+    seen = [item for item in items if id(item) not in hidden]
+    secret = [item for item in items if id(item) in hidden]
+    pieces = tagged(page, seen)
+    if pieces is None:
+        pieces = [piece for block in page.blocks or () for piece in _from_block(block, page.page_num, seen, secret)]
+    pieces += _left_over(seen, pieces, page.page_num)
+    if secret:
+        box = union(box_of(one) for one in secret)
+        pieces.append(Piece(BlockKind.PARAGRAPH, text_of(secret), page.page_num, box, hidden=True))
+    return pieces
+
+
+def plain(markdown: str) -> str:
+    """Text as printed: without liteparse's emphasis marks and escapes, and with ligatures as letters."""
+    return tidy(_MARKS.sub(lambda match: match[1] or "", printed(markdown)))
+
+
+def box_of(thing: Any) -> Box | None:
+    """The box of a liteparse rectangle or text item, rounded to a hundredth of a point."""
+    if thing is None:
+        return None
+    return (
+        round(thing.x, 2),
+        round(thing.y, 2),
+        round(thing.x + thing.width, 2),
+        round(thing.y + thing.height, 2),
+    )
+
+
+def union(boxes: Iterable[Box | None]) -> Box | None:
+    """The smallest box around all `boxes`."""
+    known = [box for box in boxes if box is not None]
+    if not known:
+        return None
+    return (min(b[0] for b in known), min(b[1] for b in known), max(b[2] for b in known), max(b[3] for b in known))
+
+
+def lines_of(items: Sequence[Any]) -> list[str]:
+    """Text items as lines from top to bottom; items share a line when their middles are within half a height."""
+    return [text for _, text in _rows_of(items)]
+
+
+def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
+    """Lines with their boxes, from top to bottom."""
+    lines: list[tuple[float, float, list[Any]]] = []
+    for item in sorted(items, key=lambda one: (one.y + one.height / 2, one.x)):
+        middle = item.y + item.height / 2
+        if lines and abs(middle - lines[-1][0]) < max(item.height, lines[-1][1]) / 2:
+            # A superscript must not drag the line up: the tallest item says where it is.
+            at, height, held = lines[-1]
+            lines[-1] = (middle, item.height, held) if item.height > height else (at, height, held)
+            held.append(item)
+        else:
+            lines.append((middle, item.height, [item]))
+    return [(box, line_of(held)) for _, _, held in lines if (box := union(box_of(item) for item in held))]
+
+
+def text_of(items: Sequence[Any]) -> str:
+    """Text items as running text, words divided at line ends joined."""
+    return join_lines(lines_of(items))
+
+
+def join_lines(lines: Iterable[str]) -> str:
+    """Lines as one paragraph; a hyphen at a line end goes when a small letter follows, a soft one always."""
+    text = ""
+    for raw in lines:
+        line = raw.strip()
+        if text.endswith("-") and _KEEPS_HYPHEN.search(text):
+            text += line
+        elif text.endswith("\u00ad") or (text[-1:] in "-‐" and text[-2:-1].isalpha() and line[:1].islower()):
+            text = text[:-1] + line
+        elif text.endswith("-") and text[-2:-1].isalnum():
+            text += line
+        else:
+            text = f"{text} {line}" if text else line
+    return tidy(text.translate(_LIGATURES))
+
+
+def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
+    """Pairs (`dual`, `encoder`) of words divided at a line end whose hyphen belongs to the word.
+
+    It does when the document writes `dual-encoder` within a line somewhere, and never `dualencoder`.
+    """
+    words: Counter[str] = Counter()
+    divided: set[tuple[str, str]] = set()
+    for page in pages:
+        items = [item for item in page.text_items if item.text.strip()]
+        for item in items:
+            text = item.text.strip().translate(_LIGATURES)
+            words.update(word.lower() for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text))
+            left = re.search(r"([^\W\d_]+)-$", text)
+            if (
+                left
+                and (below := _below(item, items))
+                and (right := re.match(r"[^\W\d_]+", below))
+                and right[0][0].islower()
+            ):
+                divided.add((left[1], right[0]))
+    return {
+        (left, right)
+        for left, right in divided
+        if words[f"{left}-{right}".lower()] and not words[f"{left}{right}".lower()]
+    }
+
+
+def _below(item: Any, items: Sequence[Any]) -> str:
+    """The text of the next line of the same column, or ""."""
+    near = [
+        (round(one.y), one.x, one.text.strip())
+        for one in items
+        if item.height / 2 < one.y - item.y < 2.5 * item.height
+        and item.x < one.x + one.width
+        and one.x < item.x + item.width
+    ]
+    return str(min(near)[2]).translate(_LIGATURES) if near else ""
+
+
+def hidden_items(page: Any, items: Sequence[Any], shows: Shows) -> set[int]:
+    """ids of text items that no reader of the page can see: under 1 pt, or paper-coloured and not there once drawn.
+
+    Invisible text over a scan (its OCR layer) is not among them: that is how scans become searchable.
+    """
+    tiny = [item for item in items if 0 < (item.font_size or 12) < 1 and item.height < 1]
+    pale = [item for item in items if item.fill_color and _is_paper(item.fill_color)]
+    seen = shows(page.page_num, page.width, [(i.x, i.y, i.x + i.width, i.y + i.height) for i in pale]) if pale else []
+    return {id(item) for item in tiny} | {id(item) for item, is_seen in zip(pale, seen, strict=True) if not is_seen}
+
+
+def _is_paper(argb: str) -> bool:
+    try:
+        alpha, *rgb = (int(argb[i : i + 2], 16) for i in (0, 2, 4, 6))
+    except ValueError:
+        return False
+    return alpha < 8 or min(rgb) >= 250
+
+
+def line_of(items: list[Any]) -> str:
+    """Items of one line from left to right; a gap of a sixth of the height is a space."""
+    text, end = "", 0.0
+    if _is_rtl("".join(one.text for one in items)):
+        return tidy(" ".join(printed(one.text) for one in sorted(items, key=lambda one: -one.x)))
+    for item in sorted(items, key=lambda one: one.x):
+        gap = item.x - end
+        if text and (gap > item.height / 6 or gap < -item.width):
+            text += " "
+        text += printed(item.text)
+        end = item.x + item.width
+    return tidy(text)
+
+
+def _is_rtl(text: str) -> bool:
+    """Whether most letters run from right to left (Hebrew, Arabic and their presentation forms)."""
+    if text.isascii():
+        return False
+    letters = [char for char in text if char.isalpha()]
+    return 2 * sum("\u0590" <= char <= "\u08ff" or "\ufb1d" <= char <= "\ufeff" for char in letters) > len(letters)
+
+
+def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[Any]) -> Iterator[Piece]:
+    box = box_of(block.bbox)
+    if block.kind in {"heading", "paragraph", "list_item"}:
+        text = _without(plain(block.text or ""), secret, box, items)
+        if not text:
+            return
+        kind = {"heading": BlockKind.HEADING, "list_item": BlockKind.LIST_ITEM}.get(block.kind, BlockKind.PARAGRAPH)
+        marker = (block.marker or "").strip()
+        if kind is BlockKind.LIST_ITEM and marker and not _BULLET.fullmatch(marker) and not text.startswith(marker):
+            text = f"{plain(marker)} {text}"
+        for number, (part, where) in enumerate(_paragraphs(text, box, items)):
+            # What stands apart under a list item is no longer of it.
+            cut = number > 0 and kind is BlockKind.LIST_ITEM
+            yield Piece(BlockKind.PARAGRAPH if cut else kind, part, page, where, level=0 if cut else block.level or 0)
+    elif block.kind == "table":
+        cells = tuple(
+            replace(cell, text=_without(cell.text, secret, cell.region.box if cell.region else None, items))
+            for cell in _cells(block, page)
+        )
+        if cells:
+            yield Piece(BlockKind.TABLE, "", page, box, cells=cells)
+    elif block.kind == "code":
+        lines = [_without(line.rstrip(), secret, None, items) for line in block.lines or ()]
+        yield Piece(BlockKind.CODE, "\n".join(lines), page, box)
+    elif block.kind == "grid_fallback":
+        # A table whose grid was not found: its lines stay lines, because their columns would mix as running text.
+        text = "\n".join(_without(line, secret, None, items) for line in block.lines or ())
+        yield Piece(BlockKind.PARAGRAPH, tidy(text.translate(_LIGATURES), lines=True), page, box)
+
+
+def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[str, Box | None]]:
+    """`text` cut where its lines stand much further apart than most: liteparse runs such paragraphs together.
+
+    Only where the lines in `box` say no more than `text` does, so that a neighbouring column cannot confuse it.
+    """
+    lines = _rows_of(_inside(box, items))
+    if len(lines) < 3 or abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
+        return [(text, box)]
+    steps = [below[0][1] - above[0][1] for above, below in pairwise(lines)]
+    usual = sorted(steps)[(len(steps) - 1) // 2]
+    if usual <= 0 or max(steps) < 1.6 * usual:
+        return [(text, box)]
+    parts: list[tuple[str, Box | None]] = []
+    start, since = 0, 0
+    for number, step in enumerate(steps, 1):
+        if step < 1.6 * usual:
+            continue
+        at = text.find(lines[number][1][:24], start + 1)
+        if at < 0:
+            return [(text, box)]
+        parts.append((text[start:at].strip(), union(where for where, _ in lines[since:number])))
+        start, since = at, number
+    return [*parts, (text[start:], union(where for where, _ in lines[since:]))]
+
+
+def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
+    return [item for item in items if _holds(box, item.x + item.width / 2, item.y + item.height / 2)]
+
+
+def _without(text: str, secret: Sequence[Any], box: Box | None, items: Sequence[Any]) -> str:
+    """`text` of a block in `box` without what the `secret` items say; `items` are the visible ones."""
+    for item in secret:
+        said = tidy(printed(item.text))
+        text = text.replace(said, " ", 1) if said else text
+    letters = _letters(text)
+    if any(len(said := _letters(item.text)) > 5 and said in letters for item in secret):
+        # Joined or hyphened beyond recognition: only what can be seen in the box is sure.
+        return text_of(_inside(box, items))
+    return tidy(text) if secret else text
+
+
+def printed(text: str) -> str:
+    """`text` with ligatures as letters and liteparse's LaTeX for mathematics as characters: `$E_{P}$` as `EP`."""
+    if ("$" in text and "\\" in text) or "_{" in text or "^{" in text:
+        text = _LATEX.sub(lambda match: _COMMAND.sub(_symbol, match[0].strip("$")), text)
+    return text if text.isascii() else text.translate(_LIGATURES)
+
+
+def _symbol(match: re.Match[str]) -> str:
+    return _SYMBOLS.get(match[1], match[1]) if match[1] else ""
+
+
+def _cells(block: Any, page: int) -> Iterator[CellText]:
+    header = list(block.header or ())
+    rows = ([header] if any(cell.text.strip() for cell in header) else []) + list(block.rows or ())
+    for row, cells in enumerate(rows):
+        for column, cell in enumerate(cells):
+            yield CellText(
+                row,
+                column,
+                plain(cell.text.replace("<br>", " ")),
+                header=row == 0 and rows[0] is header and len(rows) > 1,
+                region=Region(page, box_of(cell.bbox)) if cell.bbox else None,
+            )
+
+
+def _holds(box: Box | None, x: float, y: float) -> bool:
+    return box is not None and box[0] - 1 <= x <= box[2] + 1 and box[1] - 1 <= y <= box[3] + 1
+
+
+def _left_over(items: Sequence[Any], pieces: Sequence[Piece], page: int) -> Iterator[Piece]:
+    """Text that stands on the page and in none of its pieces: turned lines in the margin, words within figures."""
+    kept = _letters(" ".join(piece.text + " ".join(cell.text for cell in piece.cells) for piece in pieces))
+    lost = [item for item in items if (letters := _letters(item.text)) and letters not in kept]
+    turned = [item for item in lost if round(item.rotation) % 180]
+    for item in turned:
+        yield Piece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
+    upright = [item for item in lost if not round(item.rotation) % 180]
+    if upright:
+        text = tidy("\n".join(lines_of(upright)).translate(_LIGATURES), lines=True)
+        yield Piece(BlockKind.FIGURE, text, page, union(box_of(item) for item in upright))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", printed(text))

@@ -1,0 +1,160 @@
+"""One reader for everything: tells the type from the content and hands the source to the reader of that type."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final, TypeAlias
+
+from citewell.errors import ReadError
+from citewell.protocols import Reader
+from citewell.reading.detect import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, detect
+from citewell.types import Document, Source
+
+Factory: TypeAlias = Callable[[], Reader]
+
+MAX_BYTES: Final = 50_000_000
+"""The largest source that is read, unless the caller says otherwise."""
+
+_HERE: Final = "citewell.reading"
+# What another reader of the same type cannot mend.
+_FINAL: Final = frozenset({"encrypted", "limit_exceeded", "unsafe_content", "not_permitted"})
+_NAMES: Final = {
+    PDF: "PDF",
+    DOCX: "DOCX",
+    HTML: "HTML",
+    MARKDOWN: "Markdown",
+    CSV: "CSV/TSV",
+    JSON: "question/answer JSON",
+    TEXT: "plain text",
+}
+
+
+def named(spec: str) -> Factory:
+    """A factory for the class `module:Name`, imported when first used."""
+
+    def make() -> Reader:
+        module, _, name = spec.partition(":")
+        made: Reader = getattr(import_module(module), name)()
+        return made
+
+    return make
+
+
+def isolated(spec: str, limits: Mapping[str, Any]) -> Factory:
+    """A factory for the class `module:Name` in killable worker processes; `limits` as `Isolated` takes them."""
+
+    def make() -> Reader:
+        made: Reader = import_module(f"{_HERE}.isolation").Isolated(spec, **limits)
+        return made
+
+    return make
+
+
+def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
+    """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
+    text = named(f"{_HERE}.text:TextReader")
+    return {
+        TEXT: (text,),
+        MARKDOWN: (named(f"{_HERE}.markdown:MarkdownReader"),),
+        HTML: (named(f"{_HERE}.html:HtmlReader"),),
+        CSV: (named(f"{_HERE}.csv_:CsvReader"),),
+        JSON: (named(f"{_HERE}.faq:FaqReader"), text),
+        PDF: (isolated(f"{_HERE}.pdf:PdfReader", limits),),
+        DOCX: (isolated(f"{_HERE}.docx:DocxReader", limits),),
+    }
+
+
+class Readers:
+    """A Reader around readers. A document's `reader` names the one that read it, its `media_type` what it is.
+
+    Thread-safe; readers are made when first needed and closed with this one. An error of a parser that it did not
+    mean becomes a ReadError, so that one bad file never stops an ingestion.
+    """
+
+    def __init__(
+        self, factories: Mapping[str, Factory | Sequence[Factory]] | None = None, *, max_bytes: int = MAX_BYTES
+    ) -> None:
+        chosen = default_factories() if factories is None else factories
+        self._factories = {kind: (made,) if callable(made) else tuple(made) for kind, made in chosen.items()}
+        self._max_bytes = max_bytes
+        self._made: dict[Factory, Reader] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        """`readers@1(...)` with the identities of all readers inside, sorted; makes them all."""
+        names = {self._reader(factory).identity for made in self._factories.values() for factory in made}
+        return f"readers@1({'+'.join(sorted(names))})"
+
+    def media_type(self, source: Source) -> str:
+        """What `source` is by its content. Raises ReadError: empty, limit_exceeded, encrypted, unsupported_type."""
+        size = len(source.content)
+        if size > self._max_bytes:
+            raise too_large(source.uri, size, self._max_bytes)
+        return detect(source.content, source.uri, source.media_type)
+
+    def read(self, source: Source) -> Document:
+        """The document in `source`, by the first of its type's readers that can.
+
+        Raises ReadError of every kind; the first reader's where all fail.
+        """
+        kind = self.media_type(source)
+        if kind not in self._factories:
+            known = ", ".join(sorted(_NAMES.get(name, name) for name in self._factories))
+            raise ReadError(
+                "unsupported_type", f"{source.uri} is {kind}, which no reader here reads. Read are: {known}."
+            )
+        first: ReadError | None = None
+        for factory in self._factories[kind]:
+            try:
+                return self._attempt(factory, kind, source)
+            except ReadError as error:
+                if error.kind in _FINAL:
+                    raise
+                first = first or error
+        assert first is not None, kind
+        raise first
+
+    def close(self) -> None:
+        """End the worker processes of readers that have any."""
+        with self._lock:
+            made, self._made = list(self._made.values()), {}
+        for reader in made:
+            close = getattr(reader, "close", None)
+            if close is not None:
+                close()
+
+    def _reader(self, factory: Factory) -> Reader:
+        with self._lock:
+            if factory not in self._made:
+                self._made[factory] = factory()
+            return self._made[factory]
+
+    def _attempt(self, factory: Factory, kind: str, source: Source) -> Document:
+        try:
+            reader = self._reader(factory)
+        except ImportError as error:
+            raise ReadError(
+                "unsupported_type", f"{source.uri} is {kind}; its reader needs {error.name or error}, not installed."
+            ) from error
+        try:
+            document = reader.read(source)
+        except ReadError:
+            raise
+        except Exception as error:  # the boundary at which a parser's failure becomes this file's
+            raise ReadError(
+                "corrupt", f"{source.uri} could not be read by {reader.identity}: {type(error).__name__}."
+            ) from error
+        if not document.text or document.text.isspace():
+            raise ReadError("no_text", f"{source.uri} holds no text that {reader.identity} can find.")
+        return document
+
+
+def too_large(uri: str, size: int, limit: int) -> ReadError:
+    """The error for a source above the size limit, both sizes in bytes."""
+    return ReadError(
+        "limit_exceeded",
+        f"{uri} has {size:,} bytes; the limit max_bytes is {limit:,}. Split the file or raise the limit.",
+    )

@@ -1,0 +1,160 @@
+"""The inside of a worker process: serve one document after the other, under limits, until the owner goes away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NoReturn
+
+from citewell.errors import ReadError
+from citewell.protocols import Reader
+from citewell.reading.wire import LENGTH, frame, to_data
+from citewell.types import Source
+
+
+def make_reader(spec: str, options: Mapping[str, Any]) -> Reader:
+    module, _, name = spec.partition(":")
+    target: Any = import_module(module)
+    for part in name.split("."):
+        target = getattr(target, part)
+    reader: Reader = target(**options)
+    return reader
+
+
+@dataclass(slots=True)
+class _Channel:
+    """Frames over a socket, blocking."""
+
+    connection: socket.socket
+
+    def receive(self) -> bytes | None:
+        """The next frame, or None at the end."""
+        head = self._exactly(LENGTH.size)
+        return None if head is None else self._exactly(LENGTH.unpack(head)[0])
+
+    def _exactly(self, size: int) -> bytes | None:
+        buffer = bytearray(size)
+        view, got = memoryview(buffer), 0
+        while got < size:
+            count = self.connection.recv_into(view[got:])
+            if not count:
+                return None
+            got += count
+        return bytes(buffer)
+
+    def send(self, answer: Mapping[str, Any]) -> None:
+        self.connection.sendall(frame(answer))
+
+
+def work() -> NoReturn:
+    """Serve documents until the owner goes away. The main program of a worker process."""
+    _, _, connection, lifeline = sys.argv
+    channel = _Channel(socket.socket(fileno=int(connection)))
+    _cut_network()  # first: a user namespace can only be made while there is one thread
+    _die_with_owner(int(lifeline))
+    try:
+        hello = channel.receive()
+        if hello is not None:
+            setup = json.loads(hello)
+            reader = make_reader(setup["spec"], setup["options"])
+            _limit(setup["memory_bytes"])
+            channel.send({"ready": True})
+            while (head := channel.receive()) is not None and (body := channel.receive()) is not None:
+                channel.send(_serve(reader, json.loads(head), body))
+    except OSError:
+        pass  # the owner went away in the middle of a frame
+    os._exit(0)  # native libraries have been seen to crash in their exit handlers
+
+
+def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> dict[str, Any]:
+    _limit_cpu(head.pop("timeout_s"))
+    uri = head["uri"]
+    metadata = {key: tuple(value) if isinstance(value, list) else value for key, value in head.pop("metadata").items()}
+    try:
+        return to_data(reader.read(Source(content=content, metadata=metadata, **head)))
+    except ReadError as error:
+        return {"error": error.kind, "message": str(error), "broken": False}
+    except MemoryError:
+        return {"error": "limit_exceeded", "message": f"{uri}: reading ran out of the memory allowed to it."}
+    except RecursionError:
+        return {"error": "limit_exceeded", "message": f"{uri}: nested too deeply to be read."}
+    except Exception as error:  # noqa: BLE001 - the process boundary: whatever a parser raises is one failed document
+        said = re.sub(r"\s+", " ", str(error))[:300]
+        return {
+            "error": "corrupt",
+            "message": f"{uri}: the parser failed with {type(error).__name__}: {said}. The file may be damaged.",
+        }
+
+
+def _die_with_owner(lifeline: int) -> None:
+    """Kill this process group once the owner is gone, even while native code holds the interpreter.
+
+    Not PR_SET_PDEATHSIG: that signal comes when the *thread* that started us ends, which pools of threads do.
+    """
+
+    def wait() -> None:
+        os.read(lifeline, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            # The kernel itself sends SIGKILL to our group when the other end closes; no thread of ours has to run.
+            fcntl.fcntl(lifeline, 10, signal.SIGKILL)  # F_SETSIG
+            fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+            fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _cut_network() -> None:
+    """A network namespace without interfaces where the kernel lets us; elsewhere nothing changes."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            libc = ctypes.CDLL(None)
+            if libc.unshare(_NEWNET) != 0:  # allowed to root; others need a user namespace to own the network
+                libc.unshare(_NEWUSER | _NEWNET)
+
+
+def _limit(memory_bytes: int) -> None:
+    import resource
+
+    def at_most(what: int, value: int) -> None:
+        _, hard = resource.getrlimit(what)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (value, value))
+
+    at_most(resource.RLIMIT_CORE, 0)
+    at_most(resource.RLIMIT_FSIZE, 0)
+    at_most(resource.RLIMIT_NOFILE, 64)
+    if sys.platform == "linux":
+        # Address space is counted, not memory: what is mapped by now (libraries, stacks) is no longer in question.
+        with open("/proc/self/statm", encoding="ascii") as file:
+            size, resident = (int(number) * os.sysconf("SC_PAGE_SIZE") for number in file.read().split()[:2])
+        at_most(resource.RLIMIT_AS, size - resident + memory_bytes + _SLACK_BYTES)
+
+
+_NEWNET, _NEWUSER = 0x40000000, 0x10000000  # of sched.h
+_SLACK_BYTES = 256 << 20  # libraries that load late, and the stacks of their threads
+
+
+def _limit_cpu(timeout_s: float) -> None:
+    """Let this document have twice its wall time on two cores; the owner's clock ends it long before."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime + 2 * timeout_s) + 2
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))

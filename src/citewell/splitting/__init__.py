@@ -1,0 +1,1 @@
+"""Documents into nodes: units small enough for the embedder, cut where the structure allows."""

@@ -1,0 +1,163 @@
+"""How nouns are written into columns and read back: text, JSON, arrays."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+
+from citewell.types import (
+    Access,
+    Block,
+    BlockKind,
+    Cell,
+    Metadata,
+    Region,
+    Span,
+    Value,
+)
+
+
+def pack_text(text: str) -> bytes:
+    """UTF-8 that also carries lone surrogates, which a badly encoded source may leave in a text."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def unpack_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def shown(text: str) -> str:
+    """`text` for a column that only people read: what UTF-8 cannot carry becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def storable(text: str) -> bool:
+    """Whether `text` can be a key: SQLite holds UTF-8, which has no lone surrogates."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def dump_strings(values: Sequence[str]) -> str:
+    return json.dumps(list(values))
+
+
+def load_strings(raw: str) -> tuple[str, ...]:
+    return tuple(json.loads(raw))
+
+
+def dump_access(access: Access) -> str:
+    return json.dumps({"allow": sorted(access.allow), "deny": sorted(access.deny)})
+
+
+def load_access(raw: str) -> Access:
+    rule = json.loads(raw)
+    return Access(frozenset(rule["allow"]), frozenset(rule["deny"]))
+
+
+def dump_metadata(metadata: Metadata) -> str:
+    """JSON with sorted keys; tuples become lists. Raises TypeError for a value that is no `Value`."""
+    return json.dumps({key: _checked(key, metadata[key]) for key in sorted(metadata)})
+
+
+def _checked(key: object, value: object) -> object:
+    if not isinstance(key, str):
+        raise TypeError(f"metadata key {key!r} is not text")
+    if isinstance(value, (tuple, list)) and all(isinstance(item, (str, int, float, bool)) for item in value):
+        return list(value)
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise TypeError(f"metadata value of {key!r} is a {type(value).__name__}, not text, number, truth value or tuple")
+
+
+def load_metadata(raw: str) -> Metadata:
+    found: dict[str, Value] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(raw).items()
+    }
+    return found
+
+
+def dump_identity(identity: Mapping[str, str]) -> str:
+    return json.dumps(dict(identity), sort_keys=True)
+
+
+def dump_blocks(blocks: Sequence[Block]) -> bytes:
+    """Compressed JSON: one list a block, fields in the order of `Block`."""
+    listed = [
+        [
+            block.kind.value,
+            *_pair(block.span),
+            block.level,
+            block.heading_path,
+            [_region(region) for region in block.regions],
+            [
+                [
+                    cell.row,
+                    cell.column,
+                    *_pair(cell.span),
+                    cell.header,
+                    cell.row_span,
+                    cell.column_span,
+                    _region(cell.region) if cell.region else None,
+                ]
+                for cell in block.cells
+            ],
+            _pair(block.caption) if block.caption else None,
+            _pair(block.question) if block.question else None,
+            block.boilerplate,
+            block.hidden,
+            block.confidence,
+            block.language,
+        ]
+        for block in blocks
+    ]
+    return zlib.compress(json.dumps(listed, separators=(",", ":")).encode("ascii"))
+
+
+def load_blocks(raw: bytes) -> tuple[Block, ...]:
+    """The blocks that `dump_blocks` wrote."""
+    blocks = []
+    for kind, start, end, level, path, regions, cells, caption, question, plate, hidden, sure, language in json.loads(
+        zlib.decompress(raw)
+    ):
+        blocks.append(
+            Block(
+                kind=BlockKind(kind),
+                span=Span(start, end),
+                level=level,
+                heading_path=tuple(path),
+                regions=tuple(_as_region(region) for region in regions),
+                cells=tuple(
+                    Cell(row, column, Span(first, last), header, down, across, _as_region(place) if place else None)
+                    for row, column, first, last, header, down, across, place in cells
+                ),
+                caption=Span(*caption) if caption else None,
+                question=Span(*question) if question else None,
+                boilerplate=plate,
+                hidden=hidden,
+                confidence=sure,
+                language=language,
+            )
+        )
+    return tuple(blocks)
+
+
+def _pair(span: Span) -> tuple[int, int]:
+    return span.start, span.end
+
+
+def _region(region: Region) -> list[object]:
+    return [region.page, list(region.box) if region.box else None]
+
+
+def _as_region(raw: Sequence[object]) -> Region:
+    page, box = raw
+    assert isinstance(page, int)
+    if box is None:
+        return Region(page)
+    assert isinstance(box, list)
+    x0, y0, x1, y1 = box
+    return Region(page, (x0, y0, x1, y1))

@@ -1,0 +1,392 @@
+"""What changes the truth: commit, fail, delete, each run inside one transaction that its caller opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from citewell.errors import IndexMismatch, StoreError
+from citewell.protocols import Committed, NewVersion, SourceState, vector_key
+from citewell.storage import codec, reads
+from citewell.storage.schema import TERM_PAGE, TEXT_PAGE, UNSWEPT
+from citewell.types import DocumentRef, Principal, Source
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from citewell.protocols import Rows
+
+    Postings: TypeAlias = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A version checked and encoded, so that the write lock is held for writing only."""
+
+    version: NewVersion
+    access: str
+    metadata: str
+    texts: list[tuple[int, bytes]]
+    blocks: bytes
+    vector_keys: list[bytes]
+    vectors: list[bytes]
+
+
+def prepare(versions: Sequence[NewVersion], identity: Mapping[str, str]) -> list[Prepared]:
+    """`versions` checked against each other and what the store was bound to, and encoded.
+
+    Raises StoreError for one that contradicts itself or is given twice, IndexMismatch for vectors of other dimensions.
+    """
+    if not identity:
+        raise StoreError("The knowledge base has no embedder yet: bind it before the first commit.")
+    seen: set[tuple[str, str, str]] = set()
+    for version in versions:
+        key = (version.source.tenant, version.source.bucket, version.source.uri)
+        if key in seen:
+            raise StoreError(f"{version.source.uri} is given twice in one commit. Commit one version after the other.")
+        seen.add(key)
+    return [_prepared(version, identity) for version in versions]
+
+
+def _prepared(version: NewVersion, identity: Mapping[str, str]) -> Prepared:
+    source, document, nodes = version.source, version.document, version.nodes
+    require_keys(source)
+    if document.uri != source.uri:
+        raise StoreError(f"The document read from {source.uri} says that it stands under {document.uri}.")
+    if len(version.terms) != len(nodes) or len(version.vectors) != len(nodes):
+        raise StoreError(
+            f"{source.uri} has {len(nodes)} nodes, but {len(version.vectors)} vectors and {len(version.terms)} sets of "
+            "terms. Give one of each a node."
+        )
+    dimensions = int(identity["dimensions"])
+    vectors = np.ascontiguousarray(version.vectors, dtype="<f4")
+    if len(nodes) and vectors.shape != (len(nodes), dimensions):
+        raise IndexMismatch(
+            f"The vectors of {source.uri} have shape {vectors.shape}, but the knowledge base was built with "
+            f"{dimensions} dimensions by {identity['embedder']!r}. "
+            "Use that embedder, or ingest the sources into a knowledge base in a new folder."
+        )
+    if not np.isfinite(vectors).all():
+        raise StoreError(f"The vectors of {source.uri} hold values that are no numbers. Check the embedder.")
+    for node in nodes:
+        if node.document_id != document.id:
+            raise StoreError(f"Node {node.id} of {source.uri} belongs to document {node.document_id}.")
+        if node.span.end > len(document.text):
+            raise StoreError(
+                f"Node {node.id} of {source.uri} reaches beyond the text of {len(document.text)} characters."
+            )
+        if not node.derived and node.text != node.span.of(document.text):
+            raise StoreError(f"Node {node.id} of {source.uri} is not the text under its span. Mark it as derived.")
+    try:
+        metadata = codec.dump_metadata(version.metadata)
+    except TypeError as error:
+        raise StoreError(f"The metadata of {source.uri} cannot be stored: {error}.") from error
+    text = document.text
+    return Prepared(
+        version=version,
+        access=codec.dump_access(source.access),
+        metadata=metadata,
+        texts=[
+            (page, codec.pack_text(text[start : start + TEXT_PAGE]))
+            for page, start in enumerate(range(0, len(text), TEXT_PAGE))
+        ],
+        blocks=codec.dump_blocks(document.blocks),
+        vector_keys=[vector_key(identity["embedder"], "passage", node.indexed_text) for node in nodes],
+        vectors=[vector.tobytes() for vector in vectors],
+    )
+
+
+def require_keys(source: Source) -> None:
+    """Raises StoreError when tenant, bucket or uri cannot be keys."""
+    for name in (source.tenant, source.bucket, source.uri):
+        if not codec.storable(name):
+            raise StoreError(
+                f"{name!r} holds bytes that are no characters. Percent-encode them before ingesting (RFC 3986)."
+            )
+
+
+class Lexicon:
+    """Ids of terms as one connection last saw them: looking up ten thousand words a batch costs more than storing it.
+
+    It is forgotten whenever it may be wrong: after a rollback or a deletion here, and after any commit elsewhere.
+    """
+
+    LIMIT = 500_000
+
+    def __init__(self) -> None:
+        self.ids: dict[str, int] = {}
+        self._version: int | None = None
+
+    def forget(self) -> None:
+        self.ids.clear()
+
+    def refresh(self, db: sqlite3.Connection) -> None:
+        """Called inside the writing transaction, when no other can commit any more."""
+        (version,) = db.execute("PRAGMA data_version").fetchone()
+        if version != self._version or len(self.ids) > self.LIMIT:
+            self.forget()
+            self._version = version
+
+
+def commit(db: sqlite3.Connection, versions: Sequence[Prepared], lexicon: Lexicon, at: str) -> list[Committed]:
+    """Make all of `versions` visible under the next sequence number."""
+    sequence = _advance(db)
+    lexicon.refresh(db)
+    postings = _register_terms(db, versions, lexicon.ids)
+    vectors = _register_vectors(db, versions)
+    return [
+        _write(db, version, sequence=sequence, postings=held, vectors=vectors, at=at)
+        for version, held in zip(versions, postings, strict=True)
+    ]
+
+
+def _advance(db: sqlite3.Connection) -> int:
+    sequence: int
+    (sequence,) = db.execute("UPDATE clock SET sequence = sequence + 1 RETURNING sequence").fetchone()
+    return sequence
+
+
+def _register_terms(db: sqlite3.Connection, versions: Sequence[Prepared], ids: dict[str, int]) -> list[Postings]:
+    """The postings of each version, with ids of terms from `ids`, which learns those that it lacks; new ones are made.
+
+    Counts, too, the document versions that hold each term.
+    """
+    distinct = set(chain.from_iterable(chain.from_iterable(held.version.terms for held in versions)))
+    # Not `distinct - ids.keys()`: that walks over all known terms, however few are asked for.
+    ids.update(reads.term_ids(db, [term for term in distinct if term not in ids]))
+    fresh = sorted(term for term in distinct if term not in ids)
+    # Ids are never reused: an index that has not heard of a deletion must not take a new term for an old one.
+    last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'terms'").fetchone()
+    ids.update(zip(fresh, count((last[0] if last else 0) + 1), strict=False))
+    db.executemany("INSERT INTO terms (id, term) VALUES (?, ?)", ((ids[term], codec.pack_text(term)) for term in fresh))
+    postings = [_postings(held.version.terms, ids) for held in versions]
+    _count_terms(db, np.concatenate([np.unique(pairs[:, 0]) for pairs in postings]).astype(np.int64), 1)
+    return postings
+
+
+def _postings(counts: Sequence[Mapping[str, int]], ids: Mapping[str, int]) -> Postings:
+    """(term id, count) of all nodes of a document, one node's after the other's."""
+    size = sum(map(len, counts))
+    pairs = np.empty((size, 2), dtype="<u4")
+    pairs[:, 0] = np.fromiter(map(ids.__getitem__, chain.from_iterable(counts)), dtype="<u4", count=size)
+    pairs[:, 1] = np.fromiter(chain.from_iterable(node.values() for node in counts), dtype="<u4", count=size)
+    return pairs
+
+
+def _count_terms(db: sqlite3.Connection, ids: Rows, change: int) -> Rows:
+    """Add `change` to the count of each of `ids`, once for every time it occurs; those that are not used any more."""
+    distinct, times = np.unique(ids, return_counts=True)
+    unused = []
+    starts = np.flatnonzero(np.diff(distinct // TERM_PAGE, prepend=-1))
+    for part, more in zip(np.split(distinct, starts[1:]), np.split(times, starts[1:]), strict=True):
+        if not len(part):
+            continue
+        page = int(part[0]) // TERM_PAGE
+        held = db.execute("SELECT content FROM term_uses WHERE page = ?", (page,)).fetchone()
+        uses = np.frombuffer(held[0], "<u4").astype(np.int64) if held else np.zeros(TERM_PAGE, np.int64)
+        uses[part % TERM_PAGE] += change * more
+        assert uses.min() >= 0, f"terms of page {page} are counted wrongly"
+        unused.append(part[uses[part % TERM_PAGE] == 0])
+        db.execute("INSERT OR REPLACE INTO term_uses VALUES (?, ?)", (page, uses.astype("<u4").tobytes()))
+    return np.concatenate(unused) if unused else distinct
+
+
+def _register_vectors(db: sqlite3.Connection, versions: Sequence[Prepared]) -> dict[bytes, int]:
+    """Ids of all vectors of `versions` by content key; equal content is stored once."""
+    given = {
+        key: vector for version in versions for key, vector in zip(version.vector_keys, version.vectors, strict=True)
+    }
+    found = {key: number for number, key in reads.by_keys(db, "SELECT id, key FROM vectors WHERE key", list(given))}
+    (last,) = db.execute("SELECT coalesce(max(id), 0) FROM vectors").fetchone()
+    made = {key: number for number, key in enumerate((key for key in given if key not in found), last + 1)}
+    db.executemany(
+        "INSERT INTO vectors (id, key, content) VALUES (?, ?, ?)",
+        ((number, key, given[key]) for key, number in made.items()),
+    )
+    return found | made
+
+
+def _write(
+    db: sqlite3.Connection,
+    prepared: Prepared,
+    *,
+    sequence: int,
+    postings: Postings,
+    vectors: Mapping[bytes, int],
+    at: str,
+) -> Committed:
+    source, document, nodes = prepared.version.source, prepared.version.document, prepared.version.nodes
+    number, last_version = db.execute(
+        "INSERT INTO sources (bucket, uri, state, fingerprint, access, last_version, updated_at)"
+        " VALUES (?, ?, 'active', ?, ?, 1, ?)"
+        " ON CONFLICT DO UPDATE SET state = 'active', fingerprint = excluded.fingerprint, access = excluded.access,"
+        " last_version = last_version + 1, error_kind = NULL, error = NULL, updated_at = excluded.updated_at"
+        " RETURNING id, last_version",
+        (_bucket(db, source), source.uri, prepared.version.fingerprint, prepared.access, at),
+    ).fetchone()
+    replaced = db.execute(
+        "UPDATE documents SET valid_to = ? WHERE source = ? AND valid_to IS NULL RETURNING id", (sequence, number)
+    ).fetchone()
+    ref = DocumentRef(
+        id=document.id,
+        uri=source.uri,
+        title=codec.shown(document.title),
+        version=last_version,
+        bucket=source.bucket,
+        media_type=document.media_type,
+        metadata=codec.load_metadata(prepared.metadata),
+        ingested_at=at,
+    )
+    key = db.execute(
+        "INSERT INTO documents (source, id, version, title, media_type, reader, sha256, pages, metadata, access,"
+        " warnings, characters, nodes, valid_from, ingested_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            number,
+            ref.id,
+            ref.version,
+            ref.title,
+            ref.media_type,
+            document.reader,
+            document.sha256,
+            document.pages,
+            prepared.metadata,
+            prepared.access,
+            codec.dump_strings(document.warnings),
+            len(document.text),
+            len(nodes),
+            sequence,
+            at,
+        ),
+    ).lastrowid
+    db.execute("INSERT INTO blocks (document, content) VALUES (?, ?)", (key, prepared.blocks))
+    db.executemany(
+        "INSERT INTO texts (document, page, content) VALUES (?, ?, ?)",
+        ((key, page, content) for page, content in prepared.texts),
+    )
+    raw = postings.tobytes()
+    rows = []
+    start = 0
+    for ordinal, (node, held, vector) in enumerate(
+        zip(nodes, prepared.version.terms, prepared.vector_keys, strict=True)
+    ):
+        end = start + 8 * len(held)
+        rows.append(
+            (
+                key,
+                ordinal,
+                node.id,
+                node.span.start,
+                node.span.end,
+                node.kind.value,
+                codec.dump_strings(node.heading_path),
+                node.page,
+                node.tokens,
+                sum(held.values()),
+                vectors[vector],
+                codec.pack_text(node.context),
+                codec.pack_text(node.text) if node.derived else None,
+                raw[start:end],
+            )
+        )
+        start = end
+    db.executemany(
+        "INSERT INTO nodes (document, ordinal, id, start, stop, kind, heading_path, page, tokens, length, vector,"
+        " context, derived, terms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    return Committed(ref, sequence, replaced[0] if replaced else None)
+
+
+def _bucket(db: sqlite3.Connection, source: Source) -> int:
+    db.execute("INSERT OR IGNORE INTO buckets (tenant, name) VALUES (?, ?)", (source.tenant, source.bucket))
+    number: int
+    (number,) = db.execute(
+        "SELECT id FROM buckets WHERE tenant = ? AND name = ?", (source.tenant, source.bucket)
+    ).fetchone()
+    return number
+
+
+def fail(db: sqlite3.Connection, source: Source, kind: str, message: str, at: str) -> None:
+    """Note a failure on the source. What answers, and who may read it, stays.
+
+    The fingerprint is emptied, so that the next run tries again. A source without a document takes the access rule it
+    was found with; one that has a document keeps the rule it was read under.
+    """
+    db.execute(
+        "INSERT INTO sources (bucket, uri, state, fingerprint, access, last_version, error_kind, error, updated_at)"
+        " VALUES (?, ?, 'failed', '', ?, 0, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET state = 'failed', fingerprint = '', error_kind = excluded.error_kind,"
+        " error = excluded.error, updated_at = excluded.updated_at, access = CASE WHEN EXISTS"
+        " (SELECT 1 FROM documents WHERE source = sources.id) THEN access ELSE excluded.access END",
+        (
+            _bucket(db, source),
+            source.uri,
+            codec.dump_access(source.access),
+            codec.shown(kind),
+            codec.shown(message),
+            at,
+        ),
+    )
+
+
+def delete(
+    db: sqlite3.Connection, uris: Iterable[str], bucket: str, principal: Principal, at: str
+) -> list[SourceState]:
+    """Remove all that is held of `uris`, except those that are absent or not readable; leave tombstones.
+
+    A tombstone keeps the uri, the access rule and the last version number, so that a citation of a deleted version can
+    never come to mean a later one.
+    """
+    removed: list[SourceState] = []
+    advanced = False
+    known = reads.known_sources(db, principal.tenant, bucket, list(dict.fromkeys(uris)))
+    for source in known:
+        if source.state.state == "deleted" or not source.access.permits(principal):
+            continue
+        keys = [key for (key,) in db.execute("SELECT key FROM documents WHERE source = ?", (source.number,))]
+        if keys and not advanced:
+            _advance(db)
+            db.execute(f"INSERT OR REPLACE INTO meta VALUES ('{UNSWEPT}', ?)", (at,))
+            advanced = True
+        for key in keys:
+            _remove_document(db, key)
+        db.execute(
+            "UPDATE sources SET state = 'deleted', fingerprint = '', error_kind = NULL, error = NULL, updated_at = ?"
+            " WHERE id = ?",
+            (at, source.number),
+        )
+        removed.append(
+            SourceState(
+                uri=source.state.uri,
+                bucket=bucket,
+                state="deleted",
+                fingerprint="",
+                document=source.state.document,
+                nodes=source.state.nodes,
+                updated_at=at,
+            )
+        )
+    return removed
+
+
+def _remove_document(db: sqlite3.Connection, key: int) -> None:
+    held = db.execute("SELECT vector, terms FROM nodes WHERE document = ?", (key,)).fetchall()
+    pairs = np.frombuffer(b"".join(terms for _, terms in held), dtype="<u4").reshape(-1, 2)
+    db.execute("DELETE FROM nodes WHERE document = ?", (key,))
+    db.executemany(
+        "DELETE FROM vectors WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM nodes WHERE vector = ?1)",
+        [(vector,) for vector in {vector for vector, _ in held}],
+    )
+    # The last document that holds a term takes it along: a word can be as telling as a sentence.
+    unused = _count_terms(db, np.unique(pairs[:, 0]).astype(np.int64), -1)
+    db.executemany("DELETE FROM terms WHERE id = ?", [(term,) for term in unused.tolist()])
+    db.execute("DELETE FROM texts WHERE document = ?", (key,))
+    db.execute("DELETE FROM blocks WHERE document = ?", (key,))
+    db.execute("DELETE FROM documents WHERE key = ?", (key,))

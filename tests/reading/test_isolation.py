@@ -1,0 +1,288 @@
+"""Every hostile reader costs one worker and one document; the next document reads fine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from citewell.errors import ReadError
+from citewell.reading.isolation import Isolated
+from citewell.types import Block, BlockKind, Cell, Document, Region, Source, Span
+
+HERE = Path(__file__).parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def source(order: str, tenant: str = "local") -> Source:
+    return Source(f"test://{order}", order.encode(), tenant=tenant)
+
+
+@pytest.fixture
+def reader() -> Iterator[Isolated]:
+    with Isolated("hostile:Obedient", timeout_s=1.0, memory_bytes=200 << 20, workers=2) as isolated:
+        yield isolated
+
+
+def still_reads(reader: Isolated) -> None:
+    assert reader.read(source("hello again")).text == "hello again"
+
+
+def running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z" or Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(os.getpid())
+
+
+def gone(pid: int, within_s: float = 3.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while running(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def own_children() -> set[int]:
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
+
+
+def test_document_survives_the_trip_whole(reader: Isolated) -> None:
+    document = reader.read(source("plain text with ünïcode"))
+    assert document.text == "plain text with ünïcode"
+    assert document.blocks == (Block(BlockKind.PARAGRAPH, Span(0, len(document.text))),)
+    assert document.metadata == {"tags": ("a", 1, True), "none": None}
+    assert document.reader == reader.identity == "obedient@1"
+
+
+def test_every_field_of_a_block_survives_the_trip() -> None:
+    from citewell.reading.wire import to_data, to_document
+
+    where = Region(2, (1.5, 2.0, 3.0, 4.0))
+    cell = Cell(0, 1, Span(0, 2), header=True, row_span=2, column_span=3, region=where)
+    block = Block(
+        BlockKind.TABLE,
+        Span(0, 5),
+        level=3,
+        heading_path=("a", "b"),
+        regions=(where, Region(3)),
+        cells=(cell,),
+        caption=Span(6, 8),
+        question=Span(0, 1),
+        boilerplate=True,
+        hidden=True,
+        confidence=0.5,
+        language="en",
+    )
+    asked = source("x")
+    document = Document.of(
+        asked, reader="r@1", media_type="m", title="t", text="a | b c\ud800", blocks=(block,), pages=3, warnings=("w",)
+    )
+    assert to_document(json.loads(json.dumps(to_data(document))), asked, "r@1") == document
+
+
+def test_worker_is_reused_from_document_to_document(reader: Isolated) -> None:
+    assert reader.read(source("pid")).text == reader.read(source("pid")).text
+
+
+def test_tenants_never_share_a_worker(reader: Isolated) -> None:
+    assert reader.read(source("pid", "a")).text != reader.read(source("pid", "b")).text
+
+
+def test_worker_is_replaced_after_its_share_of_documents() -> None:
+    with Isolated("hostile:Obedient", documents_per_worker=2) as reader:
+        pids = [reader.read(source("pid")).text for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+@pytest.mark.parametrize("order", ["sleep", "spin"])
+def test_endless_reader_is_stopped_at_its_time_limit(reader: Isolated, order: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(ReadError, match="longer than 1 s") as caught:
+        reader.read(source(order))
+    assert caught.value.kind == "limit_exceeded"
+    assert time.monotonic() - began < 4
+    still_reads(reader)
+
+
+def test_boundless_allocation_is_stopped_at_the_memory_limit(reader: Isolated) -> None:
+    with pytest.raises(ReadError, match="memory") as caught:
+        reader.read(source("allocate"))
+    assert caught.value.kind == "limit_exceeded"
+    still_reads(reader)
+
+
+@pytest.mark.parametrize(("order", "said"), [("abort", "SIGABRT"), ("exit", "code 3")])
+def test_crash_costs_one_document(reader: Isolated, order: str, said: str) -> None:
+    with pytest.raises(ReadError, match=said) as caught:
+        reader.read(source(order))
+    assert caught.value.kind == "corrupt"
+    still_reads(reader)
+
+
+def test_file_that_crashes_the_worker_is_rescued_by_other_options() -> None:
+    with Isolated("hostile:Obedient", rescue={"timid": True}) as reader:
+        assert reader.read(source("abort")).text == "abort"
+        with pytest.raises(ReadError, match="inner words"):
+            reader.read(source("refuse corrupt"))
+        still_reads(reader)
+
+
+@linux
+def test_child_that_ignores_sigterm_dies_with_its_worker(reader: Isolated) -> None:
+    seen: set[int] = set()
+    before = own_children()
+
+    def watch() -> None:
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and not seen:
+            for worker in own_children() - before:
+                for task in Path(f"/proc/{worker}/task").glob("*"):
+                    seen.update(int(pid) for pid in (task / "children").read_text().split())
+            time.sleep(0.02)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with pytest.raises(ReadError):
+        reader.read(source("spawn"))
+    watcher.join()
+    assert seen
+    assert all(gone(pid) for pid in seen)
+    still_reads(reader)
+
+
+@linux
+def test_fork_bomb_is_stopped_before_its_time_is_up() -> None:
+    with Isolated("hostile:Obedient", timeout_s=20, memory_bytes=400 << 20) as reader:
+        with pytest.raises(ReadError) as caught:
+            reader.read(source("bomb"))
+        assert caught.value.kind == "limit_exceeded"
+        still_reads(reader)
+
+
+def test_noise_on_stderr_blocks_nothing(reader: Isolated) -> None:
+    assert reader.read(source("shout")).text == "shout"
+    still_reads(reader)
+
+
+def test_answer_over_the_output_limit_is_refused() -> None:
+    with Isolated("hostile:Huge", output_bytes=1 << 20) as reader, pytest.raises(ReadError, match="limit") as caught:
+        reader.read(source("x"))
+    assert caught.value.kind == "limit_exceeded"
+
+
+def test_answer_that_breaks_the_rules_of_a_document_is_refused() -> None:
+    with Isolated("hostile:Liar") as reader, pytest.raises(ReadError, match="not a document") as caught:
+        reader.read(source("x"))
+    assert caught.value.kind == "corrupt"
+
+
+def test_error_of_the_inner_reader_passes_with_its_kind_and_keeps_the_worker(reader: Isolated) -> None:
+    pid = reader.read(source("pid")).text
+    with pytest.raises(ReadError, match="inner words") as caught:
+        reader.read(source("refuse encrypted"))
+    assert caught.value.kind == "encrypted"
+    assert reader.read(source("pid")).text == pid
+
+
+def test_bug_of_the_inner_reader_is_one_failed_document(reader: Isolated) -> None:
+    with pytest.raises(ReadError, match="KeyError") as caught:
+        reader.read(source("raise"))
+    assert caught.value.kind == "corrupt"
+    still_reads(reader)
+
+
+def test_worker_can_write_no_file(reader: Isolated, tmp_path: Path) -> None:
+    target = tmp_path / "escaped"
+    with pytest.raises(ReadError):
+        reader.read(source(f"write {target}"))
+    assert not target.exists() or target.read_bytes() == b""
+
+
+def test_secrets_in_the_environment_never_reach_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    with Isolated("hostile:Obedient") as reader, pytest.raises(ReadError) as caught:
+        reader.read(source("environment"))
+    assert "PYTHONIOENCODING" in str(caught.value)
+    assert "OPENAI" not in str(caught.value)
+
+
+def test_documents_are_read_side_by_side() -> None:
+    with Isolated("hostile:Obedient", timeout_s=30, workers=3) as reader:
+        pids: set[str] = set()
+        gate = threading.Barrier(3)
+
+        def one() -> None:
+            gate.wait()
+            for _ in range(5):
+                pids.add(reader.read(source("pid")).text)
+
+        threads = [threading.Thread(target=one) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 1 <= len(pids) <= 3
+
+
+@linux
+def test_close_leaves_no_process_and_no_zombie(reader: Isolated) -> None:
+    before = own_children()
+    still_reads(reader)
+    assert own_children() - before
+    reader.close()
+    assert own_children() == before
+
+
+PARENT = """
+import sys, threading, time
+sys.path[:0] = {path!r}
+from citewell.reading.isolation import Isolated
+from citewell.types import Source
+reader = Isolated("hostile:Obedient", timeout_s=60)
+print(reader.read(Source("u", b"pid")).text, flush=True)
+threading.Thread(target=lambda: reader.read(Source("u", {order!r})), daemon=True).start()
+time.sleep(0.3)
+print("busy", flush=True)
+time.sleep({stay})
+"""
+
+
+@linux
+@pytest.mark.parametrize("order", [b"sleep", b"spin"])
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL, None])
+def test_busy_worker_ends_with_its_owner(order: bytes, end: signal.Signals | None) -> None:
+    import citewell
+
+    path = [str(HERE), str(Path(citewell.__file__).parents[1])]
+    code = PARENT.format(path=path, order=order, stay=60 if end else 0)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as owner:
+        assert owner.stdout is not None
+        worker = int(owner.stdout.readline())
+        assert owner.stdout.readline() == b"busy\n"
+        assert running(worker)
+        if end:
+            owner.send_signal(end)
+        owner.wait(10)
+    assert gone(worker)
+
+
+def test_reader_that_does_not_exist_is_refused_at_once() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        Isolated("no_such_module:Reader")
