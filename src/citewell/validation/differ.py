@@ -117,14 +117,14 @@ def _exchanged(
     lost = [word for word in gone if word.lower not in unit.stops and id(word) not in little]
     known = {word.stem for word in unit.words}
     fresh = [w for w in new if w.lower not in claim.stops and w.stem not in known and id(w) not in little]
-    if not lost or not fresh:
-        return found
     old = " ".join(word.text for word in lost)
     called = any(word.text[:1].isupper() for word in lost)
+    stems = {word.stem for word in lost}
+    other = [w for w in new if w.start in in_names and w.lower not in claim.stops and w.stem not in stems]
     # A name in the place of "he" or "the company" resolves a reference; in the place of another name it is one more.
-    if called and (names := [word for word in fresh if word.start in in_names]):
-        found.append(Difference("name", f"name: the source says {old!r} where the claim says {names[0].text!r}"))
-    elif len(fresh) <= 2 and len(lost) <= 2 and fresh[0].start not in in_names:
+    if called and other:
+        found.append(Difference("name", f"name: the source says {old!r} where the claim says {other[0].text!r}"))
+    elif lost and fresh and len(fresh) <= 2 and len(lost) <= 2 and fresh[0].start not in in_names:
         hard = called or any(word.number for word in (*lost, *fresh))
         found.append(Difference("wording", f"the source says {old!r} where the claim says {fresh[0].text!r}", hard))
     return found

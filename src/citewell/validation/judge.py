@@ -12,7 +12,7 @@ from citewell.validation.differ import Difference, numbers, strangers, swapped, 
 from citewell.validation.language import fold, renderings
 from citewell.validation.polarity import is_negation
 
-SUPPORT = 0.7
+SUPPORT = 0.75
 """Least share of a claim that the cited places must hold."""
 
 _ANSWER_WORD = re.compile(r"(?P<word>yes|no|ja|nein|oui|non|sí)\s*[,.:;!–-]+\s+(?=\S)", re.IGNORECASE)
@@ -106,7 +106,8 @@ def _weigh(
         differences.append(Difference("negation", f"{spoken['word']!r} is not borne out by what follows", hard=False))
     score = found.score
     for difference in differences:
-        score *= 0.7 if difference.hard else 0.9
+        # Other wording decides the verdict alone: as a grade it is worse than the share of words it already lowers.
+        score *= 1.0 if difference.kind == "wording" else 0.85
     reasons = [difference.reason for difference in differences]
     grounds = tuple(unit.grounds for unit in rests_on)
     if any(difference.hard for difference in differences) and found.covered >= 0.4:
