@@ -166,7 +166,8 @@ class Answering(Workflow):
         Without them an outdated version would pass for the current one, just because its wording is closer.
         """
         found = {hit.node.id for hit in hits}
-        names = dict.fromkeys(hit.document.metadata.get("series") for hit in hits)
+        # Only what stands high enough to be shown can pass for current.
+        names = dict.fromkeys(hit.document.metadata.get("series") for hit in hits[: self.evidence])
         more: list[Hit] = []
         for name in [name for name in names if isinstance(name, str) and name][:_SERIES]:
             part = Compare("series", "==", name)

@@ -106,9 +106,7 @@ def detect(content: bytes, uri: str, declared: str | None = None) -> str:
 
 
 def _binary(content: bytes, uri: str) -> str | None:
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:5] == b"%PDF-" if content[:1] in b"%\xef \t\r\n\0" else False:
-        return PDF
-    if _pdf_after_junk(content):
+    if content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"%PDF-") or _pdf_after_junk(content):
         return PDF
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _zip_type(content)
@@ -185,10 +183,8 @@ def _ole_type(content: bytes, uri: str) -> str:
 def _is_text(head: bytes) -> bool:
     if head.startswith(_TEXT_BOMS):
         # FF FE also starts MPEG audio, whose decoded text is mostly unassigned or control characters.
-        text = _peek(head)
-        return (
-            bool(text) and sum(not (ch.isprintable() or ch.isspace()) for ch in text[:2000]) <= len(text[:2000]) // 10
-        )
+        text = _peek(head)[:2000]
+        return sum(not (ch.isprintable() or ch.isspace()) for ch in text) <= len(text) // 10
     if utf16_without_mark(head):
         return True
     bad = len(head) - len(head.translate(None, _BAD_CONTROLS))
