@@ -23,6 +23,7 @@ def test_a_question_is_answered_with_its_source(run: Run, kb: Path) -> None:
     assert "[1]" in ran.out
     assert "travel.md" in ran.out
     assert "\x1b" not in ran.out + ran.error
+    assert f"citewell --kb {kb} runs explain" in ran.error
 
 
 def test_what_nothing_answers_is_exit_code_1_and_says_so(run: Run, kb: Path) -> None:

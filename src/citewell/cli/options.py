@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -182,7 +183,9 @@ def _merged(context: typer.Context, given: dict[str, Any]) -> Session:
     if "group" in said:
         said["group"] = (*before.group, *said["group"])
     session = replace(before, **said)
-    session = replace(session, screen=Screen(no_color=session.no_color, quiet=session.quiet))
+    said_again = [("--kb", session.kb), ("--as", session.as_user)]
+    program = shlex.join(["citewell", *(part for name, value in said_again if value for part in (name, value))])
+    session = replace(session, screen=Screen(no_color=session.no_color, quiet=session.quiet, program=program))
     context.obj = session
     return session
 

@@ -32,10 +32,14 @@ _SIGNS = {
 
 
 class Screen:
-    """The two streams of one command. `quiet` leaves out everything but the result."""
+    """The two streams of one command. `quiet` leaves out everything but the result.
 
-    def __init__(self, *, no_color: bool = False, quiet: bool = False) -> None:
+    `program` is how hints should call us, so that they reach the same knowledge base as the same person.
+    """
+
+    def __init__(self, *, no_color: bool = False, quiet: bool = False, program: str = "citewell") -> None:
         self.quiet = quiet
+        self.program = program
         self._no_color = no_color or bool(os.environ.get("NO_COLOR"))
         self._consoles: dict[str, Console] = {}
 
@@ -57,7 +61,7 @@ class Screen:
         if not self.quiet:
             console = self._console(sys.stderr)
             for part in parts:
-                console.print(part)
+                console.print(part, soft_wrap=True)  # a command in a hint can be copied
 
     @property
     def width(self) -> int:

@@ -54,7 +54,7 @@ def show_answer(screen: Screen, answer: Answer) -> None:
         for citations in cited:
             screen.show(indented(_entry(screen, citations)))
     if answer.run_id:
-        screen.note("", Text(f"Why this answer: citewell runs explain {answer.run_id[:12]}", style="dim"))
+        screen.note("", Text(f"Why this answer: {screen.program} runs explain {answer.run_id[:12]}", style="dim"))
 
 
 def verdict(screen: Screen, answer: Answer) -> str:

@@ -76,7 +76,7 @@ def show_report(screen: Screen, report: IngestReport) -> None:
     )
     screen.show(made)
     if not report.failed:
-        screen.note("", Text('Ask with: citewell ask "…"', style="dim"))
+        screen.note("", Text(f'Ask with: {screen.program} ask "…"', style="dim"))
 
 
 def report_json(report: IngestReport) -> dict[str, Any]:

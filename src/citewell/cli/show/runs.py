@@ -49,7 +49,9 @@ def show_run(screen: Screen, account: Account) -> None:
         result = Text(line(step.error), style="red") if step.error else Text(", ".join(n for n, _ in step.outputs))
         made.add_row(name, duration(step.duration_s), Text(", ".join(n for n, _ in step.inputs)), result)
     screen.show("", made)
-    screen.note("", Text(f"All of it: citewell runs explain {line(account.record.run_id)[:SHORT_ID]}", style="dim"))
+    screen.note(
+        "", Text(f"All of it: {screen.program} runs explain {line(account.record.run_id)[:SHORT_ID]}", style="dim")
+    )
 
 
 def show_head(screen: Screen, account: Account) -> None:
