@@ -149,9 +149,20 @@ async def assemble(
 
     root = Path(folder)
     settings = settings or load(root)
+    reading, retrieval = settings.reading, settings.retrieval
     embedder: Embedder = _make("embedder", settings.embedding.provider, settings.embedding.options)
     analyzer = Analyzer()
     splitter = Sections(embedder, settings.splitting.max_tokens or embedder.max_tokens)
+    retriever = Fused(
+        [Dense(embedder), Lexical()],
+        method=retrieval.fusion,
+        weights=[retrieval.dense_weight, retrieval.lexical_weight],
+        pool=retrieval.pool,
+    )
+    writer = _writer(settings.answering, embedder)
+    limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
+    reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
+    # Last, so that settings that make no engine leave no empty knowledge base behind.
     store = await factory("store", "sqlite").open(root, create=create)  # type: ignore[attr-defined]
     try:
         await store.bind(
@@ -162,33 +173,25 @@ async def assemble(
                 "analyzer": analyzer.identity,
             }
         )
-        reading, retrieval = settings.reading, settings.retrieval
-        limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
-        reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
-        return Engine(
-            store=store,
-            index=Index(store, analyzer, root / "index"),
-            reader=reader,
-            splitter=splitter,
-            embedder=embedder,
-            terms=analyzer.terms,
-            retriever=Fused(
-                [Dense(embedder), Lexical()],
-                method=retrieval.fusion,
-                weights=[retrieval.dense_weight, retrieval.lexical_weight],
-                pool=retrieval.pool,
-            ),
-            writer=_writer(settings.answering, embedder),
-            validator=Deterministic(),
-            evidence=settings.answering.evidence,
-            budget_tokens=settings.answering.budget_tokens,
-            max_bytes=reading.max_bytes,
-            principal=principal,
-            closing=[reader.close],
-        )
     except BaseException:
         await store.close()
         raise
+    return Engine(
+        store=store,
+        index=Index(store, analyzer, root / "index"),
+        reader=reader,
+        splitter=splitter,
+        embedder=embedder,
+        terms=analyzer.terms,
+        retriever=retriever,
+        writer=writer,
+        validator=Deterministic(),
+        evidence=settings.answering.evidence,
+        budget_tokens=settings.answering.budget_tokens,
+        max_bytes=reading.max_bytes,
+        principal=principal,
+        closing=[reader.close],
+    )
 
 
 def _make(kind: str, provider: str, options: Mapping[str, Any]) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -358,11 +360,19 @@ class Engine:
 
 
 async def _result(run: Handler) -> Any:
-    """What a run ends with; where a step raised an error of ours, that error, with the step's account as its cause."""
-    from citewell.workflow import StepFailed
+    """What a run ends with; where a step raised an error of ours, that error, with the step's account as its cause.
+
+    A caller who is cancelled takes the run along, and waits until its steps have cleaned up.
+    """
+    from citewell.workflow import StepFailed, WorkflowFailed
 
     try:
         return await run
+    except asyncio.CancelledError:
+        run.cancel()
+        with suppress(WorkflowFailed):
+            await run
+        raise
     except StepFailed as failure:
         if isinstance(failure.__cause__, CitewellError):
             raise failure.__cause__ from failure

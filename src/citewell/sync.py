@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from citewell.types import Access, Answer, Block, DocumentRef, Hit, Principal, Source
 
 T = TypeVar("T")
+_CLEAN_UP_S = 30.0
 
 
 class _Loop:
@@ -36,12 +37,21 @@ class _Loop:
         return self._loop.is_closed()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        ended = threading.Event()
+
+        async def told() -> T:
+            try:
+                return await work
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(told(), self._loop)
         try:
             return future.result()
         except KeyboardInterrupt:
-            # The work must end before the caller goes on: it may hold a transaction.
+            # The work must end before the caller goes on to close what it uses; its steps may clean up meanwhile.
             future.cancel()
+            ended.wait(_CLEAN_UP_S)
             raise
 
     def close(self) -> None:

@@ -87,7 +87,6 @@ def test_an_interrupted_ingestion_ends_with_130_and_keeps_what_was_finished(
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.mark.xfail(strict=True, reason="Engine: a run goes on when its caller is cancelled, and complains at close")
 def test_an_interrupted_ingestion_says_so_in_one_line(interrupted: tuple[int, str, Path]) -> None:
     assert interrupted[1].count("\n") == 1
 

@@ -94,7 +94,12 @@ def test_mirror_deletes_nothing_when_a_place_could_not_be_listed(with_engine, tm
 @pytest.mark.parametrize("method", ["rrf", "zscore"])
 def test_p3_weights_change_the_ranking(with_engine, method):
     async def work(engine):
-        texts = ["rotate keys " * 9 + "and much else besides " * 9, "rotate the keychain", "keys", "rotating keyed locks"]
+        texts = [
+            "rotate keys " * 9 + "and much else besides " * 9,
+            "rotate the keychain",
+            "keys",
+            "rotating keyed locks",
+        ]
         for number, text in enumerate(texts):
             await engine.ingest_text(text, uri=str(number), media_type="text/plain")
         query = Query("rotate keys")
