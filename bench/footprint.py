@@ -22,7 +22,7 @@ def install() -> Path:
     """A fresh environment with Citewell and nothing else; its site-packages."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", FOLDER / "venv"], check=True)
-    locked = re.findall(r"^([\w.-]+==[\w.!+]+)", (ROOT / "requirements/run.lock").read_text(), re.MULTILINE)
+    locked = re.findall(r"^([\w.-]+==[^\\\n]+)", (ROOT / "requirements/run.lock").read_text(), re.MULTILINE)
     constraints = FOLDER / "constraints.txt"
     constraints.write_text("\n".join(locked))
     python = FOLDER / "venv/bin/python"

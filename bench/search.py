@@ -126,7 +126,7 @@ def document(uri: str, texts: list[str], vectors: np.ndarray, analyzer: Analyzer
     blocks = tuple(Block(BlockKind.PARAGRAPH, span) for span in spans)
     made = Document.of(source, reader="bench@1", media_type="text/plain", title=uri, text=whole, blocks=blocks)
     nodes = tuple(Node(node_id(made.id, "b", span.start, span.end), made.id, span, span.of(whole)) for span in spans)
-    return NewVersion(source, made, nodes, vectors, tuple(analyzer.terms(text) for text in texts), {})
+    return NewVersion(source, made, nodes, vectors, tuple(analyzer.terms(text) for text in texts), {}, made.sha256)
 
 
 def cold_start(folder: Path, vector: np.ndarray, text: str, rows: int, repeats: int) -> float:

@@ -79,7 +79,7 @@ def main() -> int:
             "ingested": {"sources": len(report.sources), "nodes": report.nodes, "failed": failed, "took_s": read_s},
             "questions": [as_json(one) for one in asked],
         }
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        print(json.dumps(document, ensure_ascii=not utf_8(), indent=2))
     return 0 if done else 1
 
 
@@ -126,6 +126,11 @@ def spaced(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+def utf_8() -> bool:
+    """Whether stdout can carry every character."""
+    return (sys.stdout.encoding or "ascii").lower().startswith("utf")
+
+
 def short(uri: str) -> str:
     """A uri as it stands below docs/."""
     return uri.rpartition("/docs/")[2] or uri
@@ -168,10 +173,18 @@ class Screen:
     def __init__(self, *, silent: bool) -> None:
         wide = Console(highlight=False, markup=False, emoji=False, quiet=silent)
         self.console = Console(highlight=False, markup=False, emoji=False, quiet=silent, width=min(wide.width, 88))
-        utf = (sys.stdout.encoding or "ascii").lower().startswith("utf")
-        self.good, self.bad, self.dot = ("✓", "✗", "·") if utf else ("+", "x", "-")
-        if not utf and isinstance(sys.stdout, type(sys.__stdout__)):
+        self.good, self.bad, self.dot = ("✓", "✗", "·") if utf_8() else ("+", "x", "-")
+        if not utf_8():
             sys.stdout.reconfigure(errors="replace")
+
+    def print(self, part: Any = "") -> None:
+        """One part; in a file or a pipe without the spaces with which rich fills lines."""
+        if self.console.is_terminal or self.console.quiet:
+            self.console.print(part)
+            return
+        with self.console.capture() as drawn:
+            self.console.print(part)
+        print("\n".join(line.rstrip() for line in drawn.get().split("\n")), end="", flush=True)
 
     def waiting(self, words: str) -> Any:
         """A spinner on a terminal, nothing in a file."""
@@ -179,11 +192,11 @@ class Screen:
 
     def ingested(self, report: Any, took_s: float) -> None:
         """One line on the ingestion, and one for each file that failed."""
-        self.console.print(Text("The sample handbook of Halvenmoor Instruments", style="bold"))
+        self.print(Text("The sample handbook of Halvenmoor Instruments", style="bold"))
         counts = f"{len(report.sources)} files read in {took_s:.1f} s {self.dot} {report.nodes} passages"
-        self.console.print(Text(f"{counts} {self.dot} bucket {report.bucket}", style="dim"))
+        self.print(Text(f"{counts} {self.dot} bucket {report.bucket}", style="dim"))
         for one in report.failed:
-            self.console.print(Text(f"{self.bad} {short(one.uri)}: {one.message}", style="red"))
+            self.print(Text(f"{self.bad} {short(one.uri)}: {one.message}", style="red"))
 
     def asked(self, number: int, one: Asked) -> None:
         """A question, its answer, its sources, and whether that is as it should be."""
@@ -191,48 +204,48 @@ class Screen:
         title = Text.assemble((f"{number:>2}  ", "dim"), (one.question["ask"], "bold"))
         if asker:
             title.append(f"  (asked by {asker})", "dim")
-        self.console.print()
-        self.console.print(_hanging(title))
+        self.print()
+        self.print(_hanging(title))
         answer = one.answer
         if answer.text:
             text = Text(answer.text)
             text.highlight_regex(r"\[\d+\]", "cyan")
-            self.console.print(Padding(text, (0, 0, 0, 4)))
+            self.print(Padding(text, (0, 0, 0, 4)))
         else:
             said = answer.message or f"Not answered: {answer.reason or answer.outcome}."
-            self.console.print(Padding(Text(said, style="italic"), (0, 0, 0, 4)))
+            self.print(Padding(Text(said, style="italic"), (0, 0, 0, 4)))
         for conflict in answer.conflicts:
-            self.console.print(Padding(Text(f"! The sources disagree: {conflict.about}", style="yellow"), (0, 0, 0, 4)))
+            self.print(Padding(Text(f"! The sources disagree: {conflict.about}", style="yellow"), (0, 0, 0, 4)))
         cited = Table.grid(padding=(0, 1, 0, 0))
         cited.add_column(style="cyan", no_wrap=True)
         cited.add_column(overflow="fold", style="dim")
-        for citation in citations(answer):
+        for citation in {(one.number, one.uri, one.page): one for one in citations(answer)}.values():
             page = f", page {citation.page}" if citation.page is not None else ""
-            cited.add_row(f"[{citation.number}]", Text(f"{short(citation.uri)}, version {citation.version}{page}"))
+            # The other side of a conflict need not be cited by the answer itself: then it has no number.
+            number = f"[{citation.number}]" if citation.number else self.dot
+            cited.add_row(number, Text(f"{short(citation.uri)}, version {citation.version}{page}"))
         if cited.row_count:
-            self.console.print(Padding(cited, (0, 0, 0, 4)))
+            self.print(Padding(cited, (0, 0, 0, 4)))
         if one.problems:
             for problem in one.problems:
-                self.console.print(Padding(Text(f"{self.bad} {problem}", style="red"), (0, 0, 0, 4)))
+                self.print(Padding(Text(f"{self.bad} {problem}", style="red"), (0, 0, 0, 4)))
         else:
             said = f"{self.good} as expected: {one.question['expect']}"
             line = Text.assemble((said, "green"), (f" {self.dot} {one.took_s * 1000:.0f} ms", "dim"))
-            self.console.print(Padding(line, (0, 0, 0, 4)))
+            self.print(Padding(line, (0, 0, 0, 4)))
 
     def summary(self, asked: list[Asked], good: int) -> None:
         """The last line."""
         total_s = sum(one.took_s for one in asked)
         all_good = good == len(asked)
         sign, style = (self.good, "bold green") if all_good else (self.bad, "bold red")
-        self.console.print()
+        self.print()
         said = f"{sign} {good} of {len(asked)} questions came out as expected, in {total_s:.1f} s."
-        self.console.print(Text(said, style=style))
+        self.print(Text(said, style=style))
         if asked:
             run = asked[0].answer.run_id[:12]
             folder = FOLDER.relative_to(Path.cwd()) if FOLDER.is_relative_to(Path.cwd()) else FOLDER
-            self.console.print(
-                Text(f"Why an answer is as it is: citewell --kb {folder} runs explain {run}", style="dim")
-            )
+            self.print(Text(f"Why an answer is as it is: citewell --kb {folder} runs explain {run}", style="dim"))
 
 
 def _hanging(title: Text) -> Table:

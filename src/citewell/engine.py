@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from citewell.errors import ConfigError, NotFound
-from citewell.types import Access, Answer, Block, DocumentRef, Hit, Principal, Query, Source, parse_filter
+from citewell.errors import CitewellError, ConfigError, ModelUnavailable, NotFound
+from citewell.types import Access, Answer, Block, DocumentRef, Hit, Outcome, Principal, Query, Source, parse_filter
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Validator,
         Writer,
     )
+    from citewell.workflow import Handler
 
 MAX_QUERY_CHARACTERS = 8_000
 
@@ -225,7 +226,7 @@ class Engine:
         stages = Stages(self.store, self.reader, self.splitter, self.embedder, self.terms)
         flow = Ingestion(stages, sources, principal=who, on_done=on_done)
         summary = f"ingest {' '.join(request.places)} into {request.bucket}"
-        report = await flow.run(request, run_id=_new_run_id(), journal=StoreJournal(self.store, who, summary))
+        report = await _result(flow.run(request, run_id=_new_run_id(), journal=StoreJournal(self.store, who, summary)))
         assert isinstance(report, IngestReport)
         return report
 
@@ -256,7 +257,10 @@ class Engine:
         as_of: int | None = None,
         principal: Principal | None = None,
     ) -> Answer:
-        """The answer with its judged claims; `answer.run_id` names the journal that explains it (see `explain`)."""
+        """The answer with its judged claims; `answer.run_id` names the journal that explains it (see `explain`).
+
+        A model that cannot be reached makes an answer with outcome `failed`. Raises FilterError and ConfigError.
+        """
         from dataclasses import replace
 
         from citewell.flows.answer import Answering, Asked
@@ -274,7 +278,12 @@ class Engine:
             budget_tokens=self.budget_tokens,
         )
         run_id = _new_run_id()
-        answer = await flow.run(Asked(who, query), run_id=run_id, journal=StoreJournal(self.store, who, question))
+        try:
+            answer = await _result(
+                flow.run(Asked(who, query), run_id=run_id, journal=StoreJournal(self.store, who, question))
+            )
+        except ModelUnavailable as error:
+            return Answer(question, Outcome.FAILED, "", message=str(error), run_id=run_id)
         assert isinstance(answer, Answer)
         return replace(answer, run_id=run_id)
 
@@ -346,6 +355,18 @@ class Engine:
         if who is None:
             raise ConfigError("This engine serves many users: pass `principal=` to say who asks.")
         return who
+
+
+async def _result(run: Handler) -> Any:
+    """What a run ends with; where a step raised an error of ours, that error, with the step's account as its cause."""
+    from citewell.workflow import StepFailed
+
+    try:
+        return await run
+    except StepFailed as failure:
+        if isinstance(failure.__cause__, CitewellError):
+            raise failure.__cause__ from failure
+        raise
 
 
 def _new_run_id() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import citewell
 from citewell.cli.app import main
 
 FILES = {
@@ -55,6 +58,8 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("CITEWELL_KB", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    # Processes started by a test run in its folder: a relative path to the package would lead nowhere from there.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(citewell.__file__).parents[1]), *sys.path]))
     monkeypatch.chdir(tmp_path)
 
 

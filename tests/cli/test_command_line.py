@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import Run
 
+from citewell.cli.app import main
 from citewell.cli.doctor import _PACKAGES
 
 QUESTION = "How much may a room in a hotel cost per night?"
@@ -223,13 +225,9 @@ def test_the_runs_of_a_knowledge_base_are_listed_shown_and_explained(run: Run, k
 
 
 def test_explain_shown_is_byte_for_byte_what_the_writer_was_shown(
-    run: Run, kb: Path, capfdbinary: pytest.CaptureFixture[bytes]
+    kb: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    from citewell.cli.app import main
-
     assert main(["ask", QUESTION, "--kb", str(kb), "--json"]) == 0
-    import json
-
     run_id = json.loads(capfdbinary.readouterr().out)["run_id"]
     assert main(["runs", "explain", run_id, "--kb", str(kb), "--json"]) == 0
     shown = json.loads(capfdbinary.readouterr().out)["shown"]

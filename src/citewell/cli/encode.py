@@ -1,4 +1,23 @@
-"""What `--json` prints: every dataclass as an object of its fields, in one place."""
+"""What `--json` prints: every dataclass as an object of its fields, in one place.
+
+One JSON document on stdout; keys may be added, none is renamed or dropped within a major version:
+
+    ask              question, outcome, text, claims, rejected, conflicts, reason, message, run_id, sequence, usage;
+                     a citation also has uri, version, page, start and end beside document and span
+    search           query, hits: [node, document, score, rank, row, found_by: {retriever: {score, rank}}]
+    ingest           run_id, bucket, mirror, counts: {added, updated, unchanged, deleted, failed}, nodes,
+                     sources: [uri, outcome, document_id, version, nodes, characters, kind, message, warnings]
+    status           folder, status: {sequence, buckets: [name, active, failed, nodes], identity, writer, retriever}
+    documents        documents: [uri, bucket, state, fingerprint, document, nodes, error_kind, error, updated_at]
+    documents show   source (as listed), content: {characters, blocks, kinds, nodes} or null, warnings
+    delete           deleted: [as listed by documents]
+    runs             runs: [run_id, flow, principal, status, started_at, ended_at, summary]
+    runs show        run, steps: [step, attempt, started_at, duration_s, inputs, outputs, error]
+    runs explain     run, steps (inputs and outputs as [event, content]), shown; with --shown: shown alone
+    doctor           ok, checks: [name, status, message, remedy]
+    --version        version
+    any error        error: {type, message}; the exit code says whether it was wrong use (2) or a failure (1)
+"""
 
 from __future__ import annotations
 

@@ -74,6 +74,8 @@ def text_of(value: Any) -> str:
             return f"{value:.4g}"
         case list() | tuple() | set() | frozenset():
             return ", ".join(text_of(one) for one in value) or "none"
+        case {"type": str(), "value": held} if len(value) == 2:  # how a journal records a value of several types
+            return text_of(held)
         case dict():
             return ", ".join(f"{line(str(name))} = {text_of(one)}" for name, one in value.items()) or "none"
         case _:

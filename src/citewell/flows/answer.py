@@ -166,7 +166,8 @@ class Answering(Workflow):
         Without them an outdated version would pass for the current one, just because its wording is closer.
         """
         found = {hit.node.id for hit in hits}
-        names = dict.fromkeys(hit.document.metadata.get("series") for hit in hits)
+        # Only what stands high enough to be shown can pass for current.
+        names = dict.fromkeys(hit.document.metadata.get("series") for hit in hits[: self.evidence])
         more: list[Hit] = []
         for name in [name for name in names if isinstance(name, str) and name][:_SERIES]:
             part = Compare("series", "==", name)
@@ -211,7 +212,7 @@ class Answering(Workflow):
             text=settled.text,
             claims=tuple(_claims(settled.kept, sources, settled)),
             rejected=tuple(_claims(settled.rejected, sources, settled)),
-            conflicts=tuple(_conflicts(find_conflicts(settled.kept, event.evidence), sources, settled)),
+            conflicts=tuple(_conflicts(find_conflicts(_grounds(settled.kept), event.evidence), sources, settled)),
             reason=settled.reason,
             message=settled.message,
             sequence=event.case.sequence,
@@ -298,3 +299,7 @@ def _conflicts(found: Sequence[Disagreement], sources: dict[int, _Source], settl
     for one in found:
         if one.left.number in sources and one.right.number in sources:
             yield Conflict(one.about, _cite(one.left, sources, settled), _cite(one.right, sources, settled))
+
+
+def _grounds(judgements: Sequence[Judgement]) -> list[Grounds]:
+    return [ground for one in judgements for ground in one.grounds]

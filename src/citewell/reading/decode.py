@@ -171,7 +171,7 @@ def _looks_western(sample: bytes) -> bool:
     letters = sum(len(run) for run in runs)
     # Capitals inside lower-case words, as in "äÅñ", are other encodings read as this one.
     return (
-        letters <= 0.15 * len(text)
+        letters <= 0.3 * len(text)
         and sum(1 for run in runs if len(run) <= 2 and set(run) <= _WESTERN | _SIGNS) >= 0.98 * len(runs)
         and len(re.findall("[a-z][À-Þ][a-z]|[a-zà-ÿ][²³¹¼½¾ªº¿¡][a-z]|[a-z][¤¦¨¬¯¸]", text)) <= 0.02 * len(runs)
     )

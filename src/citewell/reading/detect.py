@@ -65,6 +65,11 @@ _OLE_STREAMS: Final = (
     ("Book", "application/vnd.ms-excel"),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
 )
+_PDF_OBJECT: Final = re.compile(
+    rb"\b\d{1,7} \d{1,5} obj\s{0,3}(?:<<|\[)[^\0]{0,500}/(?:Type|Length|Kids|Filter|Count)\b"
+)
+# Images that carry PDF objects inside (Illustrator and scanners write such) are still images.
+_SIGNED: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF8", b"\x1f\x8b", b"RIFF")
 _HTML_TAGS: Final = (
     "html|head|body|title|meta|link|script|style|div|p|h[1-6]|table|ul|ol|dl|section|article|main|nav|header|footer|"
     "form|center|blockquote|pre|span|a|b|i|em|strong|font|img|br|hr|iframe|template|aside|details|figure"
@@ -101,14 +106,13 @@ def detect(content: bytes, uri: str, declared: str | None = None) -> str:
         return binary
     head = content[:_HEAD_BYTES]
     if not _is_text(head):
-        return _magic(head, uri)
+        # A damaged PDF may have lost its header; its reader can say more of it than that it is unknown.
+        return PDF if _PDF_OBJECT.search(content) and not content.startswith(_SIGNED) else _magic(head, uri)
     return _text_type(_peek(head), uri, declared)
 
 
 def _binary(content: bytes, uri: str) -> str | None:
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:5] == b"%PDF-" if content[:1] in b"%\xef \t\r\n\0" else False:
-        return PDF
-    if _pdf_after_junk(content):
+    if content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"%PDF-") or _pdf_after_junk(content):
         return PDF
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _zip_type(content)
@@ -185,10 +189,8 @@ def _ole_type(content: bytes, uri: str) -> str:
 def _is_text(head: bytes) -> bool:
     if head.startswith(_TEXT_BOMS):
         # FF FE also starts MPEG audio, whose decoded text is mostly unassigned or control characters.
-        text = _peek(head)
-        return (
-            bool(text) and sum(not (ch.isprintable() or ch.isspace()) for ch in text[:2000]) <= len(text[:2000]) // 10
-        )
+        text = _peek(head)[:2000]
+        return sum(not (ch.isprintable() or ch.isspace()) for ch in text) <= len(text) // 10
     if utf16_without_mark(head):
         return True
     bad = len(head) - len(head.translate(None, _BAD_CONTROLS))

@@ -69,6 +69,7 @@ def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
             asked = False
             continue
         lines: list[str] = []
+        gap = SOFT_BREAK if SOFT_BREAK in piece.text else "\n"
         cut = False
         waiting = False  # a question without its answer, in this piece or right before it
         for n, line in enumerate(_BREAK.split(piece.text)):
@@ -76,19 +77,19 @@ def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
             # "A." also starts an ordinary list: it is an answer only while a question waits for one.
             if question or ((asked or waiting) and _ANSWER.match(line)):
                 if n:
-                    yield _part(piece, lines)
+                    yield _part(piece, lines, gap)
                     cut = True
                 lines = []
                 asked, waiting = False, question
             lines.append(line)
-        yield _part(piece, lines) if cut else piece
+        yield _part(piece, lines, gap) if cut else piece
         asked = waiting
 
 
-def _part(piece: Piece, lines: list[str]) -> Piece:
+def _part(piece: Piece, lines: list[str], gap: str) -> Piece:
     return Piece(
         piece.kind,
-        (SOFT_BREAK if SOFT_BREAK in piece.text else "\n").join(lines),
+        gap.join(lines),
         piece.level,
         path=piece.path,
         boilerplate=piece.boilerplate,

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.reading.readers import MAX_BYTES, too_large
-from citewell.reading.rules import RULES_FILE, Rules, apply_all, glob_pattern, load_rules, rules_above
+from citewell.reading.rules import RULES_FILE, Rules, apply_all, glob, load_rules, rules_above
 from citewell.types import Access, Metadata, Source
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -210,7 +210,7 @@ def _link_error(path: Path, root: Path) -> ReadError | None:
 def _wanted(finder: _Finder, uri: str) -> bool:
     def any_of(globs: Iterable[str]) -> bool:
         name = uri.rpartition("/")[2]
-        return any(glob_pattern(glob).fullmatch(uri if "/" in glob else name) for glob in globs)
+        return any(glob(text).matches(uri if "/" in text else name) for text in globs)
 
     return (not finder.include or any_of(finder.include)) and not any_of(finder.exclude)
 

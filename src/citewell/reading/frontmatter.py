@@ -28,7 +28,7 @@ def split_front_matter(text: str) -> tuple[dict[str, Value], str, list[str]]:
     if closing is None:
         return {}, text, []
     lines = text[first + 1 : closing.start()].split("\n")
-    if not any(_KEY.match(line) for line in lines) and any(line.strip() for line in lines):
+    if not lines[0].strip() or not any(_KEY.match(line) for line in lines):
         return {}, text, []  # a rule, and another rule further down
     values, skipped = _parse(lines)
     warnings = [f"Front matter not understood and left out: {', '.join(skipped[:10])}."] if skipped else []

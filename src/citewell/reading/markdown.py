@@ -26,6 +26,9 @@ _TABLE_CAPTION: Final = re.compile(r"(?:table|tabelle|tab\.)[ \t]*\d{1,4}\b", re
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<[!?][^<>]*>")
 _ALT: Final = re.compile(r"""\balt[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)')""")
 _BREAK_TAG: Final = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\b[^<>]*>", re.IGNORECASE)
+_DEEP_QUOTE: Final = re.compile(r"^[ \t]*(?:>[ \t]?){6}", re.MULTILINE)
+_PREFIX: Final = re.compile(r"[ \t>*+.)\d-]*")
+_MAX_QUOTE_WORK: Final = 500_000  # about 3 s
 _ADMONITION: Final = re.compile(r"^[ \t]*:{3,}[ \t]*(?:[a-z]{1,20}\b)?[ \t]*", re.MULTILINE)
 _MODULE: Final = re.compile(r"(?:import|export)\s+[\w{*]")
 _SKIPPED: Final = ("script", "style")
@@ -54,9 +57,8 @@ class MarkdownReader:
         title = metadata.pop("title", "")
         metadata["encoding"] = decoded.encoding
         walk = _Walk(self._parser(), self._max_inline, modules=source.uri.endswith(".mdx"))
-        pieces: Iterator[Piece] | list[Piece] = walk.pieces(self._tokens(walk.parser, body, source.uri), source)
-        if has_marks(body):
-            pieces = paired(pieces)
+        found = walk.pieces(self._tokens(walk.parser, body, source.uri), source)
+        pieces = paired(found) if any(has_marks(piece.text) for piece in found) else iter(found)
         return compose(
             source,
             _softened(pieces),
@@ -76,6 +78,8 @@ class MarkdownReader:
         return parser
 
     def _tokens(self, parser: MarkdownIt, text: str, uri: str) -> tuple[list[Token], dict[str, Any]]:
+        if _DEEP_QUOTE.search(text) and _quote_work(text) > _MAX_QUOTE_WORK:
+            raise ReadError("limit_exceeded", f"{uri} has too many lines in deeply nested quotes. Flatten the file.")
         env: dict[str, Any] = {}
         tokens = parser.parse(text, env)
         # At its own limit the grammar stops and drops the rest in silence.
@@ -215,6 +219,17 @@ class _Walk:
                 yield Piece(BlockKind.FIGURE, alt)
 
 
+def _quote_work(text: str) -> int:
+    """How often the grammar looks at a line because quotes around it may go on: once for each."""
+    work = depth = 0
+    for line in text.split("\n"):
+        marks = _PREFIX.match(line)
+        assert marks is not None
+        depth = max(depth, marks[0].count(">")) if line.strip() else 0
+        work += depth
+    return work
+
+
 def strip_tags(markup: str) -> str:
     """The text of a piece of HTML: without tags, comments, scripts and styles, character references resolved."""
     for start, end in (("<!--", "-->"), *((f"<{tag}", f"</{tag}>") for tag in _SKIPPED)):
@@ -238,7 +253,7 @@ def _alt(tag: str) -> str:
     return unescape(found[1] or found[2] or "").strip() if found else ""
 
 
-def _softened(pieces: Iterator[Piece] | list[Piece]) -> Iterator[Piece]:
+def _softened(pieces: Iterator[Piece]) -> Iterator[Piece]:
     for piece in pieces:
         if SOFT_BREAK in piece.text:
             piece.text = piece.text.replace(SOFT_BREAK, " ")

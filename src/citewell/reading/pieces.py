@@ -10,10 +10,10 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from citewell.errors import ReadError
+from citewell.reading.metadata import RESERVED
 from citewell.types import Block, BlockKind, Cell, Document, Metadata, Source, Span, Value
 
 CELL_GAP: Final = " | "
-_RESERVED: Final = frozenset({"uri", "bucket", "kind", "page", "section", "media_type", "version", "ingested_at"})
 
 
 @dataclass(slots=True)
@@ -259,7 +259,7 @@ def document_metadata(found: Mapping[str, Value]) -> tuple[dict[str, Value], lis
     for key, value in found.items():
         if key == "version":
             kept.setdefault("version_label", str(value))
-        elif key in _RESERVED or not key:
+        elif key in RESERVED or not key:
             dropped.append(key)
         elif value is not None and value != "":
             kept[key] = value

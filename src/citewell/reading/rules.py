@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -16,14 +17,15 @@ from citewell.types import Access, Metadata, Value
 
 RULES_FILE: Final = "citewell-rules.toml"
 _MAX_BYTES: Final = 1_000_000
+_END: Final = re.compile("(?!)")
 _KEYS: Final = frozenset({"match", "allow", "deny", "series", "version", "effective", "metadata"})
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `[[rule]]`: what it says of the files that match `pattern`."""
+    """One `[[rule]]`: what it says of the files that match `glob`."""
 
-    pattern: re.Pattern[str]
+    glob: Glob
     allow: frozenset[str] | None = None
     deny: frozenset[str] = frozenset()
     metadata: Metadata = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Rules:
         """
         allow, deny, merged = access.allow, access.deny, dict(metadata)
         for rule in self.rules:
-            if rule.pattern.fullmatch(relative):
+            if rule.glob.matches(relative):
                 allow = allow if rule.allow is None else rule.allow
                 deny = deny | rule.deny
                 merged.update(rule.metadata)
@@ -72,43 +74,46 @@ def load_rules(path: Path) -> Rules:
     return Rules(path.parent, tuple(_rule(table, f"{path}: rule {n}") for n, table in enumerate(tables, 1)))
 
 
-def glob_pattern(glob: str) -> re.Pattern[str]:
-    """A glob as a pattern for whole POSIX paths: `*` and `?` stay within one name, `**` crosses folders.
+class Glob:
+    """A pattern for POSIX paths: `*`, `?` and `[abc]` stay within one name, a name that is `**` stands for folders.
 
-    `**/x` also matches `x`; `a/**` matches everything below `a`. `[abc]` and `[!abc]` are sets.
+    `**/x` also matches `x`; `a/**` matches everything below `a`. Case counts. Takes no more than the product of both
+    lengths, however many stars there are.
     """
-    return _compiled(glob)
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, glob: str) -> None:
+        # fnmatch's patterns never go back over an earlier star.
+        self._parts = [None if part == "**" else re.compile(translate(part)) for part in glob.split("/")]
+
+    def matches(self, path: str) -> bool:
+        """Whether the whole of `path` matches."""
+        parts, names = self._parts, path.split("/")
+        part = name = 0
+        star, restart = -1, 0
+        while name < len(names):
+            current = parts[part] if part < len(parts) else _END
+            if current is None:
+                if part == len(parts) - 1:
+                    return True
+                star, restart = part, name
+                part += 1
+            elif current is not _END and current.match(names[name]):
+                part, name = part + 1, name + 1
+            elif star >= 0:
+                # The shortest stretch under the last ** is as good as any: let it take one name more.
+                restart += 1
+                part, name = star + 1, restart
+            else:
+                return False
+        return part == len(parts)
 
 
 @lru_cache(maxsize=4096)
-def _compiled(glob: str) -> re.Pattern[str]:
-    # Runs of stars become one: the pattern of "a/**/**/**/b" would take exponential time.
-    glob = re.sub(r"(?:\*\*/){2,}", "**/", glob)
-    out: list[str] = []
-    at = 0
-    while at < len(glob):
-        if glob.startswith("**/", at):
-            out.append("(?:[^/]+/)*+")
-            at += 3
-        elif glob.startswith("**", at):
-            out.append(".*")
-            at += 2
-        elif glob[at] == "*":
-            out.append("[^/]*")
-            at += 1
-        elif glob[at] == "?":
-            out.append("[^/]")
-            at += 1
-        elif glob[at] == "[" and (end := glob.find("]", at + 2)) > 0:
-            inner = glob[at + 1 : end]
-            negated = inner.startswith("!")
-            body = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[negated:])
-            out.append(f"[{'^/' if negated else ''}{body}]")
-            at = end + 1
-        else:
-            out.append(re.escape(glob[at]))
-            at += 1
-    return re.compile("".join(out), re.DOTALL)
+def glob(text: str) -> Glob:
+    """The glob for `text`, kept for the next time."""
+    return Glob(text)
 
 
 def _rule(table: Mapping[str, object], where: str) -> Rule:
@@ -120,10 +125,6 @@ def _rule(table: Mapping[str, object], where: str) -> Rule:
         raise ConfigError(f"{where}: 'match' must be a glob such as 'hr/*.md'.")
     if match.startswith("/") or ".." in match.split("/") or "\\" in match:
         raise ConfigError(f"{where}: 'match' is {match!r}; it must be a relative path with '/' and without '..'.")
-    try:
-        pattern = glob_pattern(match.removeprefix("./"))
-    except re.error as error:
-        raise ConfigError(f"{where}: 'match' is {match!r}, which is no glob: {error}.") from error
     metadata = table.get("metadata", {})
     if not isinstance(metadata, Mapping):
         raise ConfigError(f"{where}: 'metadata' must be a table such as {{ audience = \"all\" }}.")
@@ -140,7 +141,7 @@ def _rule(table: Mapping[str, object], where: str) -> Rule:
     merged: dict[str, Value] = {**check_metadata(metadata, f"{where}: metadata"), **check_metadata(named, where)}
     allow = check_names(table["allow"], f"{where}: 'allow'") if "allow" in table else None
     deny = check_names(table["deny"], f"{where}: 'deny'") if "deny" in table else frozenset()
-    return Rule(pattern, allow, deny, merged)
+    return Rule(glob(match.removeprefix("./")), allow, deny, merged)
 
 
 def rules_above(path: Path) -> list[Rules]:

@@ -12,8 +12,8 @@ from citewell.reading.faq import has_marks, paired
 from citewell.reading.pieces import Piece, compose, first_heading, require_text, title_from_uri
 from citewell.types import Block, BlockKind, Document, Source, Span
 
-# Each repetition takes a whole line, so no text makes it try twice.
-_PARAGRAPH: Final = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*[^\s][^\n]*)*")
+# From the first visible character of a run of lines; possessive, so that blank stretches are looked at once.
+_PARAGRAPH: Final = re.compile(r"\S[^\n]*+(?:\n[^\S\n]*+\S[^\n]*+)*+")
 _UNDERLINE: Final = re.compile(r"\n([=\-~^*#+])\1{2,199}[ \t]*(?:\n|\Z)")
 _UNDERLINED: Final = re.compile(r"^([^\n]{1,200})\n([=\-~^*#+])\2{2,199}[ \t]*$", re.MULTILINE)
 _MAX_SHOUT: Final = 80
@@ -64,9 +64,8 @@ def _blocks(text: str) -> tuple[Block, ...]:
     for found in _PARAGRAPH.finditer(text):
         start, end = found.span()
         body = found[0]
-        if body[0].isspace() or body[-1].isspace():
-            start += len(body) - len(body.lstrip())
-            end -= len(body) - len(body.rstrip())
+        if body[-1].isspace():
+            end = start + len(body.rstrip())
         if end - start > _MAX_SHOUT or not _is_shouted(text[start:end]):
             blocks.append(Block(BlockKind.PARAGRAPH, Span(start, end), heading_path=path))
         elif not blocks:

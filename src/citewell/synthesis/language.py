@@ -106,16 +106,14 @@ def words(text: str) -> list[Word]:
 
 def language_of(lowers: Iterable[str]) -> str:
     """`en`, `de`, `fr` or `es` by the stop words that occur; `en` in doubt."""
-    counts = Counter(lowers)
-    best = max(STOP_WORDS, key=lambda code: (sum(counts[word] for word in STOP_WORDS[code]), code == "en"))
-    return best
+    seen = frozenset(lowers)
+    return max(STOP_WORDS, key=lambda code: (len(seen & STOP_WORDS[code]), code == "en"))
 
 
 def content(found: Sequence[Word]) -> list[Word]:
     """The words that carry meaning: no stop words of the text's own language, no single letters."""
-    stops = STOP_WORDS[language_of(word.lower for word in found)] | STOP_WORDS["en"]
-    if language_of(word.lower for word in found) == "en":
-        stops = STOP_WORDS["en"]
+    language = language_of(word.lower for word in found)
+    stops = STOP_WORDS["en"] if language == "en" else STOP_WORDS[language] | STOP_WORDS["en"]
     return [
         word
         for word in found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from citewell.protocols import Grounds
 from citewell.types import Evidence, Span
 from citewell.validation.language import STOP_WORDS, Piece, Word, content, cut, language_of, words
 from citewell.validation.names import Name, names
-from citewell.validation.quantities import Quantity, quantities
+from citewell.validation.quantities import Quantity, agree, quantities
 
 MAX_SENTENCES = 3
 _MAX_UNITS = 2000
@@ -37,6 +37,14 @@ class Text:
     @cached_property
     def content(self) -> list[Word]:
         return content(self.words)
+
+    @cached_property
+    def plain(self) -> frozenset[str]:
+        """`stems` without the words inside quantities, which are compared by value and not as words."""
+        inside = [(one.start, one.end) for one in self.quantities]
+        return frozenset(
+            word.stem for word in self.content if not any(a < word.end and word.start < b for a, b in inside)
+        )
 
     @cached_property
     def stems(self) -> frozenset[str]:
@@ -85,44 +93,54 @@ def shown_context(evidence: Evidence) -> str:
 class Alignment:
     """The up to three units that hold most of a claim's content words, best first, and the shares held.
 
-    `best` is the share that the best unit alone holds, `together` that of the chosen units, `anywhere` that of all the
-    cited evidence with its context. Shares are of distinct content stems.
+    `covered` is the share of what has to be held that the chosen units and the context hold. `score` grades how well:
+    the share of content words that the best unit alone, the chosen ones, and all the cited evidence hold, the last
+    counting as much as the others together: a claim that is scattered over many places is weaker than one in a place.
     """
 
     units: tuple[Unit, ...]
-    best: float
-    together: float
-    anywhere: float
+    covered: float
+    score: float
     missing: tuple[str, ...]
-
-    @property
-    def score(self) -> float:
-        """The three shares, the whole text's counting as much as the places': a claim scattered over many is weaker."""
-        return 0.25 * self.best + 0.25 * self.together + 0.5 * self.anywhere
 
 
 def align(claim: Text, held: Sequence[Unit], context: str) -> Alignment:
-    """The alignment of `claim` with the units of its cited evidence; ties go to the earlier unit."""
-    wanted = claim.stems
-    if not wanted:
-        return Alignment((), 0.0, 0.0, 0.0, ())
-    around = Text(context).stems
+    """The alignment of `claim` with the units of its cited evidence; ties go to the earlier unit.
+
+    What has to be held are the stems outside of quantities, and each quantity by its value.
+    """
+    amounts = {f"#{at}": one for at, one in enumerate(claim.quantities)}
+    wanted = (claim.plain | amounts.keys()) or claim.stems
+    around = Text(context)
+    parts = [(unit, _held(unit, wanted, amounts)) for unit in held]
     chosen: list[Unit] = []
     covered: frozenset[str] = frozenset()
-    best = 0.0
     for _ in range(MAX_SENTENCES):
-        gain, unit = 0, None
-        for one in held:
-            adds = len(wanted & (one.stems - covered))
-            if adds > gain:
-                gain, unit = adds, one
-        if unit is None:
+        unit, adds = max(parts, key=lambda part: len(part[1] - covered), default=(None, frozenset[str]()))
+        if unit is None or not adds - covered:
             break
         chosen.append(unit)
-        covered |= unit.stems
-        best = best or gain / len(wanted)
-    anywhere = around.union(*(unit.stems for unit in held))
-    missing = tuple(dict.fromkeys(word.text for word in claim.content if word.stem not in anywhere))
-    share = len(wanted & anywhere) / len(wanted)
-    together = len(wanted & covered) / len(wanted)
-    return Alignment(tuple(chosen), best, together, share, missing)
+        covered |= adds
+    anywhere = _held(around, wanted, amounts).union(*(part for _, part in parts))
+    missing = [word.text for word in claim.content if word.stem in wanted - anywhere]
+    missing += [one.text for key, one in amounts.items() if key not in anywhere]
+    covered |= wanted & around.stems
+    share = len(covered) / max(1, len(wanted))
+    return Alignment(tuple(chosen), share, _score(claim.stems, held, around), tuple(dict.fromkeys(missing)))
+
+
+def _score(wanted: frozenset[str], held: Sequence[Unit], around: Text) -> float:
+    total = max(1, len(wanted))
+    best = max((len(wanted & unit.stems) for unit in held), default=0) / total
+    covered: frozenset[str] = frozenset()
+    for _ in range(MAX_SENTENCES):
+        covered |= max((wanted & unit.stems for unit in held), key=lambda one: len(one - covered), default=frozenset())
+    anywhere = (wanted & around.stems).union(*(wanted & unit.stems for unit in held))
+    return 0.25 * best + 0.25 * len(covered) / total + 0.5 * len(anywhere) / total
+
+
+def _held(text: Text, wanted: frozenset[str], amounts: Mapping[str, Quantity]) -> frozenset[str]:
+    if not amounts:
+        return wanted & text.stems
+    values = {key for key, one in amounts.items() if any(agree(one, other) for other in text.quantities)}
+    return (wanted & text.stems) | values

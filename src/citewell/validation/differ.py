@@ -54,12 +54,41 @@ def wording(claim: Text, unit: Text) -> list[Difference] | None:
         for word in ours
         if name.start <= word.start < name.end
     }
-    for at, (tag, i1, i2, j1, j2) in enumerate(codes):
-        if tag == "equal":
-            continue
-        outer = tag == "delete" and (at == 0 or at == len(codes) - 1)
-        found.extend(_exchanged(claim, unit, theirs[i1:i2], ours[j1:j2], in_names, outer))
+    proved, used = _proved(claim, unit), _proved(unit, claim)
+    for tag, i1, i2, j1, j2 in codes:
+        if tag != "equal":
+            gone, new = theirs[i1:i2], ours[j1:j2]
+            found.extend(_amounts(claim, unit, gone, new))
+            gone = [word for word in gone if word.start not in used]
+            new = [word for word in new if word.start not in proved]
+            outer = not new and len(gone) > 2 and (i1 == 0 or i2 == len(theirs))
+            found.extend(_exchanged(claim, unit, gone, new, in_names, outer))
     return found
+
+
+def _proved(text: Text, other: Text) -> set[int]:
+    """Where the words of those quantities start that `other` has too: all words if it has them in the same dimension,
+    the numeral alone if not ("2 days" does not prove what stands after a 2)."""
+    found: set[int] = set()
+    for one in text.quantities:
+        held = [two for two in other.quantities if agree(one, two)]
+        if held:
+            inside = [word.start for word in text.words if one.start <= word.start < one.end]
+            found.update(inside if any(one.dimension == two.dimension for two in held) else inside[:1])
+    return found
+
+
+def _amounts(claim: Text, unit: Text, gone: Sequence[Word], new: Sequence[Word]) -> list[Difference]:
+    """A quantity that stands where the source has another."""
+    mine = [one for one in claim.quantities if any(one.start < w.end and w.start < one.end for w in new)]
+    theirs = [one for one in unit.quantities if any(one.start < w.end and w.start < one.end for w in gone)]
+    if not mine or not theirs:
+        return []
+    for one in mine:
+        if not any(agree(one, held) for held in theirs):
+            kind = "date" if one.family in ("date", "clock") else "number"
+            return [Difference(kind, f"{kind}: the source says {theirs[0].text!r} where the claim says {one.text!r}")]
+    return []
 
 
 def _exchanged(
@@ -76,32 +105,27 @@ def _exchanged(
         found.append(Difference("negation", f"negation: {word!r} was {here}"))
     new_turns = [w for w in new if is_turn(w) and not _says(unit, w)]
     gone_turns = [w for w in gone if is_turn(w)]
-    if new_turns and (gone_turns or any(word.lower in _STRONG for word in new_turns)):
+    strong = [word for word in new_turns if word.lower in _STRONG]
+    if strong or (new_turns and gone_turns):
         before = gone_turns[0].text if gone_turns else "nothing"
-        found.append(Difference("small word", f"the source has {before!r} where the claim has {new_turns[0].text!r}"))
-    elif gone_turns and not outer and len(gone) <= 3 and gone_turns[0].lower in _STRONG and not new_turns:
-        found.append(Difference("small word", f"{gone_turns[0].text!r} was left out"))
-    lost = [
-        word for word in gone if word.lower not in unit.stops and word not in gone_negations and word not in gone_turns
-    ]
-    old = " ".join(word.text for word in lost)
-    if not lost:
-        return found
+        now = (strong or new_turns)[0].text
+        found.append(Difference("small word", f"the source has {before!r} where the claim has {now!r}"))
+    elif gone_turns and not outer and len(gone) <= 3 and not new_turns:
+        lost_strong = [word.text for word in gone_turns if word.lower in _STRONG]
+        found.extend(Difference("small word", f"{word!r} was left out") for word in lost_strong[:1])
+    little = {id(word) for word in (*new_negations, *new_turns, *gone_negations, *gone_turns)}
+    lost = [word for word in gone if word.lower not in unit.stops and id(word) not in little]
     known = {word.stem for word in unit.words}
-    called = {word.start for name in unit.names if name.sure for word in lost if name.start <= word.start < name.end}
-    fresh = [
-        word
-        for word in new
-        if word.lower not in claim.stops
-        and word.stem not in known
-        and word not in new_negations
-        and word not in new_turns
-    ]
+    fresh = [w for w in new if w.lower not in claim.stops and w.stem not in known and id(w) not in little]
+    old = " ".join(word.text for word in lost)
+    called = any(word.text[:1].isupper() for word in lost)
+    stems = {word.stem for word in lost}
+    other = [w for w in new if w.start in in_names and w.lower not in claim.stops and w.stem not in stems]
     # A name in the place of "he" or "the company" resolves a reference; in the place of another name it is one more.
-    if called and (names := [word for word in fresh if word.start in in_names]):
-        found.append(Difference("name", f"name: the source says {old!r} where the claim says {names[0].text!r}"))
-    elif len(fresh) == len(lost) == 1 and not fresh[0].number and fresh[0].start not in in_names:
-        hard = bool(called) or lost[0].number
+    if called and other:
+        found.append(Difference("name", f"name: the source says {old!r} where the claim says {other[0].text!r}"))
+    elif lost and fresh and len(fresh) <= 2 and len(lost) <= 2 and fresh[0].start not in in_names:
+        hard = called or any(word.number for word in (*lost, *fresh))
         found.append(Difference("wording", f"the source says {old!r} where the claim says {fresh[0].text!r}", hard))
     return found
 
@@ -128,50 +152,44 @@ def numbers(
     more: list[Unit] = []
     for one in claim.quantities:
         kind = "date" if one.family in ("date", "clock") else "number"
+        mine = role_of(claim, one)
+        enough = 0.5 * sum(sorted(mine.values())[-2:])
         near = [(unit, held) for unit in chosen for held in unit.quantities]
         same = [(unit, held) for unit, held in near if agree(one, held)]
-        if not same:
-            far = [(unit, held) for unit in others for held in unit.quantities if agree(one, held)]
-            far = [(unit, held) for unit, held in far if _role(claim, one).keys() & unit.stems]
+        rivals = [
+            (unit, held, likeness(mine, role_of(unit, held)))
+            for unit, held in near
+            if not agree(one, held) and _rival(one, held)
+        ]
+        if same:
+            fit = max(likeness(mine, role_of(unit, held)) for unit, held in same)
+            unit, held, rival_fit = max(rivals, key=lambda rival: rival[2], default=(None, None, 0.0))
+            first = unit is chosen[0] and all(other is not unit for other, _ in same)
+            if held is not None and rival_fit > (fit if first else 1.5 * fit + 0.34):
+                found.append(Difference(kind, f"{kind}: the source gives {held.text!r} for this, not {one.text!r}"))
+            continue
+        rivals = [rival for rival in rivals if rival[2] >= enough]
+        if not rivals:
+            far = [unit for unit in others for held in unit.quantities if agree(one, held) and mine.keys() & unit.stems]
             if far:
-                more.append(max(far, key=lambda pair: len(claim.stems & pair[0].stems))[0])
+                more.append(max(far, key=lambda unit: len(claim.stems & unit.stems)))
                 continue
             if any(agree(one, held) for held in context.quantities):
                 continue
-            role = _role(claim, one)
-            rivals = [
-                held.text
-                for unit, held in near
-                if _rival(one, held) and _alike(role, _role(unit, held)) >= 0.5 * sum(sorted(role.values())[-2:])
-            ]
-            if rivals:
-                found.append(
-                    Difference(kind, f"{kind}: the claim says {one.text!r}, the source {', '.join(rivals[:3])}")
-                )
-            else:
-                found.append(Difference(kind, f"{kind}: {one.text!r} is not in the source", hard=False))
-            continue
-        mine = _role(claim, one)
-        fit = max(_alike(mine, _role(unit, held)) for unit, held in same)
-        rivals = [
-            (held, _alike(mine, _role(unit, held)))
-            for unit, held in near
-            if not agree(one, held) and held.family == one.family
-        ]
-        if rivals:
-            rival, rival_fit = max(rivals, key=lambda pair: pair[1])
-            if rival_fit > 1.5 * fit + 0.34:
-                found.append(Difference(kind, f"{kind}: the source gives {rival.text!r} for this, not {one.text!r}"))
+            found.append(Difference(kind, f"{kind}: {one.text!r} is not in the source", hard=False))
+        else:
+            said = ", ".join(dict.fromkeys(held.text for _, held, _ in rivals[:3]))
+            found.append(Difference(kind, f"{kind}: the claim says {one.text!r}, the source {said}"))
     return found, more
 
 
 def _rival(one: Quantity, held: Quantity) -> bool:
-    return held.family == one.family or (
-        "" in (held.dimension, one.dimension) and "date" not in (held.family, one.family)
-    )
+    if held.family == one.family:
+        return True
+    return "" in (held.dimension, one.dimension) and "date" not in (held.family, one.family)
 
 
-def _role(text: Text, one: Quantity) -> dict[str, float]:
+def role_of(text: Text, one: Quantity) -> dict[str, float]:
     """Stem → closeness (1 / distance in words) of the content words around a quantity, its own numbers apart."""
     inside = [i for i, word in enumerate(text.words) if word.start < one.end and one.start < word.end]
     if not inside:
@@ -187,7 +205,8 @@ def _role(text: Text, one: Quantity) -> dict[str, float]:
     return role
 
 
-def _alike(mine: dict[str, float], theirs: dict[str, float]) -> float:
+def likeness(mine: dict[str, float], theirs: dict[str, float]) -> float:
+    """How much two roles share: the sum of the smaller closeness of each common stem."""
     return sum(min(weight, theirs[stem]) for stem, weight in mine.items() if stem in theirs)
 
 
@@ -205,6 +224,30 @@ def strangers(claim: Text, held: Sequence[Unit], context: Text) -> list[Differen
             if initials in known and len(initials) > 1:
                 continue  # "World Health Organization" for WHO
             found.append(Difference("name", f"name: {name.text!r} is not in the source", hard=False))
+    return found
+
+
+def swapped(claim: Text, chosen: Sequence[Unit]) -> list[Difference]:
+    """Two names that have changed places: each stands after the little word that the other has in the source."""
+    ours = _stances(claim)
+    for unit in chosen:
+        theirs = _stances(unit)
+        shared = [name for name in ours if name in theirs]
+        for at, one in enumerate(shared):
+            for other in shared[at + 1 :]:
+                held = theirs[one], theirs[other]
+                if held[0].isdisjoint(held[1]) and ours[one] <= held[1] and ours[other] <= held[0]:
+                    return [Difference("name", f"name: {one!r} and {other!r} have changed places")]
+    return []
+
+
+def _stances(text: Text) -> dict[str, set[str]]:
+    """Name → the words of little meaning that stand directly before it ("" for none)."""
+    found: dict[str, set[str]] = {}
+    for name in text.names:
+        before = [word for word in text.words if word.end <= name.start][-1:]
+        stance = before[0].lower if before and before[0].lower in text.stops else ""
+        found.setdefault(name.text, set()).add(stance)
     return found
 
 

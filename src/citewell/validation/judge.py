@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from citewell.protocols import Grounds, Judgement
 from citewell.types import Draft, Evidence, Mark, Statement, Verdict
 from citewell.validation.align import MAX_SENTENCES, Alignment, Text, Unit, align, shown_context, units
-from citewell.validation.differ import Difference, numbers, strangers, turned, wording
+from citewell.validation.differ import Difference, numbers, strangers, swapped, turned, wording
 from citewell.validation.language import fold, renderings
 from citewell.validation.polarity import is_negation
 
-SUPPORT = 0.7
-"""Least score of a supported claim."""
+SUPPORT = 0.75
+"""Least share of a claim that the cited places must hold."""
 
 _ANSWER_WORD = re.compile(r"(?P<word>yes|no|ja|nein|oui|non|sí)\s*[,.:;!–-]+\s+(?=\S)", re.IGNORECASE)
 
@@ -106,16 +106,17 @@ def _weigh(
         differences.append(Difference("negation", f"{spoken['word']!r} is not borne out by what follows", hard=False))
     score = found.score
     for difference in differences:
-        score *= 0.7 if difference.hard else 0.9
+        # Other wording decides the verdict alone: as a grade it is worse than the share of words it already lowers.
+        score *= 1.0 if difference.kind == "wording" else 0.85
     reasons = [difference.reason for difference in differences]
     grounds = tuple(unit.grounds for unit in rests_on)
-    if any(difference.hard for difference in differences) and found.score >= 0.4:
+    if any(difference.hard for difference in differences) and found.covered >= 0.4:
         return Verdict.CONTRADICTED, score, reasons, grounds
-    if not differences and found.score >= SUPPORT:
+    if not differences and found.covered >= SUPPORT:
         return (
             Verdict.SUPPORTED,
             score,
-            [f"{found.together:.0%} of its content words stand in the cited place"],
+            [f"{found.covered:.0%} of it stands in the cited place"],
             grounds,
         )
     if found.missing:
@@ -132,13 +133,13 @@ def _differences(
     if near:
         unit, differences = near[0]
         chosen: tuple[Unit, ...] = (unit, *(one for one in found.units if one is not unit))[:MAX_SENTENCES]
-        if len(claim.stems & unit.stems) >= found.together * len(claim.stems) - 1e-9:
+        if not found.units or all(not claim.stems & one.stems - unit.stems for one in found.units):
             chosen = (unit,)
     else:
         chosen, differences = found.units, []
     others = [unit for unit in mine if all(unit is not one for one in chosen)]
     wrong, more = numbers(claim, chosen, others, context)
-    differences = [*differences, *wrong, *strangers(claim, mine, context)]
+    differences = [*differences, *wrong, *strangers(claim, mine, context), *swapped(claim, chosen)]
     if not near:
         differences.extend(turned(claim, chosen))
     unique = list({difference.reason: difference for difference in differences}.values())

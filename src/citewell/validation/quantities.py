@@ -410,10 +410,18 @@ def agree(claimed: Quantity, held: Quantity) -> bool:
         # "5 days" from a bare 5, as in a table whose header holds the unit: compare the numeral as written.
         if claimed.dimension in _DIMENSIONS or held.dimension in _DIMENSIONS:
             return bool(_numerals(claimed) & _numerals(held))
-    tolerance = 0.05 if claimed.about else 1e-9
+    # "about 5 million" for 4.98 million: a claim may round what its source has in full, and say so.
+    rounded = claimed.about and not held.about and _digits(claimed) < _digits(held)
+    tolerance = 0.05 if rounded else 1e-9
     return any(
         math.isclose(one, two, rel_tol=tolerance, abs_tol=1e-12) for one in claimed.values for two in held.values
     )
+
+
+def _digits(one: Quantity) -> int:
+    """Significant digits as written."""
+    match = re.search(_NUMERAL, one.text)
+    return len(re.sub(r"\D", "", match.group()).strip("0")) if match else 1
 
 
 def _numerals(one: Quantity) -> frozenset[float]:

@@ -101,7 +101,9 @@ def _entry(screen: Screen, citations: list[Citation]) -> RenderableType:
     made = grid()
     made.columns[0].style = "cyan"
     made.columns[0].justify = "right"
-    made.add_row(f"[{first.number}]", Text(place(screen, first.document, first.heading_path), style="bold"))
+    # The place that contradicts a cited one may not be cited itself: then it has no number.
+    number = f"[{first.number}]" if first.number else screen.sign("dot")
+    made.add_row(number, Text(place(screen, first.document, first.heading_path), style="bold"))
     made.add_row("", Text(f" {screen.sign('dot')} ".join(about), style="dim"))
     for one in citations:
         made.add_row("", quoted(screen, one.quote))

@@ -91,7 +91,7 @@ def _understood(screen: Screen, content: Content) -> list[RenderableType]:
 
 def _retrieved(screen: Screen, content: Content) -> list[RenderableType]:
     hits = content["hits"]
-    said = Text(f"{count(len(hits), 'hit')} as of commit {content['sequence']}")
+    said = Text(f"{count(len(hits), 'hit')} as of commit {content['case']['sequence']}")
     return [said, _hits(screen, hits)] if hits else [said]
 
 
@@ -189,9 +189,11 @@ _EVENTS: dict[str, Callable[[Screen, Content], list[RenderableType]]] = {
 
 
 def _tree(screen: Screen, content: Content) -> RenderableType:
-    """Any recorded content: one row a field, lists of records one row an element."""
+    """Any recorded content: one row a field that is not empty, lists of records one row an element."""
     made = grid()
     for name, value in content.items():
+        if value in (None, "", [], {}):
+            continue
         if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
             made.add_row(line(name), Text(count(len(value), "record")))
             for one in value[:_MOST]:

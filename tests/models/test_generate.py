@@ -1,0 +1,96 @@
+"""ModelGenerator over pydantic-ai's own test models: what is sent, what is counted, and what failure looks like."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+
+pytest.importorskip("pydantic_ai")
+
+from pydantic_ai.exceptions import ModelHTTPError  # noqa: E402
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart  # noqa: E402
+from pydantic_ai.models.function import AgentInfo, FunctionModel  # noqa: E402
+from pydantic_ai.models.test import TestModel  # noqa: E402
+
+from citewell.errors import ConfigError, ModelUnavailable  # noqa: E402
+from citewell.models.generate import ModelGenerator  # noqa: E402
+
+
+def ask(generator: ModelGenerator) -> str:
+    return asyncio.run(generator.generate("Be brief.", "How many?", max_tokens=50)).text
+
+
+def test_both_texts_are_sent_and_the_answer_comes_back_with_its_usage() -> None:
+    seen: list[str] = []
+
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        seen.extend(f"{part.part_kind}: {part.content}" for message in messages for part in message.parts)
+        assert info.model_settings is not None
+        assert info.model_settings["max_tokens"] == 50
+        return ModelResponse([TextPart("Five "), TextPart("[1].")])
+
+    made = asyncio.run(ModelGenerator(FunctionModel(answer)).generate("Be brief.", "How many?", max_tokens=50))
+    assert made.text == "Five [1]."
+    assert seen == ["system-prompt: Be brief.", "user-prompt: How many?"]
+    assert made.usage.model_calls == 1
+    assert made.usage.input_tokens > 0
+
+
+def test_a_test_model_answers() -> None:
+    assert ask(ModelGenerator(TestModel(custom_output_text="Seven [2]."))) == "Seven [2]."
+
+
+def test_empty_answers_and_passing_errors_are_tried_again() -> None:
+    script = iter([ModelResponse([TextPart("  ")]), ModelHTTPError(503, "m"), ModelResponse([TextPart("At last.")])])
+
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        step = next(script)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    made = asyncio.run(ModelGenerator(FunctionModel(answer), pause_s=0.0).generate("s", "p", max_tokens=5))
+    assert made.text == "At last."
+    assert made.usage.model_calls == 2
+
+
+def test_a_model_that_stays_empty_is_unavailable_and_says_how_often_it_was_asked() -> None:
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return ModelResponse([TextPart("")])
+
+    with pytest.raises(ModelUnavailable, match="no answer in 2 attempts") as caught:
+        ask(ModelGenerator(FunctionModel(answer), attempts=2, pause_s=0.0))
+    assert (caught.value.attempts, caught.value.last_error) == (2, "empty answer")
+
+
+def test_a_refused_request_is_not_repeated() -> None:
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        raise ModelHTTPError(401, "m", "bad key")
+
+    with pytest.raises(ModelUnavailable) as caught:
+        ask(ModelGenerator(FunctionModel(answer), attempts=5, pause_s=0.0))
+    assert caught.value.attempts == 1
+    assert "401" in str(caught.value.last_error)
+
+
+def test_a_model_that_hangs_is_given_up_after_its_time() -> None:
+    async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    with pytest.raises(ModelUnavailable, match="within 0.05 s"):
+        ask(ModelGenerator(FunctionModel(answer), timeout_s=0.05, attempts=2, pause_s=0.0))
+
+
+def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic_ai.direct", None)
+    with pytest.raises(ModelUnavailable, match=r"citewell\[llm\]"):
+        ask(ModelGenerator("openai:gpt-5-mini"))
+
+
+@pytest.mark.parametrize("model", ["gpt-5-mini", ""])
+def test_a_model_without_provider_is_refused_where_it_is_named(model: str) -> None:
+    with pytest.raises(ConfigError, match="provider"):
+        ModelGenerator(model)

@@ -1,0 +1,148 @@
+"""The dispatcher: the right reader by content, limits before work, every failure a ReadError."""
+
+import time
+
+import pytest
+from laws import read
+
+from citewell.errors import ReadError
+from citewell.reading.detect import MARKDOWN, TEXT
+from citewell.reading.markdown import MarkdownReader
+from citewell.reading.readers import Factory, Readers
+from citewell.reading.text import TextReader
+from citewell.types import Document, Source
+
+
+class Failing:
+    """A reader that fails in a given way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    identity = "failing@1"
+
+    def read(self, source: Source) -> Document:
+        raise self._error
+
+
+def failing(error: Exception) -> Factory:
+    return lambda: Failing(error)
+
+
+def kind_of(readers: Readers, content: bytes, uri: str = "x.txt") -> str:
+    with pytest.raises(ReadError) as caught:
+        readers.read(Source(uri, content))
+    assert uri in str(caught.value)
+    return caught.value.kind
+
+
+def test_the_document_names_the_reader_and_type_that_were_used() -> None:
+    assert (read("# a\n\n[b](c)", "x").reader, read("# a\n\n[b](c)", "x").media_type) == ("markdown@1", MARKDOWN)
+    assert read("<!doctype html><p>x", "x.md").reader == "html@1"
+
+
+def test_the_same_bytes_always_give_the_same_document_and_another_place_another_id() -> None:
+    assert read("same", "a.txt") == read("same", "a.txt")
+    assert read("same", "a.txt").id != read("same", "b.txt").id
+
+
+def test_the_identity_holds_that_of_every_reader() -> None:
+    made = Readers({TEXT: TextReader, MARKDOWN: (MarkdownReader, TextReader)})
+    assert made.identity == "readers@1(markdown@1+text@1)"
+
+
+def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> None:
+    source = Source("big.txt", b"x" * 100_000_000)
+    start = time.process_time()
+    with pytest.raises(ReadError, match="100,000,000 bytes; the limit max_bytes is 50,000,000") as caught:
+        Readers().read(source)
+    assert caught.value.kind == "limit_exceeded"
+    assert time.process_time() - start < 0.05
+
+
+def test_a_type_without_a_reader_is_named_with_what_is_read() -> None:
+    with pytest.raises(ReadError, match=r"image/png.*HTML, Markdown, PDF, plain text") as caught:
+        Readers().read(Source("x.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20))
+    assert caught.value.kind == "unsupported_type"
+
+
+def test_a_crash_of_a_reader_is_a_corrupt_file_not_a_crash_of_ours() -> None:
+    made = Readers({TEXT: failing(RecursionError("deep"))})
+    assert kind_of(made, b"x") == "corrupt"
+    with pytest.raises(ReadError, match=r"failing@1: RecursionError"):
+        made.read(Source("x.txt", b"x"))
+
+
+def test_the_next_reader_is_tried_unless_the_failure_is_final() -> None:
+    assert Readers({TEXT: (failing(ValueError()), TextReader)}).read(Source("x.txt", b"x")).reader == "text@1"
+    made = Readers({TEXT: (failing(ReadError("encrypted", "x.txt is locked")), TextReader)})
+    assert kind_of(made, b"x") == "encrypted"
+
+
+def test_when_all_readers_fail_the_first_one_speaks() -> None:
+    first = ReadError("no_text", "x.txt: first")
+    assert kind_of(Readers({TEXT: (failing(first), failing(ValueError()))}), b"x") == "no_text"
+
+
+def test_a_reader_whose_library_is_missing_is_reported_as_such() -> None:
+    def missing() -> TextReader:
+        raise ModuleNotFoundError("No module named 'x'", name="x")
+
+    assert kind_of(Readers({TEXT: missing}), b"x") == "unsupported_type"
+
+
+@pytest.mark.parametrize(
+    ("content", "uri"),
+    [(b" \n\t", "x.txt"), (b"---\na: b\n---\n", "x.md"), (b"<p hidden>a</p>", "x.html"), (b",,\n,\n", "x.csv"),
+     (b"<html></html>", "x.html"), (b"<!-- c -->", "x.md"), ("\ufeff".encode(), "x.txt")],
+)  # fmt: skip
+def test_a_document_without_visible_text_is_refused(content: bytes, uri: str) -> None:
+    assert kind_of(Readers(), content, uri) == "no_text"
+
+
+def test_plain_text_is_kept_character_for_character() -> None:
+    text = "TITLE OF THIS\n\n  Indented  line\nsecond line  \n\n\n\tLast.\n"
+    document = read(text, "x.txt")
+    assert document.text == text
+    assert [(b.kind.value, b.level, b.span.of(text)) for b in document.blocks] == [
+        ("heading", 1, "TITLE OF THIS"),
+        ("paragraph", 0, "Indented  line\nsecond line"),
+        ("paragraph", 0, "Last."),
+    ]
+
+
+def test_underlined_lines_of_plain_text_are_headings_by_order_of_their_style() -> None:
+    document = read("Guide\n=====\nIntro\n\nSetup\n-----\n\nDo it.\n\nNot a heading\n--\nx\n", "x.txt")
+    assert [(b.kind.value, b.level, b.heading_path) for b in document.blocks] == [
+        ("heading", 1, ()),
+        ("paragraph", 0, ("Guide",)),
+        ("heading", 2, ("Guide",)),
+        ("paragraph", 0, ("Guide", "Setup")),
+        ("paragraph", 0, ("Guide", "Setup")),
+    ]
+
+
+BOMBS = {
+    "md": ["[" * 9, "![a](", "*a ", "> " * 90 + "\n", "- ", "|a", "<!--", "`` ` ", "[a]: b\n", "&#", "1. x\n", "a\n"],
+    "html": ["<p>x", "<b><i>", "<li>x", "<table><tr><td>", "<br>x", "<", "&amp", "<td colspan=9>", "</p>", "<!--"],
+    "csv": ['"', ",", 'a,"b\n', "a;b,c\t\n"],
+    "txt": ["=", "ab\n==\n", " ", "\n ", "Q: a\nA: b\n", "Q:\n", "A: ", "AB CD\n\n", "\t:"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("suffix", "unit"), [(suffix, unit) for suffix, units in BOMBS.items() for unit in units])
+def test_repeated_markup_takes_time_in_proportion_or_is_refused(suffix: str, unit: str) -> None:
+    def seconds(size: int) -> float:
+        source = Source(f"x.{suffix}", b"words here\n\n" + (unit * (size // len(unit))).encode())
+        start = time.process_time()
+        try:
+            readers.read(source)
+        except ReadError as error:
+            assert error.kind in ("limit_exceeded", "no_text"), error  # noqa: PT017 - both outcomes are fine
+        return time.process_time() - start
+
+    readers = Readers()
+    seconds(100)  # libraries loaded
+    small, large = seconds(10_000), seconds(40_000)
+    # Four times the input: twice the proportion is allowed, and 0.3 s for the noise of a busy machine.
+    assert large < 8 * small + 0.3
