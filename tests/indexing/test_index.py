@@ -227,6 +227,22 @@ def test_hidden_documents_change_nothing_that_is_shown(history, hidden, text):
         assert [orders[0][row] for row in one.rows.tolist()] == [orders[1][row] for row in other.rows.tolist()]
 
 
+def test_not_even_the_last_bit_of_a_score_tells_of_hidden_documents():
+    # A hidden document that came first gives the terms other ids: sums must not run in their order.
+    words = [f"word{at}" for at in range(40)]
+    rng = np.random.default_rng(5)
+    shown = [" ".join(rng.choice(words, 25)) for _ in range(40)]
+    scores = []
+    for hidden in ([], words[::-1]):
+        ledger = Ledger(ANALYZER)
+        ledger.add("hidden", [" ".join(hidden)], access=Access())
+        for at, text in enumerate(shown):
+            ledger.add(f"d{at}", [text])
+        view = look(Index(ledger, ANALYZER), " ".join(words[:12]), Principal.local())
+        scores.append(view.lexical(" ".join(words[:12]), 40).scores.tolist())
+    assert scores[0] == scores[1]
+
+
 @slow
 @given(st.lists(documents(), min_size=1, max_size=8), texts, principals)
 def test_as_of_shows_what_was_shown_then(history, text, principal):

