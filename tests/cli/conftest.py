@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from ran import Ran, Run
 
 import citewell
 from citewell.cli.app import main
@@ -34,22 +31,6 @@ Trains are booked in second class. First class needs a reason.
     "prices.csv": "item,price,currency\nTablet,480,EUR\nScreen,210,EUR\n",
 }
 SECRET = "# Salary bands\n\nThe salary band for level E4 begins at 62,400 euro a year.\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What one command did."""
-
-    code: int
-    out: str
-    error: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ran]
 
 
 @pytest.fixture(autouse=True)

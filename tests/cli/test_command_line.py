@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from ran import Run
 
 from citewell.cli.app import main
 from citewell.cli.doctor import _PACKAGES

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from ran import Run
 
 REF = {"id", "uri", "title", "version", "bucket", "media_type", "metadata", "ingested_at"}
 SPAN = {"start", "end"}
