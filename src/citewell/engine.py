@@ -327,7 +327,9 @@ class Engine:
             raise NotFound(
                 f"No document {missing[0]!r} in bucket {bucket!r}. See `citewell documents --bucket {bucket}`."
             )
-        return await self.store.delete(uris, bucket=bucket, principal=who)
+        deleted = await self.store.delete(uris, bucket=bucket, principal=who)
+        await self.index.refresh()  # nothing of what was deleted may stay in derived files
+        return deleted
 
     async def status(self, *, principal: Principal | None = None) -> Status:
         """What the knowledge base holds for the principal."""

@@ -414,6 +414,10 @@ class Index(Protocol):
         """What `principal` may see under the query's buckets, filter and as-of, at the store's current sequence."""
         ...
 
+    async def refresh(self) -> object:
+        """Follow the store now. After a deletion: remove what was deleted from the derived files too."""
+        ...
+
     async def close(self) -> None:
         """Write down what makes the next opening fast. The index cannot be used afterwards."""
         ...

@@ -163,6 +163,20 @@ def test_a_deleted_document_leaves_the_files_at_once(tmp_path):
     assert through(tmp_path, ledger) == fresh(ledger)
 
 
+def test_closing_alone_leaves_files_that_fit(tmp_path):
+    ledger = Ledger(ANALYZER)
+    some(ledger, 0, 5)
+    key = ledger.add("gone", ["zanzibar"])
+    asyncio.run(Index(ledger, ANALYZER, tmp_path).close())  # as after `citewell ingest`
+    assert files.sequence_of(tmp_path, ledger.identity) == ledger.number
+    ledger.remove(key)
+    asyncio.run(Index(ledger, ANALYZER, tmp_path).close())  # as after `citewell delete`
+    assert not any(vector_of("zanzibar").tobytes() in path.read_bytes() for path in tmp_path.iterdir())
+    ledger.reads = 0
+    asyncio.run(Index(ledger, ANALYZER, tmp_path).close())  # as after `citewell status`
+    assert ledger.reads == 0
+
+
 def test_two_indexes_share_one_folder(tmp_path):
     ledger = Ledger(ANALYZER)
     some(ledger, 0, 600)

@@ -104,6 +104,17 @@ def load(folder: Path, identity: Mapping[str, str]) -> Base | None:
     return None
 
 
+def sequence_of(folder: Path, identity: Mapping[str, str]) -> int | None:
+    """The commit that the files in `folder` were made at, None when there are none for this store."""
+    try:
+        manifest = _manifest(folder)
+    except OSError:
+        return None
+    if manifest is None or manifest.get("format") != FORMAT or manifest.get("store") != dict(identity):
+        return None
+    return int(manifest.get("sequence", -1))
+
+
 def _manifest(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / _MANIFEST).read_text("utf-8"))

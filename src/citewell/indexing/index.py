@@ -123,9 +123,20 @@ class Index:
             self._base, self._tail = base, None
 
     async def close(self) -> None:
-        """Write what is not in the derived files yet. The store stays open: it is not ours."""
+        """Bring the derived files up to the store, which stays open: it is not ours.
+
+        So a process that only ingests leaves an index that opens at once, and one that only deletes leaves nothing of
+        what it deleted.
+        """
+        if self._folder is None:
+            return
+        if not self._opened:
+            written = await asyncio.to_thread(files.sequence_of, self._folder, dict(self._store.identity))
+            if written == await self._store.sequence():
+                return
+        await self.refresh()
         async with self._refreshing:
-            if self._opened and (self._base is None or self._base.sequence != self._snapshot.sequence):
+            if self._base is None or self._base.sequence != self._snapshot.sequence:
                 await self.checkpoint()
 
 
