@@ -32,13 +32,9 @@ def version(uri: str, *texts: str, access: Access | None = None) -> NewVersion:
         Node(node_id(document.id, "none", span.start, span.end), document.id, span, span.of(whole)) for span in spans
     )
     vectors = np.array([vector_of(text) for text in texts], np.float32)
-<<<<<<< HEAD
-    return NewVersion(source, document, nodes, vectors, tuple(ANALYZER.terms(text) for text in texts), {}, "f")
-=======
     return NewVersion(
         source, document, nodes, vectors, tuple(ANALYZER.terms(text) for text in texts), {}, document.sha256
     )
->>>>>>> index
 
 
 async def titles(index: Index, text: str, **query: object) -> list[tuple[str, int]]:
