@@ -45,6 +45,7 @@ _MARK = re.compile(
 )
 _MAX_RANGE = 20
 _MAX_STATEMENTS = 60
+_MAX_CHARACTERS = 20_000
 _ALONE = re.compile(r"(?:yes|no|ja|nein|oui|non|sí)\W*", re.IGNORECASE)
 
 
@@ -108,7 +109,7 @@ def read(raw: str) -> tuple[tuple[Statement, ...], bool]:
     follows. `[1, 2]`, `[1][2]`, `[1-3]`, `【1】`, `[^1]` and `[Source 1]` are citations. Numbers are kept as written:
     whether they were given is for the judge to say.
     """
-    text = plain(raw)
+    text = plain(raw[:_MAX_CHARACTERS])
     bare, marks = _lift(text)
     found: list[tuple[int, int]] = sentences(bare)[:_MAX_STATEMENTS]
     given: list[list[int]] = [[] for _ in found]

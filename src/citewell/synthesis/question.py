@@ -117,7 +117,8 @@ class Intent:
 def understand(question: str) -> Intent:
     """The intent of `question`; the same for the same text, whatever the clock or the corpus."""
     text = fold("".join(ch for ch in question if unicodedata.category(ch) not in ("Cc", "Cf", "Cs") or ch in "\n\t "))
-    if not re.search(r"\w", text):
+    found = words(text[: MAX_CHARACTERS + 1])
+    if not found:
         return Intent(text, "other", (), problem="empty", message="The question is empty. Ask something.")
     if len(text) > MAX_CHARACTERS:
         return Intent(
@@ -130,7 +131,6 @@ def understand(question: str) -> Intent:
             message="Ask about something your documents may say, and the answer will cite them.",
         )  # fmt: skip
     kind = next((name for name, pattern in _KINDS if pattern.search(text)), "other")
-    found = words(text)
     terms = tuple(dict.fromkeys(word.stem for word in content(found) if word.lower not in _QUESTION_WORDS)) or tuple(
         dict.fromkeys(word.stem for word in found)
     )
