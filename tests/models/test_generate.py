@@ -9,13 +9,13 @@ import pytest
 
 pytest.importorskip("pydantic_ai")
 
-from pydantic_ai.exceptions import ModelHTTPError  # noqa: E402
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart  # noqa: E402
-from pydantic_ai.models.function import AgentInfo, FunctionModel  # noqa: E402
-from pydantic_ai.models.test import TestModel  # noqa: E402
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.test import TestModel
 
-from citewell.errors import ConfigError, ModelUnavailable  # noqa: E402
-from citewell.models.generate import ModelGenerator  # noqa: E402
+from citewell.errors import ConfigError, ModelUnavailable
+from citewell.models.generate import ModelGenerator
 
 
 def ask(generator: ModelGenerator) -> str:
@@ -80,7 +80,7 @@ def test_a_model_that_hangs_is_given_up_after_its_time() -> None:
         await asyncio.sleep(30)
         raise AssertionError
 
-    with pytest.raises(ModelUnavailable, match="within 0.05 s"):
+    with pytest.raises(ModelUnavailable, match=r"within 0\.05 s"):
         ask(ModelGenerator(FunctionModel(answer), timeout_s=0.05, attempts=2, pause_s=0.0))
 
 

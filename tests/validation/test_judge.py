@@ -159,12 +159,16 @@ def facts(draw: st.DrawFn) -> list[str]:
     for _ in range(draw(st.integers(1, 4))):
         number = draw(st.integers(2, 9999))
         shapes = [
-            f"The {draw(st.sampled_from(SUBJECTS))} in {draw(st.sampled_from(NAMES))} must not keep {draw(st.sampled_from(OBJECTS))} "
+            f"The {draw(st.sampled_from(SUBJECTS))} in {draw(st.sampled_from(NAMES))} must not keep"
+            f" {draw(st.sampled_from(OBJECTS))} "
             f"for more than {number} {draw(st.sampled_from(UNITS))}.",
-            f"{draw(st.sampled_from(NAMES))} {draw(st.sampled_from(VERBS))} {number} {draw(st.sampled_from(OBJECTS))} per month "
+            f"{draw(st.sampled_from(NAMES))} {draw(st.sampled_from(VERBS))} {number}"
+            f" {draw(st.sampled_from(OBJECTS))} per month "
             f"since {draw(st.integers(1, 28))} March {draw(st.integers(1990, 2030))}.",
-            f"Since {draw(st.integers(1990, 2030))}, {draw(st.sampled_from(OBJECTS))} of {draw(st.sampled_from(NAMES))} are never "
-            f"sent to the {draw(st.sampled_from(SUBJECTS))} without at least {number} {draw(st.sampled_from(UNITS))} of notice.",
+            f"Since {draw(st.integers(1990, 2030))}, {draw(st.sampled_from(OBJECTS))} of"
+            f" {draw(st.sampled_from(NAMES))} are never "
+            f"sent to the {draw(st.sampled_from(SUBJECTS))} without at least {number}"
+            f" {draw(st.sampled_from(UNITS))} of notice.",
             f"Up to {number} {draw(st.sampled_from(UNITS))} may be spent on {draw(st.sampled_from(OBJECTS))} when the "
             f"{draw(st.sampled_from(SUBJECTS))} has agreed.",
         ]
@@ -188,7 +192,8 @@ def alterations(sentence: str, rnd: random.Random) -> list[tuple[str, str]]:
             found.append(("name", sentence.replace(name, rnd.choice([one for one in NAMES if one != name]))))
     if "March" in sentence:
         found.append(("date", sentence.replace("March", rnd.choice(["April", "June", "October"]))))
-    for old, new in [("must not", "must"), ("may be", "may not be"), ("are never", "are"), ("Up to", "At least"), ("at least", "at most"),
+    for old, new in [("must not", "must"), ("may be", "may not be"), ("are never", "are"), ("Up to", "At least"),
+                     ("at least", "at most"),
                      ("without", "with"), ("more than", "less than")]:  # fmt: skip
         if old in sentence:
             found.append(("negation", sentence.replace(old, new)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given
@@ -52,6 +53,6 @@ def test_a_table_of_keys_and_values_has_no_header_but_one_of_numbers_has() -> No
 @given(st.text(st.sampled_from("ab. !?\n|-#1A,;)。\t"), max_size=120))
 def test_sentences_ascend_and_leave_out_nothing_visible(text: str) -> None:
     found = sentences(text)
-    assert all(one[1] <= other[0] for one, other in zip(found, found[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(found))
     covered = {at for start, end in found for at in range(start, end)}
     assert all(ch.isspace() for at, ch in enumerate(text) if at not in covered)

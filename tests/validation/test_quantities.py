@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,5 +64,5 @@ def test_both_locales_of_a_grouped_decimal_are_one_number(whole: int, cents: int
 @given(st.text(max_size=200))
 def test_quantities_ascend_do_not_overlap_and_stand_where_they_say(text: str) -> None:
     found = quantities(text)
-    assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(found))
     assert all(0 <= one.start < one.end <= len(text) for one in found)

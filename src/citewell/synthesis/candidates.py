@@ -21,7 +21,8 @@ MAX_CANDIDATES = 64
 _LONG_ANSWER = 120
 
 FEATURES = (
-    "similar", "in_context", "neighbour", "terms", "terms_around", "focus", "type", "names", "numbers", "rank", "opening", "asks", "new",
+    "similar", "in_context", "neighbour", "terms", "terms_around", "focus", "type", "names", "numbers", "rank",
+    "opening", "asks", "new",
 )  # fmt: skip
 
 
@@ -77,8 +78,9 @@ def _of(evidence: Evidence) -> list[Candidate]:
             continue
         said, seen = fold(quote), fold(quote)
         if piece.kind == "row":
-            said = seen = renderings(quote, piece.headers)[0]
-            stems |= frozenset(word.stem for word in words(said))
+            said = renderings(quote, piece.headers)[0]
+            seen = said.replace("_", " ")  # headers such as full_day_eur are words to find, though quoted as they stand
+            stems |= frozenset(word.stem for word in words(seen))
         if asked:
             seen, stems = asked, stems | frozenset(word.stem for word in words(asked))
         if not content(words(quote)) or (piece.kind == "row" and quote in piece.headers):
@@ -103,8 +105,8 @@ def _of(evidence: Evidence) -> list[Candidate]:
 
 def _whole_answer(text: str, pieces: Sequence[Piece]) -> list[Piece]:
     """The answer of a question and answer pair is one unit, unless it is long."""
-    answer = [piece for piece in pieces if piece.kind != "question"]
-    rest = [piece for piece in pieces if piece.kind == "question"]
+    answer = [piece for piece in pieces if piece.kind not in ("question", "heading")]
+    rest = [piece for piece in pieces if piece.kind in ("question", "heading")]
     if not answer or len(text[answer[0].start : answer[-1].end].split()) > _LONG_ANSWER:
         return list(pieces)
     return [*rest, Piece(answer[0].start, answer[-1].end, "answer")]
@@ -131,21 +133,27 @@ def _with_lists(text: str, pieces: Sequence[Piece]) -> list[Piece]:
 
 
 _NUMBER = re.compile(
-    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand|million|billion|once|twice|"
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred"
+        r"|thousand|million|billion|once|twice|"
     r"half|no limit|unlimited|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn)\b", re.IGNORECASE
 )  # fmt: skip
 _MONEY = re.compile(
-    r"[€$£¥₹]|\b(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|cents?|percent|free of charge|nothing)\b|_(?:eur|usd|gbp)\b|\d[\d.,]*\s?%",
+    r"[€$£¥₹]|\b(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|cents?|percent|free of charge|nothing)\b|_(?:eur|usd"
+    r"|gbp)\b|\d[\d.,]*\s?%",
     re.IGNORECASE,
 )
 _DURATION = re.compile(
-    r"\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|tage?n?|wochen?|monate?n?|jahre?n?|stunden?)\b",
+    r"\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|tage?n?|wochen?|monate?n?|jahre?n?"
+    r"|stunden?)\b",
     re.IGNORECASE,
 )
 _DATE = re.compile(
-    r"\b(?:1[0-9]{3}|20\d\d)\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|"
-    r"thursday|friday|saturday|sunday|spring|summer|autumn|winter|century|januar|februar|märz|mai|juni|juli|oktober|dezember)\b|"
-    r"\b\d{1,2}(?:st|nd|rd|th)\b|\d{1,2}:\d{2}|\b(?:day|week|month|year|deadline|noon|midnight|before|after|until)\b", re.IGNORECASE
+    r"\b(?:1[0-9]{3}|20\d\d)\b|\b(?:january|february|march|april|may|june|july|august|september|october"
+        r"|november|december|monday|tuesday|wednesday|"
+    r"thursday|friday|saturday|sunday|spring|summer|autumn|winter|century|januar|februar|märz|mai|juni|juli"
+        r"|oktober|dezember)\b|"
+    r"\b\d{1,2}(?:st|nd|rd|th)\b|\d{1,2}:\d{2}|\b(?:day|week|month|year|deadline|noon|midnight|before|after"
+        r"|until)\b", re.IGNORECASE
 )  # fmt: skip
 _CAPITAL = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'-]+|\b[A-Z]\w+\s+[A-Z]\w+")
 
@@ -176,8 +184,9 @@ def weigh(
 ) -> tuple[NDArray[np.float64], Mapping[str, float]]:
     """What speaks for each candidate: shape (len(found), len(FEATURES)), in the order of `found` and `FEATURES`.
 
-    `similar` and `in_context` (len(found),) are the cosines of `seen` and `headed` with the question. Term shares are weighted by rarity among the
-    candidates, which is the second thing returned: a question's term that no candidate holds is the rarest of all.
+    `similar` and `in_context` (len(found),) are the cosines of `seen` and `headed` with the question. Term shares
+    are weighted by rarity among the candidates, which is the second thing returned: a question's term that no
+    candidate holds is the rarest of all.
     """
     rare = rarity([one.stems | one.around for one in found])
     top = math.log(1 + (len(found) + 0.5) / 0.5)

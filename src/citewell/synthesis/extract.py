@@ -128,8 +128,11 @@ def choose(
         one, gap = found[at], float(score[best] - score[at])
         if any(_same(one, found[other]) for other in chosen):
             continue
+        apart = _disagree(found[best], one)
+        if not apart and _of_another(intent, one, found[best]):
+            continue
         adds = sum(share for term, share in weight.items() if term in one.stems and term not in covered) / total
-        if gap <= CLOSE or (gap <= 1.5 and adds >= 0.25) or (gap <= 3.0 and _disagree(found[best], one)):
+        if gap <= CLOSE or (gap <= 1.5 and adds >= 0.25) or (gap <= 3.0 and apart):
             chosen.append(at)
             covered |= one.stems | one.around
     kept = sorted(chosen, key=lambda at: (_first(chosen, found, at), found[at].place))
@@ -169,6 +172,14 @@ def _gate(
     if gone:
         odds -= 4.0
     return odds, tuple(dict.fromkeys([*gone, *lacking, *intent.numbers[: 0 if row["numbers"] >= 1.0 else 3]]))
+
+
+def _of_another(intent: Intent, one: Candidate, best: Candidate) -> bool:
+    """Whether the best holds what `one` lacks: a name or number of the question, or, in a table, any of its terms."""
+    asked = _named(intent) | frozenset(word.stem for number in intent.numbers for word in words(number))
+    if one.kind == best.kind == "row":
+        asked |= frozenset(intent.terms)
+    return bool(asked & best.stems - one.stems) and not (frozenset(intent.terms) & one.stems - best.stems)
 
 
 def _named(intent: Intent) -> frozenset[str]:

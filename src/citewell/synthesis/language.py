@@ -14,6 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 ROW_BAR = " | "
 """What stands between two cells of a table row in a document's text."""
 
@@ -23,32 +28,35 @@ _WORD = re.compile(
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 
 STOP_WORDS: Mapping[str, frozenset[str]] = {
-    "en": frozenset(
-        """a about above after again all also am an and any are aren as at be because been before being below between both
-        but by can could did didn do does doesn doing don during each either else few for from further get gets got had
-        has hasn have haven having he her here hers herself him himself his how i if in into is isn it its itself just
-        ll may me might more most much must my myself n't neither no nor not now of off on once only or other our ours
-        out over own per re s same shall she should so some such t than that the their theirs them themselves then
-        there these they this those through to too under until up upon us ve very was wasn we were weren what when
-        where which while who whom whose why will with within without won would you your yours yourself""".split()
+    "en": _set(
+        """a about above after again all also am an and any are aren as at be because been before being below between
+        both but by can could did didn do does doesn doing don during each either else few for from further
+        get gets got had has hasn have haven having he her here hers herself him himself his how i if in into
+        is isn it its itself just ll may me might more most much must my myself n't neither no nor not now of
+        off on once only or other our ours out over own per re s same shall she should so some such t than
+        that the their theirs them themselves then there these they this those through to too under until up
+        upon us ve very was wasn we were weren what when where which while who whom whose why will with within
+        without won would you your yours yourself"""
     ),
-    "de": frozenset(
+    "de": _set(
         """aber alle als also am an auch auf aus bei beim bin bis bist da damit dann das dass dem den denn der des die
-        dies diese dieser dieses doch dort du durch ein eine einem einen einer eines er es etwas euch euer für gegen
-        haben hat hatte ich ihm ihn ihnen ihr ihre im in ist ja kann kein keine können man mein mich mir mit muss nach
-        nicht noch nun nur ob oder ohne sehr sein seine sich sie sind so über um und uns unser unter vom von vor wann
-        war waren was weil wenn wer werden wie wieder wird wir wo wurde zu zum zur zwischen""".split()
+        dies diese dieser dieses doch dort du durch ein eine einem einen einer eines er es etwas euch euer für
+        gegen haben hat hatte ich ihm ihn ihnen ihr ihre im in ist ja kann kein keine können man mein mich mir
+        mit muss nach nicht noch nun nur ob oder ohne sehr sein seine sich sie sind so über um und uns unser
+        unter vom von vor wann war waren was weil wenn wer werden wie wieder wird wir wo wurde zu zum zur
+        zwischen"""
     ),
-    "fr": frozenset(
+    "fr": _set(
         """à au aux avec ce ces cet cette comme comment dans de des du elle elles en est et été être eux il ils je la le
-        les leur leurs lui ma mais me même mes moi mon ne nos notre nous on ont ou où par pas plus pour qu quand que quel
-        quelle quelles quels qui sa sans se ses si son sont sur ta te tes toi ton tu un une vos votre vous""".split()
+        les leur leurs lui ma mais me même mes moi mon ne nos notre nous on ont ou où par pas plus pour qu
+        quand que quel quelle quelles quels qui sa sans se ses si son sont sur ta te tes toi ton tu un une vos
+        votre vous"""
     ),
-    "es": frozenset(
+    "es": _set(
         """al algo como cómo con cuál cuándo cuánto de del desde donde dónde dos el él ella ellas ellos en entre era es
-        esa ese eso esta está este esto fue ha hay la las le les lo los más me mi mis muy nada no nos nosotros o para
-        pero por porque qué que quien quién se sea ser si sin sobre son su sus también te tiene todo tu un una uno y
-        ya yo""".split()
+        esa ese eso esta está este esto fue ha hay la las le les lo los más me mi mis muy nada no nos nosotros
+        o para pero por porque qué que quien quién se sea ser si sin sobre son su sus también te tiene todo tu
+        un una uno y ya yo"""
     ),
 }
 
@@ -135,11 +143,11 @@ def rarity(texts: Iterable[Iterable[str]]) -> dict[str, float]:
     return {one: math.log(1 + (total - df + 0.5) / (df + 0.5)) for one, df in seen.items()}
 
 
-_ABBREVIATIONS = frozenset(
+_ABBREVIATIONS = _set(
     """adj al approx apr art aug bd betr bspw bzw ca cf ch chap co col corp dec dept dipl dr ed eds eg etc ex feb ff fig
     figs gen ggf gov hon ie inc incl inkl jan jr jul jun kap lt ltd max mar min mr mrs ms mt nov nr no nos oct op p para
     pp prof rep resp rev sec sen sep sept sr st str tab tel u.s u.k usw v viz vgl vol vs z.b d.h u.a i.d.r e.g i.e a.m
-    p.m ph.d u.s.a""".split()
+    p.m ph.d u.s.a"""
 )
 _NEEDS_NUMBER = frozenset({"no", "nos", "p", "pp", "art", "max", "min", "mar", "v", "sec", "ch", "st", "op", "ed"})
 _END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[”’」』）]*")
@@ -147,7 +155,7 @@ _MARKER = re.compile(r"\s*(?:[-*+•–▪‣◦]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Characters [start, end) of each sentence, ascending, without white space at the ends; nothing visible is left out.
+    """Characters [start, end) of each sentence, ascending, without white space at the ends; nothing visible is missing.
 
     A blank line, a list marker, a table row (a line with ` | `), a heading and a line that is visibly not wrapped
     end a sentence; within those, `.`, `!`, `?` and `…` do when what follows looks like a beginning and what precedes
@@ -286,7 +294,7 @@ def cut(text: str, kind: str, context: str = "", headings: Sequence[str] = ()) -
     above = [line for line in context.splitlines() if "|" in line]
     found: list[Piece] = []
     run: list[str] = []  # the rows of the table at hand
-    for at, (start, end) in enumerate(spans):
+    for start, end in spans:
         here = text[start:end]
         if kind == "table" or ROW_BAR in here:
             headers = [*reversed(above), *run[:1]]
@@ -297,7 +305,7 @@ def cut(text: str, kind: str, context: str = "", headings: Sequence[str] = ()) -
             run.append(here)
             continue
         run = []
-        if kind == "faq" and at == 0 and here.endswith(("?", "？")):
+        if kind == "faq" and all(piece.kind == "heading" for piece in found) and here.endswith(("?", "？")):
             found.append(Piece(start, end, "question"))
         elif fold(here.lstrip("# ")).lower() in named:
             found.append(Piece(start, end, "heading"))

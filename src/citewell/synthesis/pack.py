@@ -159,9 +159,9 @@ def _wanted(intent: Intent, hits: Sequence[Hit], members: Sequence[int], today: 
         return set(members)
     for year in intent.years:
         # "in 2024": what was in force at the end of that year.
-        if past := [day for day, _ in dated if day <= dt.date(year, 12, 31)]:
-            if year < today.year or any(day.year == year for day, _ in dated):
-                return {at for day, at in dated if day == max(past)}
+        past = [day for day, _ in dated if day <= dt.date(year, 12, 31)]
+        if past and (year < today.year or any(day.year == year for day, _ in dated)):
+            return {at for day, at in dated if day == max(past)}
     if intent.upcoming and (coming := [day for day, _ in dated if day > today]):
         return {at for day, at in dated if day == min(coming)}
     if current := [day for day, _ in dated if day <= today]:

@@ -11,9 +11,11 @@ REMOVED = "(link removed)"
 _JOINERS = frozenset("\u200c\u200d")
 _SCHEME = r"(?:h\s?t\s?t\s?p\s?s?|ftps?|wss?|file|mailto|javascript|vbscript|tel|sms|blob|intent)"
 _URL = re.compile(
-    rf"(?<![\w]){_SCHEME}\s?:\s*(?://)?[^\s<>\"')\]]+|(?<![\w])data:[\w/+.-]*[;,][^\s<>\"')\]]*|(?<!\w)[\\/]{{2,}}[\w.-]+\.[a-z]{{2,}}[^\s<>\"')\]]*|"
+    rf"(?<![\w]){_SCHEME}\s?:\s*(?://)?[^\s<>\"')\]]+|(?<![\w])data:[\w/+.-]*[;,][^\s<>\"')\]]*"
+    rf"|(?<!\w)[\\/]{{2,}}[\w.-]+\.[a-z]{{2,}}[^\s<>\"')\]]*|"
     r"(?<![\w@])www\.[\w-]+\.[^\s<>\"')\]]+|"
-    r"(?<![\w@.])(?:[\w-]+\.)+(?:com|net|org|io|dev|example|test|invalid|info|biz|co|me|app|xyz|ai|site|online|cloud|link|top|ru|cn)"
+    r"(?<![\w@.])(?:[\w-]+\.)+(?:com|net|org|io|dev|example|test|invalid|info|biz|co|me|app|xyz|ai|site|online"
+    r"|cloud|link|top|ru|cn)"
     r"(?::\d+)?(?:[/?#][^\s<>\"')\]]*)?(?![\w@])",
     re.IGNORECASE,
 )
@@ -33,7 +35,8 @@ _STEPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _DECORATION = re.compile(
-    r"(?m)^[ \t]*(?:#{1,6}|>+|[-*+•])[ \t]+|^[ \t]*(?:```|~~~)[^\n]*$|^[ \t]*(?:[-*_][ \t]*){3,}$|\*{1,3}|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)|`+|~~"
+    r"(?m)^[ \t]*(?:#{1,6}|>+|[-*+•])[ \t]+|^[ \t]*(?:```|~~~)[^\n]*$|^[ \t]*(?:[-*_][ \t]*){3,}$|\*{1,3}"
+    r"|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)|`+|~~"
 )
 
 

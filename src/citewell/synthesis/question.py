@@ -8,42 +8,61 @@ from dataclasses import dataclass
 
 from citewell.synthesis.language import content, fold, words
 
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 MAX_CHARACTERS = 2000
 
 _MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
-        ("money", r"\bhow much (?:does|do|did|is|are|was|were|will|would|can|could)?\b.*\b(?:cost|pay|paid|spend|price|charge|fee|earn|worth|reimburse\w*)|"
-                  r"\b(?:price|cost|fee|salary|budget|per diem|allowance|fine|fare|amount of money|revenue|turnover|income)\b.*\?*$|"
+        ("money", r"\bhow much (?:does|do|did|is|are|was|were|will|would|can|could)?\b.*\b(?:cost|pay|paid|spend"
+                  r"|price|charge|fee|earn|worth|reimburse\w*)|"
+                  r"\b(?:price|cost|fee|salary|budget|per diem|allowance|fine|fare|amount of money|revenue"
+                      r"|turnover|income)\b.*\?*$|"
                   r"\bwie teuer|\bwas kostet|\bcombien coûte|\bcuánto cuesta"),
-        ("duration", r"\bhow long\b|\bhow many (?:\w+ )?(?:seconds|minutes|hours|days|weeks|months|years)\b|\bwie lange\b|\bcombien de temps|"
+        ("duration", r"\bhow long\b|\bhow many (?:\w+ )?(?:seconds|minutes|hours|days|weeks|months|years)\b|\bwie"
+                     r" lange\b|\bcombien de temps|"
                      r"\bnotice period\b|\bcuánto tiempo"),
-        ("date", r"\bwhen\b|\b(?:what|which|on what|on which|in what|in which|by which|by what) (?:date|day|year|month|century|time)\b|"
+        ("date", r"\bwhen\b|\b(?:what|which|on what|on which|in what|in which|by which|by what) (?:date|day|year"
+                 r"|month|century|time)\b|"
                  r"\buntil when\b|\bdeadline\b|\bwann\b|\bquand\b|\bcuándo\b|\bbis wann\b|\bseit wann\b|\bwhat year\b"),
-        ("number", r"\bhow (?:many|much|old|tall|high|far|big|large|often|fast|deep|wide|heavy)\b|\b(?:what|which) (?:percentage|percent|number|share|ratio|"
+        ("number", r"\bhow (?:many|much|old|tall|high|far|big|large|often|fast|deep|wide|heavy)\b|\b(?:what|which)"
+                   r" (?:percentage|percent|number|share|ratio|"
                    r"rate|limit|size|age|height|length|weight|population|temperature|distance|maximum|minimum)\b|"
                    r"\bwie (?:viel|viele|groß|hoch|alt|oft|schnell|weit)\b|\bcombien\b|\bcuánt[oa]s?\b|多少|几"),
-        ("person", r"\bwho(?:se|m)?\b|\bwhich (?:person|employee|player|actor|actress|author|president|manager)\b|\bwer\b|\bwem\b|\bwen\b|\bqui\b|\bquién|谁"),
-        ("place", r"\bwhere\b|\b(?:what|which|in which|in what) (?:city|country|place|state|office|building|room|town|location|continent|river)\b|"
+        ("person", r"\bwho(?:se|m)?\b|\bwhich (?:person|employee|player|actor|actress|author|president|manager)\b"
+                   r"|\bwer\b|\bwem\b|\bwen\b|\bqui\b|\bquién|谁"),
+        ("place", r"\bwhere\b|\b(?:what|which|in which|in what) (?:city|country|place|state|office|building|room"
+                  r"|town|location|continent|river)\b|"
                   r"\bwo\b|\bwohin\b|\bwoher\b|\boù\b|\bdónde\b|哪里"),
-        ("how-to", r"\bhow (?:do|does|can|could|should|would|to|did|must)\b|\bwhat (?:do|should|must|can) (?:i|we|you) do\b|\bsteps\b|"
+        ("how-to", r"\bhow (?:do|does|can|could|should|would|to|did|must)\b|\bwhat (?:do|should|must|can) (?:i|we"
+                   r"|you) do\b|\bsteps\b|"
                    r"\bwie (?:kann|muss|soll|mache|geht)\b|\bcomment\b|\bcómo\b|怎么|如何"),
-        ("list", r"\b(?:list|name|enumerate) (?:all|the|every|some)\b|\bwhat (?:are|were) (?:the )?\w+s\b|\bwhich \w+s (?:are|were|do|can|have)\b|\bwelche\b"),
-        ("definition", r"\bwhat (?:is|are|was|were) (?:an?|the)? ?[\w\s'-]{1,60}\??$|\bwhat does\b.*\b(?:mean|stand for)\b|\bdefin(?:e|ition)\b|\bmeaning of\b|"
+        ("list", r"\b(?:list|name|enumerate) (?:all|the|every|some)\b|\bwhat (?:are|were) (?:the )?\w+s\b|\bwhich"
+                 r" \w+s (?:are|were|do|can|have)\b|\bwelche\b"),
+        ("definition", r"\bwhat (?:is|are|was|were) (?:an?|the)? ?[\w\s'-]{1,60}\??$|\bwhat does\b.*\b(?:mean"
+                       r"|stand for)\b|\bdefin(?:e|ition)\b|\bmeaning of\b|"
                        r"\bwas (?:ist|sind|bedeutet)\b|\bqu'est-ce\b|\bqué (?:es|significa)\b|什么是"),
-        ("yes-no", r"^(?:\W*(?:and|but|so|also|please)\W+)?(?:is|are|was|were|do|does|did|can|could|may|must|shall|should|will|would|has|have|had|am|"
+        ("yes-no", r"^(?:\W*(?:and|but|so|also|please)\W+)?(?:is|are|was|were|do|does|did|can|could|may|must|shall"
+                   r"|should|will|would|has|have|had|am|"
                    r"ist|sind|darf|dürfen|kann|können|muss|müssen|hat|haben|est-ce|puedo|puede)\b"),
     )
 )  # fmt: skip
 _SMALL_TALK = re.compile(
-    r"\W*(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|thanks?|thank you|thx|bye|goodbye|ok(?:ay)?|cool|great|test|ping|"
-    r"hallo|guten (?:tag|morgen|abend)|danke|tschüss|bonjour|salut|merci|hola|gracias|how are you(?: doing)?(?: today)?|"
+    r"\W*(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|thanks?|thank you|thx|bye|goodbye|ok(?:ay)?"
+    r"|cool|great|test|ping|"
+    r"hallo|guten (?:tag|morgen|abend)|danke|tschüss|bonjour|salut|merci|hola|gracias"
+    r"|how are you(?: doing)?(?: today)?|"
     r"who are you|what can you do|there|you|very much|so much)\W*)+",
     re.IGNORECASE,
 )
 _COMPARE = re.compile(
-    r"\b(?:compar\w+|versus|vs\.?|differ(?:s|ed|ence|ences|ent)?|conflict\w*|contradict\w*|disagree\w*|inconsisten\w+|changed?|changes|"
+    r"\b(?:compar\w+|versus|vs\.?|differ(?:s|ed|ence|ences|ent)?|conflict\w*|contradict\w*|disagree\w*"
+    r"|inconsisten\w+|changed?|changes|"
     r"unterschied\w*|vergleich\w*|différence|diferencia)\b",
     re.IGNORECASE,
 )
@@ -54,7 +73,8 @@ _UPCOMING = re.compile(
 _YEAR = re.compile(r"(?<![\w.,/-])((?:19|20|21)\d{2})(?![\w]|[.,]\d|-\d{3})|(?<!\w)(?:19|20|21)\d{2}(?=-\d{2}-\d{2})")
 _VERSION = re.compile(r"\b(?:version|v|release|revision|edition|rev\.?)\s*(\d+(?:\.\d+)*)\b", re.IGNORECASE)
 _DATE = re.compile(
-    rf"\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}}(?:st|nd|rd|th)?\s+{_MONTHS}(?:\s+\d{{4}})?\b|\b{_MONTHS}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?\b|"
+    rf"\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}}(?:st|nd|rd|th)?\s+{_MONTHS}(?:\s+\d{{4}})?\b"
+    rf"|\b{_MONTHS}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?\b|"
     rf"\b{_MONTHS}\s+\d{{4}}\b",
     re.IGNORECASE,
 )
@@ -63,9 +83,9 @@ _NAMES = re.compile(
     r"(?<![\w])(?:[A-Za-z]+[-_]?\d[\w-]*|\w+_\w+|[A-Z][\w'-]*(?:\s+(?:of|de|von|van|the|for|and|&)?\s*[A-Z][\w'-]*)*)"
 )
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?!\w)")
-_QUESTION_WORDS = frozenset(
-    """many much long often kind type sort name list tell say says give know please mean means want need find show explain
-    describe define happen viel viele lange""".split()
+_QUESTION_WORDS = _set(
+    """many much long often kind type sort name list tell say says give know please mean means want need find show
+    explain describe define happen viel viele lange"""
 )
 
 
@@ -97,7 +117,8 @@ class Intent:
 def understand(question: str) -> Intent:
     """The intent of `question`; the same for the same text, whatever the clock or the corpus."""
     text = fold("".join(ch for ch in question if unicodedata.category(ch) not in ("Cc", "Cf", "Cs") or ch in "\n\t "))
-    if not re.search(r"\w", text):
+    found = words(text[: MAX_CHARACTERS + 1])
+    if not found:
         return Intent(text, "other", (), problem="empty", message="The question is empty. Ask something.")
     if len(text) > MAX_CHARACTERS:
         return Intent(
@@ -110,7 +131,6 @@ def understand(question: str) -> Intent:
             message="Ask about something your documents may say, and the answer will cite them.",
         )  # fmt: skip
     kind = next((name for name, pattern in _KINDS if pattern.search(text)), "other")
-    found = words(text)
     terms = tuple(dict.fromkeys(word.stem for word in content(found) if word.lower not in _QUESTION_WORDS)) or tuple(
         dict.fromkeys(word.stem for word in found)
     )

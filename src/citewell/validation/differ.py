@@ -11,6 +11,11 @@ from citewell.validation.language import Word, words
 from citewell.validation.polarity import is_negation, is_turn, negated, turns
 from citewell.validation.quantities import Quantity, agree
 
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 NEAR = 0.7
 """From this share of words in the same order on, a claim is held to the wording of its source."""
 
@@ -62,7 +67,7 @@ def wording(claim: Text, unit: Text) -> list[Difference] | None:
             gone = [word for word in gone if word.start not in used]
             new = [word for word in new if word.start not in proved]
             outer = not new and len(gone) > 2 and (i1 == 0 or i2 == len(theirs))
-            found.extend(_exchanged(claim, unit, gone, new, in_names, outer))
+            found.extend(_exchanged(claim, unit, gone, new, in_names=in_names, outer=outer))
     return found
 
 
@@ -92,7 +97,7 @@ def _amounts(claim: Text, unit: Text, gone: Sequence[Word], new: Sequence[Word])
 
 
 def _exchanged(
-    claim: Text, unit: Text, gone: Sequence[Word], new: Sequence[Word], in_names: set[int], outer: bool
+    claim: Text, unit: Text, gone: Sequence[Word], new: Sequence[Word], *, in_names: set[int], outer: bool
 ) -> list[Difference]:
     found: list[Difference] = []
     gone_negations = [word for word in gone if is_negation(word, unit.language)]
@@ -130,9 +135,9 @@ def _exchanged(
     return found
 
 
-_STRONG = frozenset(
+_STRONG = _set(
     """must shall may only all every always never except unless before after until least most minimum maximum required
-    optional forbidden prohibited excluding""".split()
+    optional forbidden prohibited excluding"""
 )
 
 

@@ -1,4 +1,4 @@
-"""The deterministic judge: a claim is supported only by what stands in its own cited evidence, word for word checked."""
+"""The deterministic judge: a claim holds only by what stands in its own cited evidence, checked word by word."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _judge(statement: Statement, given: dict[int, Evidence], held: dict[int, lis
         reasons.append("no valid citation is left" if fabricated else "no citation")
         return Judgement(statement, Verdict.UNSUPPORTED, 0.0, tuple(reasons), (), fabricated)
     if quotes := [mark for mark in marks if mark.span is not None]:
-        return _quoted(statement, quotes, given, held, reasons, fabricated)
+        return _quoted(statement, quotes, given, held, reasons=reasons, fabricated=fabricated)
     cited = list(dict.fromkeys(mark.number for mark in marks))
     verdict, score, found, grounds = _weigh(statement.text, cited, given, held)
     reasons.extend(found)
@@ -61,6 +61,7 @@ def _quoted(
     quotes: Sequence[Mark],
     given: dict[int, Evidence],
     held: dict[int, list[Unit]],
+    *,
     reasons: list[str],
     fabricated: tuple[int, ...],
 ) -> Judgement:

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 from citewell.validation.language import STOP_WORDS, Word, sentences, words
 
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _IDENTIFIER = re.compile(
-    r"(?<![\w])(?:[A-Za-z]+[-_/]?\d[\w-]*|\w+_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+)(?!\w)"
+    r"(?<![\w])(?:[A-Za-z]+[-_/]?\d[\w-]*|\w+_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*"
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+)(?!\w)"
 )
-_NOT_NAMES = frozenset(
+_NOT_NAMES = _set(
     """january february march april may june july august september october november december monday tuesday wednesday
-    thursday friday saturday sunday yes no i""".split()
+    thursday friday saturday sunday yes no i"""
 )
 
 

@@ -8,30 +8,40 @@ from dataclasses import dataclass
 
 from citewell.validation.language import Word
 
-NEGATIONS = frozenset(
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NEGATIONS = _set(
     """not no never none nobody nothing nowhere neither nor without cannot cant can't n't lack lacks lacked lacking fail
     fails failed unable nicht kein keine keinen keiner keinem nie niemals ohne weder ne pas jamais aucun aucune sans
-    ni nunca ningún ninguno ninguna sin hardly scarcely barely""".split()
+    ni nunca ningún ninguno ninguna sin hardly scarcely barely"""
 )
 # "ne", "sin" and the like are words of their own in English: only unmistakable ones count in any text.
 _AMBIGUOUS = frozenset({"ne", "pas", "sin", "ni", "ohne", "sans", "cant", "nor", "fail", "fails", "failed"})
 
 _CLASSES: dict[str, dict[str, str]] = {
     "bound": {
-        "least": r"at least|no less than|not less than|no fewer than|a minimum of|minimum|or more|mindestens|au moins|al menos|más de",
-        "most": r"at most|no more than|not more than|up to|a maximum of|maximum|or less|or fewer|höchstens|maximal|au plus|como máximo|bis zu",
+        "least": r"at least|no less than|not less than|no fewer than|a minimum of|minimum|or more|mindestens|au"
+        r" moins|al menos|más de",
+        "most": r"at most|no more than|not more than|up to|a maximum of|maximum|or less|or fewer|höchstens|maximal"
+        r"|au plus|como máximo|bis zu",
     },
     "compare": {
-        "more": r"more than|greater than|longer than|higher than|larger than|over(?= \d)|above|exceed\w*|exceeding|mehr als",
+        "more": r"more than|greater than|longer than|higher than|larger than|over(?= \d)|above|exceed\w*|exceeding"
+        r"|mehr als",
         "less": r"less than|fewer than|shorter than|lower than|smaller than|under(?= \d)|below|weniger als",
     },
     "modal": {
-        "must": r"must|shall|required|requires?|mandatory|obligatory|compulsory|ha[sd] to|have to|need(?:s|ed)? to|muss|müssen|doit|debe",
+        "must": r"must|shall|required|requires?|mandatory|obligatory|compulsory|ha[sd] to|have to|need(?:s|ed)? to"
+        r"|muss|müssen|doit|debe",
         "may": r"may|can|could|might|optional|optionally|allowed|permitted|kann|können|dürfen|darf|peut|puede",
         "should": r"should|recommended|ought to|sollte[n]?|devrait",
     },
     "amount": {
-        "all": r"all|every|each|always|entire(?:ly)?|everyone|everybody|alle[nrsm]?|jede[rsnm]?|immer|tous|toutes|toujours|todos|todas|siempre",
+        "all": r"all|every|each|always|entire(?:ly)?|everyone|everybody|alle[nrsm]?|jede[rsnm]?|immer|tous|toutes"
+        r"|toujours|todos|todas|siempre",
         "some": r"some|sometimes|several|certain|occasionally|manche|einige|manchmal|quelques|algunos|algunas",
         "most": r"most|mostly|usually|generally|often|majority|meist|meistens|oft|souvent",
         "few": r"few|rarely|seldom|selten|rarement",
@@ -48,11 +58,13 @@ _CLASSES: dict[str, dict[str, str]] = {
     },
     "trend": {
         "up": r"increas\w*|rise[sn]?|rose|rising|grow(?:s|n|ing)?|grew|gain(?:s|ed)?|higher|improv\w*|steigt|stieg",
-        "down": r"decreas\w*|declin\w*|fall(?:s|en|ing)?|fell|drop(?:s|ped)?|reduc\w*|lower(?:ed|s)?|worsen\w*|sinkt|sank",
+        "down": r"decreas\w*|declin\w*|fall(?:s|en|ing)?|fell|drop(?:s|ped)?|reduc\w*|lower(?:ed|s)?|worsen\w*"
+        r"|sinkt|sank",
     },
     "side": {
         "allow": r"allow(?:s|ed)?|permit(?:s|ted)?|approv\w*|accept(?:s|ed)?|enabled?|includ(?:es?|ed)|erlaubt",
-        "forbid": r"forbid(?:s|den)?|prohibit(?:s|ed)?|ban(?:s|ned)?|reject(?:s|ed)?|disabled?|refus\w*|den(?:y|ies|ied)|exclud\w*|verboten",
+        "forbid": r"forbid(?:s|den)?|prohibit(?:s|ed)?|ban(?:s|ned)?|reject(?:s|ed)?|disabled?|refus\w*|den(?:y"
+        r"|ies|ied)|exclud\w*|verboten",
     },
 }
 _PATTERN = {

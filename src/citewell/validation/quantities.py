@@ -74,13 +74,15 @@ _LETTERS = frozenset({"k", "m", "mm", "b", "mn", "bn", "tn", "mil"})
 _UNITS: dict[str, tuple[str, float]] = {}
 for _dimension, _table in {
     "time": {"ms millisecond milliseconds": 1e-3, "s sec secs second seconds sekunde sekunden": 1.0,
-             "min mins minute minutes minuten": 60.0, "h hr hrs hour hours stunde stunden heure heures hora horas": 3600.0,
+             "min mins minute minutes minuten": 60.0, "h hr hrs hour hours stunde stunden heure heures hora"
+                                                      " horas": 3600.0,
              "day days tag tage tagen jour jours día días": 86400.0,
              "week weeks woche wochen semaine semaines semana semanas": 604800.0},
     "months": {"month months monat monate monaten mois mes meses": 1.0, "quarter quarters": 3.0,
                "year years jahr jahre jahren an ans année années año años": 12.0, "decade decades": 120.0,
                "century centuries": 1200.0},
-    "length": {"mm millimetre millimeter millimetres millimeters": 1e-3, "cm centimetre centimeter centimetres centimeters": 1e-2,
+    "length": {"mm millimetre millimeter millimetres millimeters": 1e-3, "cm centimetre centimeter centimetres"
+                                                                         " centimeters": 1e-2,
                "m metre meter metres meters": 1.0, "km kilometre kilometer kilometres kilometers": 1e3,
                "mile miles mi": 1609.344, "ft foot feet": 0.3048, "inch inches": 0.0254, "yard yards yd": 0.9144},
     "mass": {"mg milligram milligrams": 1e-6, "g gram grams": 1e-3, "kg kilogram kilograms kilo kilos": 1.0,
@@ -104,20 +106,17 @@ _WORDS = {
     for value, names in {
         0: "zero null", 1: "one eins", 2: "two zwei deux", 3: "three drei trois tres", 4: "four vier quatre cuatro",
         5: "five fünf cinq cinco", 6: "six sechs seis", 7: "seven sieben siete", 8: "eight acht huit ocho",
-        9: "nine neun neuf nueve", 10: "ten zehn dix diez", 11: "eleven elf onze once_es", 12: "twelve zwölf douze doce",
+        9: "nine neun neuf nueve", 10: "ten zehn dix diez", 11: "eleven elf onze", 12: "twelve zwölf douze doce",
         13: "thirteen dreizehn", 14: "fourteen vierzehn quatorze", 15: "fifteen fünfzehn quinze quince", 16: "sixteen",
-        17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty zwanzig vingt veinte", 30: "thirty dreißig trente treinta",
+        17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty zwanzig vingt veinte", 30: "thirty dreißig"
+                                                                                                " trente treinta",
         40: "forty vierzig", 50: "fifty fünfzig", 60: "sixty sechzig", 70: "seventy", 80: "eighty achtzig",
         90: "ninety neunzig", 100: "hundert", 1000: "tausend",
     }.items()
     for word in names.split()
 }  # fmt: skip
-_ORDINALS = {
-    name: float(index)
-    for index, name in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth".split(), start=1
-    )
-}
+_ORDINAL_WORDS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
+_ORDINALS = {name: float(index) for index, name in enumerate(_ORDINAL_WORDS.split(), start=1)}
 _TIMES = {"twice": 2.0, "thrice": 3.0}
 _FRACTIONS = {"half": 0.5, "quarter": 0.25}
 
@@ -188,7 +187,7 @@ def parse_number(text: str) -> frozenset[float]:
 
 
 def _values(plain: str) -> frozenset[float]:
-    # A digit string can be as long as an attacker likes; float() of it is linear, and infinity compares equal to itself.
+    # A digit string can be as long as an attacker likes; float() is linear, and infinity equals itself.
     try:
         return frozenset({float(plain[:400])})
     except ValueError:
@@ -247,9 +246,9 @@ def _clock(match: re.Match[str]) -> Quantity:
 
 def _number(text: str, match: re.Match[str]) -> Quantity | None:
     start, end, num = match.start("num"), match.end("num"), match.group("num")
-    if start >= 2 and text[start - 1] in "-_/" and (text[start - 2].isalpha() or text[start - 2] == "_"):
-        if not match.group("pre"):
-            return None  # L-14, COVID-19
+    joined = start >= 2 and text[start - 1] in "-_/" and (text[start - 2].isalpha() or text[start - 2] == "_")
+    if joined and not match.group("pre"):
+        return None  # L-14, COVID-19
     values = parse_number(num)
     if not values:
         return None
@@ -326,9 +325,9 @@ def _in_words(text: str) -> list[Quantity]:
             at += 1
             while at < len(tokens) and re.fullmatch(r"[\s-]*(?:and\s+)?", text[end : tokens[at][1]]):
                 following = tokens[at][0]
-                if following in _WORDS and value % 100 >= 20 and value % 10 == 0 and _WORDS[following] < 10:
-                    value += _WORDS[following]
-                elif following in _WORDS and value >= 100 and value % 100 == 0 and _WORDS[following] < 100:
+                tens = value % 100 >= 20 and value % 10 == 0  # twenty-one
+                hundreds = value >= 100 and value % 100 == 0  # two hundred and one
+                if following in _WORDS and _WORDS[following] < (10 if tens else 100 if hundreds else 0):
                     value += _WORDS[following]
                 elif following in _SCALES and following not in _LETTERS:
                     value *= _SCALES[following]
@@ -395,7 +394,7 @@ def agree(claimed: Quantity, held: Quantity) -> bool:
     """
     if claimed.days and held.days:
         return any(_same_day(one, two) for one in claimed.days for two in held.days)
-    if claimed.days and claimed.dimension == "date" or held.dimension == "date":
+    if (claimed.days and claimed.dimension == "date") or held.dimension == "date":
         return False
     if claimed.dimension != held.dimension and {claimed.dimension, held.dimension} - {"", "year"}:
         both = {claimed.dimension, held.dimension}
