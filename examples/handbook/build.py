@@ -127,9 +127,7 @@ def parse(markdown: str) -> list[Block | Grid]:
                 blocks.append(Block(kind, inline(token)))
                 kind = "p"
             case other if not other.endswith(("_open", "_close")):
-                raise ValueError(
-                    f"No {other!r} in the handbook's sources; teach build.py or write it otherwise."
-                )
+                raise ValueError(f"No {other!r} in the handbook's sources; teach build.py or write it otherwise.")
     return blocks
 
 
@@ -247,9 +245,7 @@ def pdf(meta: Meta, markdown: str) -> bytes:
 
 def grid(table: Grid, width: float) -> Table:
     """A ruled table whose header is repeated on each page; columns share the width by their longest cell."""
-    longest = [
-        max(sum(len(run.text) for run in row[n]) for row in table.rows) for n in range(len(table.rows[0]))
-    ]
+    longest = [max(sum(len(run.text) for run in row[n]) for row in table.rows) for n in range(len(table.rows[0]))]
     shares = [min(max(size, 13), 26) for size in longest]
     cells = [
         [Paragraph(f"<b>{markup(runs)}</b>" if n == 0 else markup(runs), STYLES["cell"]) for runs in row]
@@ -345,9 +341,7 @@ def docx(meta: Meta, markdown: str) -> bytes:
 def drop_unused(word: Any) -> None:
     """Take the thumbnail and the 100 table styles of python-docx's template out: 0.75 MB a file."""
     for rels in (word.part.rels, word.part.package.rels):
-        for name in [
-            n for n, rel in rels.items() if rel.reltype.endswith(("/stylesWithEffects", "/thumbnail"))
-        ]:
+        for name in [n for n, rel in rels.items() if rel.reltype.endswith(("/stylesWithEffects", "/thumbnail"))]:
             del rels[name]
     for style in [s for s in word.styles if s.type == WD_STYLE_TYPE.TABLE]:
         if style.name not in ("Normal Table", "Table Grid"):
