@@ -1,0 +1,1 @@
+"""From a question and hits to a draft: understanding, packing, and the two writers."""
