@@ -62,9 +62,14 @@ class RetrievalSettings:
 
 @dataclass(frozen=True, slots=True)
 class AnsweringSettings:
-    """Who writes (`extractive` or `generative`, the latter by `model`), and how much evidence it is shown."""
+    """Who writes (`extractive` or `generative`, the latter by `model`), and how much evidence it is shown.
+
+    `threshold` is the chance of being an answer that the best quote must have, below which the extractive writer
+    abstains. It was fitted on the default embedder: another one's cosines lie elsewhere, and want another value.
+    """
 
     writer: Literal["extractive", "generative"] = "extractive"
+    threshold: float = 0.5
     model: str = ""
     evidence: int = 8
     budget_tokens: int = 2000
@@ -208,7 +213,7 @@ def _writer(settings: AnsweringSettings, embedder: Embedder) -> Writer:
     if settings.writer == "extractive":
         from citewell.synthesis.extract import Extractive
 
-        return Extractive(embedder)
+        return Extractive(embedder, threshold=settings.threshold)
     from citewell.synthesis.generate import Generative
 
     if not settings.model:

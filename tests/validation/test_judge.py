@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from citewell.language import sentences
 from citewell.protocols import Judgement
 from citewell.types import BlockKind, DocumentRef, Draft, Evidence, Hit, Mark, Node, Span, Statement, Verdict
 from citewell.validation.judge import Deterministic
-from citewell.validation.language import sentences
 
 
 def evidence(

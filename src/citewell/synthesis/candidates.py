@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from citewell.synthesis.language import Piece, content, cut, fold, rarity, renderings, words
+from citewell.language import Piece, content, cut, fold, rarity, renderings, words
 from citewell.synthesis.question import Intent
 from citewell.types import Evidence, Span
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from citewell.language import content, words
 from citewell.protocols import Embedder
 from citewell.synthesis.candidates import FEATURES, Candidate, candidates, weigh
-from citewell.synthesis.language import content, words
 from citewell.synthesis.question import Intent, understand
 from citewell.types import AbstainReason, Draft, Evidence, Mark, Statement, Usage
 

@@ -6,8 +6,8 @@ import re
 import secrets
 from collections.abc import Sequence
 
+from citewell.language import fold, sentences
 from citewell.protocols import Generator
-from citewell.synthesis.language import fold, sentences
 from citewell.synthesis.plain import plain
 from citewell.types import AbstainReason, Draft, Evidence, Mark, Statement
 

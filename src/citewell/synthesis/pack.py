@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 
-from citewell.synthesis.language import content, fold, words
+from citewell.language import content, fold, words
 from citewell.synthesis.question import Intent
 from citewell.types import BlockKind, Dropped, Evidence, Hit
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from citewell.synthesis.language import content, fold, words
+from citewell.language import content, fold, words
 
 
 def _set(text: str) -> frozenset[str]:

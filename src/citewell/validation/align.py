@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from citewell.language import STOP_WORDS, Piece, Word, content, cut, language_of, words
 from citewell.protocols import Grounds
 from citewell.types import Evidence, Span
-from citewell.validation.language import STOP_WORDS, Piece, Word, content, cut, language_of, words
 from citewell.validation.names import Name, names
 from citewell.validation.quantities import Quantity, agree, quantities
 

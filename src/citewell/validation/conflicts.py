@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from citewell.language import renderings
 from citewell.protocols import Grounds
 from citewell.types import Evidence
 from citewell.validation.align import Text, Unit, shown_context, units
 from citewell.validation.differ import likeness, role_of
-from citewell.validation.language import renderings
 from citewell.validation.polarity import negated
 from citewell.validation.quantities import Quantity, agree
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from citewell.language import Word, words
 from citewell.validation.align import Text, Unit
-from citewell.validation.language import Word, words
 from citewell.validation.polarity import is_negation, is_turn, negated, turns
 from citewell.validation.quantities import Quantity, agree
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from citewell.validation.language import STOP_WORDS, Word, sentences, words
+from citewell.language import STOP_WORDS, Word, sentences, words
 
 
 def _set(text: str) -> frozenset[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from citewell.validation.language import Word
+from citewell.language import Word
 
 
 def _set(text: str) -> frozenset[str]:

@@ -1,7 +1,6 @@
 """Words and sentences with exact places: what the writers and the judge both count in.
 
-This module stands twice, in `synthesis` and in `validation`, byte for byte (a test holds them equal): stages never
-import each other, and the judge must cut text at the same places as the writer whose quotes it checks.
+It stands below the stages, because the judge must cut text at the same places as the writer whose quotes it checks.
 """
 
 from __future__ import annotations

@@ -1,24 +1,13 @@
-"""Words, sentences and pieces, and that both copies of the module are one."""
+"""Words, sentences and pieces of text, each at its exact place."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-import citewell.synthesis.language
-import citewell.validation.language
-from citewell.validation.language import cut, renderings, sentences
-
-
-def test_the_two_copies_of_the_module_are_the_same() -> None:
-    one, other = (
-        Path(str(module.__file__)).read_bytes()
-        for module in (citewell.synthesis.language, citewell.validation.language)
-    )
-    assert one == other
+from citewell.language import cut, renderings, sentences
 
 
 def test_abbreviations_decimals_and_initials_end_no_sentence() -> None:
