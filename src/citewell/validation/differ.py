@@ -198,7 +198,7 @@ def _borne_out(one: Quantity, unit: Unit, held: Quantity, context: Text) -> bool
     `3 employees` is not `3 EUR`, but the cell `3` under the header `EUR` is."""
     if not agree(one, held):
         return False
-    if held.dimension or one.family in ("", "date", "clock"):
+    if held.dimension not in ("", "year") or one.family in ("", "date", "clock"):
         return True
     return any(mentions(text, one.dimension) for text in (unit.text, *unit.headers, context.text))
 
