@@ -11,7 +11,8 @@ from citewell.errors import ReadError
 from citewell.reading.decode import decode
 from citewell.reading.detect import CSV
 from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
-from citewell.reading.pieces import Piece, Table, compose
+from citewell.reading.pieces import Piece, compose
+from citewell.reading.tables import MAX_CELLS, Table
 from citewell.types import BlockKind, Document, Source
 
 _SAMPLE: Final = 65_536
@@ -28,7 +29,7 @@ class CsvReader:
 
     identity = "csv@1"
 
-    def __init__(self, *, max_cells: int = 1_000_000) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
         self._max_cells = max_cells
 
     def read(self, source: Source) -> Document:

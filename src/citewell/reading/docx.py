@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from citewell.errors import ReadError
-from citewell.reading.build import BlockBuilder, CellText, tidy
 from citewell.reading.omml import linear
 from citewell.reading.package import Package
-from citewell.reading.pieces import document_metadata, title_from_uri
+from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.tables import CellText, grid
+from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -33,7 +34,7 @@ _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": 
 class DocxReader:
     """Reads .docx and .docm bytes; macros are never looked at, nothing outside the file is fetched or written."""
 
-    identity = "docx@1"
+    identity = "docx@2"
 
     def read(self, source: Source) -> Document:
         """The document's headings, paragraphs, list items, tables, footnotes, headers and footers, in body order.
@@ -48,18 +49,13 @@ class DocxReader:
             raise ReadError("type_mismatch", f"{source.uri}: a ZIP file without a Word document inside.")
         walk = _Walk(package, main[0])
         walk.body(body)
-        builder = walk.builder
-        if not any(not block.hidden for block in builder.blocks):
-            raise ReadError("no_text", f"{source.uri}: the Word document holds no text.")
         found, title = _properties(package)
         metadata, left_out = document_metadata(found)
-        return Document.of(
+        return walk.builder.document(
             source,
             reader=self.identity,
             media_type=MEDIA_TYPE,
-            title=title or walk.title or title_from_uri(source.uri),
-            text=builder.text,
-            blocks=tuple(builder.blocks),
+            title=title or walk.title,
             metadata=metadata,
             warnings=(*walk.warnings(), *left_out),
         )
@@ -99,7 +95,7 @@ class _Walk:
     """One pass over the body; parts that belong to it (notes, headers, text boxes) are read where they are named."""
 
     def __init__(self, package: Package, main: str) -> None:
-        self.builder = BlockBuilder()
+        self.builder = Builder()
         self.title = ""
         self._package = package
         self._main = main
@@ -137,7 +133,7 @@ class _Walk:
                 line = tidy("".join(text.visible))
                 if line and line not in seen:
                     seen.add(line)
-                    self.builder.add(block, line, boilerplate=True, outside=True)
+                    self.builder.add(Piece(block, line, path=(), boilerplate=True))
 
     def _blocks(self, parent: Any, depth: int) -> None:
         if depth > _MAX_DEPTH:
@@ -176,13 +172,9 @@ class _Walk:
     def _emit(self, paragraph: _Paragraph, *, outside: bool = False) -> int | None:
         if paragraph.hidden.strip():
             self._hidden += 1
-            self.builder.add(BlockKind.PARAGRAPH, tidy(paragraph.hidden), hidden=True)
-        return self.builder.add(
-            paragraph.kind,
-            paragraph.visible if paragraph.kind is BlockKind.CODE else tidy(paragraph.visible, lines=True),
-            level=paragraph.level,
-            outside=outside,
-        )
+            self.builder.add(Piece(BlockKind.PARAGRAPH, tidy(paragraph.hidden), hidden=True))
+        text = paragraph.visible if paragraph.kind is BlockKind.CODE else tidy(paragraph.visible, lines=True)
+        return self.builder.add(Piece(paragraph.kind, text, paragraph.level, path=() if outside else None))
 
     def _understand(self, element: Any) -> _Paragraph:
         text = self._read(element)
@@ -329,7 +321,7 @@ class _Walk:
                         open_above[column] = len(cells) - 1
                 column += width
             row_number += 1
-        number = self.builder.table(cells)
+        number = self.builder.add(Piece(BlockKind.TABLE, table=grid(cells)))
         if number is not None:
             if self._last_caption is not None:
                 self.builder.caption(number, self._last_caption)
@@ -363,7 +355,7 @@ class _Walk:
                     visit(element, depth + 1)
 
         visit(cell, 0)
-        return " ".join(part for part in parts if part.strip()), nested
+        return tidy(" ".join(parts)), nested
 
 
 class _Numbering:

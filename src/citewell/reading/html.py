@@ -13,6 +13,7 @@ from citewell.reading.detect import HTML
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.htmltable import read_table
 from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Source, Value
 
 BLOCKS: Final = frozenset(
@@ -184,7 +185,7 @@ class HtmlReader:
 
     identity = "html@1"
 
-    def __init__(self, *, max_depth: int = 2000, max_cells: int = 1_000_000) -> None:
+    def __init__(self, *, max_depth: int = 2000, max_cells: int = MAX_CELLS) -> None:
         self._max_depth = max_depth
         self._max_cells = max_cells
 
@@ -217,7 +218,7 @@ class HtmlReader:
         )
 
 
-def fragment_pieces(markup: str, source: Source, *, max_depth: int = 2000, max_cells: int = 1_000_000) -> list[Piece]:
+def fragment_pieces(markup: str, source: Source, *, max_depth: int = 2000, max_cells: int = MAX_CELLS) -> list[Piece]:
     """The pieces of some HTML inside another document; hidden parts are flagged, nothing counts as boilerplate."""
     root = _parse(markup, source.uri)
     if root is None:

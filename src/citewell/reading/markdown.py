@@ -12,7 +12,8 @@ from citewell.reading.decode import decode
 from citewell.reading.detect import MARKDOWN
 from citewell.reading.faq import SOFT_BREAK, has_marks, paired
 from citewell.reading.frontmatter import split_front_matter
-from citewell.reading.pieces import Piece, Table, compose, document_metadata
+from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.tables import MAX_CELLS, Table
 from citewell.types import BlockKind, Document, Source
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class MarkdownReader:
 
     identity = "markdown@1"
 
-    def __init__(self, *, max_depth: int = 100, max_inline: int = 20_000, max_cells: int = 1_000_000) -> None:
+    def __init__(self, *, max_depth: int = 100, max_inline: int = 20_000, max_cells: int = MAX_CELLS) -> None:
         self._max_depth = max_depth
         self._max_inline = max_inline
         self._max_cells = max_cells

@@ -12,7 +12,6 @@ from functools import partial
 from typing import ClassVar
 
 from citewell.errors import ReadError
-from citewell.reading.build import BlockBuilder, tidy
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -22,9 +21,11 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
-from citewell.reading.pdf_pages import Box, Piece, broken_words, join_lines, read_page
+from citewell.reading.pdf_pages import Box, PagePiece, broken_words, join_lines, read_page
 from citewell.reading.pdf_tags import read_tagged, survey
-from citewell.reading.pieces import title_from_uri
+from citewell.reading.pieces import Builder, Piece
+from citewell.reading.tables import grid
+from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
 MEDIA_TYPE = "application/pdf"
@@ -55,7 +56,7 @@ class PdfReader:
 
     @property
     def identity(self) -> str:
-        return "pdf@1"
+        return "pdf@2"
 
     def read(self, source: Source) -> Document:
         """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.
@@ -95,26 +96,24 @@ class PdfReader:
         builder = _lay_down(pieces)
         if any(piece.hidden for piece in pieces):
             warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
-        return Document.of(
+        return builder.document(
             source,
             reader=self.identity,
             media_type=MEDIA_TYPE,
-            title=title or _first_heading(builder) or title_from_uri(uri),
-            text=builder.text,
-            blocks=tuple(builder.blocks),
+            title=title or next((tidy(piece.text) for piece in pieces if piece.kind is BlockKind.HEADING), ""),
             metadata=metadata,
             pages=total,
-            warnings=tuple(warnings),
+            warnings=warnings,
         )
 
     def _pages(
         self, uri: str, content: bytes, plain: _Plain, warnings: list[str]
-    ) -> tuple[list[list[Piece]], list[float], set[tuple[str, str]]]:
+    ) -> tuple[list[list[PagePiece]], list[float], set[tuple[str, str]]]:
         """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
         import liteparse
 
         total = len(plain)
-        pages: list[list[Piece]] = [[] for _ in range(total)]
+        pages: list[list[PagePiece]] = [[] for _ in range(total)]
         heights = [792.0] * total
         hyphened: set[tuple[str, str]] = set()
         if not self.layout:
@@ -181,7 +180,7 @@ class _Plain:
     def __exit__(self, *_: object) -> None:
         self._pdf.close()
 
-    def pieces(self, number: int) -> list[Piece]:
+    def pieces(self, number: int) -> list[PagePiece]:
         """Paragraphs of one page by its lines, without boxes; empty where there is no text or the page is broken."""
         import pypdfium2
 
@@ -192,9 +191,9 @@ class _Plain:
             return []
         paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\ufffe", "\u00ad"))
         joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
-        return [Piece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+        return [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
 
-    def rescue(self, pages: list[list[Piece]]) -> tuple[list[int], list[int]]:
+    def rescue(self, pages: list[list[PagePiece]]) -> tuple[list[int], list[int]]:
         """Replace pages that lack text which stands in the file; numbers of those pages, and of pages without any."""
         rescued: list[int] = []
         blank: list[int] = []
@@ -289,35 +288,29 @@ def _encrypted(uri: str) -> ReadError:
     return ReadError("encrypted", f"{uri}: the PDF is protected by a password. Save a copy without one.")
 
 
-def _lay_down(pieces: Sequence[Piece]) -> BlockBuilder:
+def _lay_down(pieces: Sequence[PagePiece]) -> Builder:
     captions = name_captions(pieces)
-    builder = BlockBuilder()
-    places: dict[int, int] = {}
+    builder = Builder()
+    blocks: dict[int, int] = {}
     for place, piece in enumerate(pieces):
-        number = (
-            builder.table(piece.cells, regions=piece.regions)
-            if piece.kind is BlockKind.TABLE
-            else builder.add(
+        number = builder.add(
+            Piece(
                 piece.kind,
                 piece.text,
-                level=piece.level,
+                piece.level,
+                table=grid(piece.cells) if piece.kind is BlockKind.TABLE else None,
+                path=() if piece.kind in _OUTSIDE else None,
                 regions=piece.regions,
                 boilerplate=piece.boilerplate,
                 hidden=piece.hidden,
-                outside=piece.kind in _OUTSIDE,
             )
         )
         if number is not None:
-            places[place] = number
+            blocks[place] = number
     for table, caption in captions.items():
-        if table in places and caption in places:
-            builder.caption(places[table], places[caption])
+        if table in blocks and caption in blocks:
+            builder.caption(blocks[table], blocks[caption])
     return builder
-
-
-def _first_heading(builder: BlockBuilder) -> str:
-    headings = [block for block in builder.blocks if block.kind is BlockKind.HEADING]
-    return tidy(headings[0].span.of(builder.text)) if headings else ""
 
 
 def _letters(text: str) -> int:
