@@ -57,7 +57,7 @@ class MarkdownReader:
         metadata, reserved = document_metadata(front)
         title = metadata.pop("title", "")
         metadata["encoding"] = decoded.encoding
-        walk = _Walk(self._parser(), self._max_inline, modules=source.uri.endswith(".mdx"))
+        walk = _Walk(self._parser(), self._max_inline, self._max_cells, modules=source.uri.endswith(".mdx"))
         found = walk.pieces(self._tokens(walk.parser, body, source.uri), source)
         pieces = paired(found) if any(has_marks(piece.text) for piece in found) else iter(found)
         return compose(
@@ -95,10 +95,11 @@ class MarkdownReader:
 class _Walk:
     """One pass over the tokens of one document."""
 
-    def __init__(self, parser: MarkdownIt, max_inline: int, *, modules: bool) -> None:
+    def __init__(self, parser: MarkdownIt, max_inline: int, max_cells: int, *, modules: bool) -> None:
         self.parser = parser
         self.warnings: list[str] = []
         self._max_inline = max_inline
+        self._max_cells = max_cells
         self._modules = modules
         self._figures: list[str] = []
         self._env: dict[str, Any] = {}
@@ -209,7 +210,7 @@ class _Walk:
         if "<table" in content and "</table>" in content:
             from citewell.reading.html import fragment_pieces
 
-            yield from fragment_pieces(content, source)
+            yield from fragment_pieces(content, source, self._max_cells)
             return
         text = strip_tags(content)
         for paragraph in re.split(r"\n[ \t]*\n", text):

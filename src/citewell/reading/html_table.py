@@ -5,33 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
 from citewell.reading.tables import CellText, Places, Table, grid
 
 _MAX_SPAN: Final = 1000  # as browsers do
 _DIGITS: Final = re.compile(r"\s*(\d{1,6})")
 _PARTS: Final = frozenset({"thead", "tr", "td", "th", "caption"})
-_BREAKS: Final = frozenset(
-    {
-        "br",
-        "p",
-        "div",
-        "li",
-        "ul",
-        "ol",
-        "dt",
-        "dd",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "pre",
-        "blockquote",
-        "tr",
-        "hr",
-    }
-)
+_BREAKS: Final = BLOCKS | {"br"}
 
 
 def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]]:
@@ -42,8 +22,6 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
     Raises ReadError limit_exceeded when the grid, spans included, has more than `max_cells` places.
     """
     from lxml import etree
-
-    from citewell.reading.html import SKIPPED, is_hidden
 
     found: list[list[tuple[list[str], bool, int, int]]] = []
     heads: set[int] = set()
