@@ -1,5 +1,7 @@
 """The dispatcher: the right reader by content, limits before work, every failure a ReadError."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -8,7 +10,7 @@ from laws import read
 from citewell.errors import ReadError
 from citewell.reading.detect import MARKDOWN, TEXT
 from citewell.reading.markdown import MarkdownReader
-from citewell.reading.readers import Factory, Readers
+from citewell.reading.readers import Factory, Readers, default_factories
 from citewell.reading.text import TextReader
 from citewell.types import Document, Source
 
@@ -49,6 +51,19 @@ def test_the_same_bytes_always_give_the_same_document_and_another_place_another_
 def test_the_identity_holds_that_of_every_reader() -> None:
     made = Readers({TEXT: TextReader, MARKDOWN: (MarkdownReader, TextReader)})
     assert made.identity == "readers@1(markdown@1+text@1)"
+
+
+def test_the_identity_is_that_of_the_readers_as_made_and_is_told_without_loading_them() -> None:
+    made = Readers({kind: [lambda one=one: one() for one in readers] for kind, readers in default_factories().items()})
+    assert made.identity == Readers().identity
+    made.close()
+    code = (
+        "import sys; from citewell.reading.readers import Readers; Readers().identity; "
+        "print(*[name for name in sys.modules if name.startswith('citewell.reading.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    light = {"readers", "detect", "decode", "versions"}
+    assert {name.removeprefix("citewell.reading.") for name in loaded} <= light
 
 
 def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> None:

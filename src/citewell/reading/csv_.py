@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.detect import CSV
 from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
@@ -27,7 +28,7 @@ class CsvReader:
     three or more columns becomes a paragraph. Blank records are left out.
     """
 
-    identity = "csv@1"
+    identity = versions.CSV
 
     def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
         self._max_cells = max_cells

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.docx_lists import Numbering
 from citewell.reading.docx_styles import Styles
 from citewell.reading.docx_tables import read_table
@@ -33,7 +34,7 @@ _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": 
 class DocxReader:
     """Reads .docx and .docm bytes; macros are never looked at, nothing outside the file is fetched or written."""
 
-    identity = "docx@2"
+    identity = versions.DOCX
 
     def read(self, source: Source) -> Document:
         """The document's headings, paragraphs, list items, tables, footnotes, headers and footers, in body order.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.pieces import Piece, compose, document_metadata
 from citewell.types import BlockKind, Document, Source, Value
@@ -124,13 +125,10 @@ def _running(piece: Piece) -> bool:
 class FaqReader:
     """Reads a JSON list, or one JSON object a line, of records with a question and an answer."""
 
+    identity = versions.FAQ
+
     def __init__(self, *, max_pairs: int = 1_000_000) -> None:
         self._max_pairs = max_pairs
-
-    @property
-    def identity(self) -> str:
-        """`faq@1`."""
-        return "faq@1"
 
     def read(self, source: Source) -> Document:
         """One FAQ block a record. Raises ReadError unsupported_type for JSON that is not a list of such records."""

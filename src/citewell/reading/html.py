@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode_html
 from citewell.reading.detect import HTML
 from citewell.reading.faq import has_marks, paired
@@ -46,7 +47,7 @@ class HtmlReader:
     fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused.
     """
 
-    identity = "html@1"
+    identity = versions.HTML
 
     def __init__(self, *, max_depth: int = MAX_DEPTH, max_cells: int = MAX_CELLS) -> None:
         self._max_depth = max_depth

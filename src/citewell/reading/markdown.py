@@ -8,6 +8,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.detect import MARKDOWN
 from citewell.reading.faq import SOFT_BREAK, has_marks, paired
@@ -43,7 +44,7 @@ class MarkdownReader:
     the worst case; block nesting above `max_depth` is refused.
     """
 
-    identity = "markdown@1"
+    identity = versions.MARKDOWN
 
     def __init__(self, *, max_depth: int = 100, max_inline: int = 20_000, max_cells: int = MAX_CELLS) -> None:
         self._max_depth = max_depth

@@ -12,6 +12,7 @@ from functools import partial
 from typing import ClassVar
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -56,7 +57,7 @@ class PdfReader:
 
     @property
     def identity(self) -> str:
-        return "pdf@2"
+        return versions.PDF
 
     def read(self, source: Source) -> Document:
         """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
+from citewell.reading import versions
 from citewell.reading.detect import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, detect
 from citewell.types import Document, Source
 
@@ -31,38 +34,38 @@ _NAMES: Final = {
 }
 
 
-def named(spec: str) -> Factory:
-    """A factory for the class `module:Name`, imported when first used."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Lazy:
+    """Makes the reader `module:Name` when called; its module is imported then, and its `identity` known before.
 
-    def make() -> Reader:
-        module, _, name = spec.partition(":")
-        made: Reader = getattr(import_module(module), name)()
+    With `limits` (as `Isolated` takes them) it runs in killable worker processes, else in this one.
+    """
+
+    spec: str
+    identity: str
+    limits: Mapping[str, Any] | None = None
+
+    def __call__(self) -> Reader:
+        module, _, name = self.spec.partition(":")
+        made: Reader = (
+            getattr(import_module(module), name)()
+            if self.limits is None
+            else import_module(f"{_HERE}.isolation").Isolated(self.spec, **self.limits)
+        )
         return made
-
-    return make
-
-
-def isolated(spec: str, limits: Mapping[str, Any]) -> Factory:
-    """A factory for the class `module:Name` in killable worker processes; `limits` as `Isolated` takes them."""
-
-    def make() -> Reader:
-        made: Reader = import_module(f"{_HERE}.isolation").Isolated(spec, **limits)
-        return made
-
-    return make
 
 
 def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
-    text = named(f"{_HERE}.text:TextReader")
+    text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
     return {
         TEXT: (text,),
-        MARKDOWN: (named(f"{_HERE}.markdown:MarkdownReader"),),
-        HTML: (named(f"{_HERE}.html:HtmlReader"),),
-        CSV: (named(f"{_HERE}.csv_:CsvReader"),),
-        JSON: (named(f"{_HERE}.faq:FaqReader"), text),
-        PDF: (isolated(f"{_HERE}.pdf:PdfReader", limits),),
-        DOCX: (isolated(f"{_HERE}.docx:DocxReader", limits),),
+        MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
+        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
+        CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
+        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
+        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
     }
 
 
@@ -82,10 +85,13 @@ class Readers:
         self._made: dict[Factory, Reader] = {}
         self._lock = threading.Lock()
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """`readers@1(...)` with the identities of all readers inside, sorted; makes them all."""
-        names = {self._reader(factory).identity for made in self._factories.values() for factory in made}
+        """`readers@1(...)` with the identities of all readers inside, sorted.
+
+        A factory that has an `identity` itself (a `Lazy`, a reader's class) is not called for it.
+        """
+        names = {self._identity(factory) for made in self._factories.values() for factory in made}
         return f"readers@1({'+'.join(sorted(names))})"
 
     def media_type(self, source: Source) -> str:
@@ -125,6 +131,10 @@ class Readers:
             close = getattr(reader, "close", None)
             if close is not None:
                 close()
+
+    def _identity(self, factory: Factory) -> str:
+        known: object = getattr(factory, "identity", None)
+        return known if isinstance(known, str) else self._reader(factory).identity
 
     def _reader(self, factory: Factory) -> Reader:
         with self._lock:

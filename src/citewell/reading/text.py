@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.detect import TEXT
 from citewell.reading.faq import has_marks, paired
@@ -27,7 +28,7 @@ class TextReader:
     or question marks to leave out.
     """
 
-    identity = "text@1"
+    identity = versions.TEXT
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text."""
