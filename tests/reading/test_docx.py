@@ -98,7 +98,6 @@ def shown(document: Document) -> list[tuple[BlockKind, str]]:
 def refusal(content: bytes) -> ReadError:
     with pytest.raises(ReadError) as caught:
         DocxReader().read(Source("file:///bad.docx", content))
-    assert "file:///bad.docx" in str(caught.value)
     return caught.value
 
 

@@ -17,14 +17,13 @@ from citewell.reading.docx_lists import Numbering
 from citewell.reading.docx_styles import Styles
 from citewell.reading.docx_tables import read_table
 from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, name
+from citewell.reading.formats import DOCX
 from citewell.reading.omml import linear
 from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.tables import grid
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Source, Value
-
-MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 _HEADING = re.compile(r"heading\s*([1-9])", re.IGNORECASE)
 _DELETED = frozenset({"del", "moveFrom"})
@@ -42,11 +41,11 @@ class DocxReader:
         There are no pages in the format, and none are invented. Raises ReadError: encrypted, corrupt, unsafe_content,
         limit_exceeded, type_mismatch or no_text.
         """
-        package = Package.open(source)
+        package = Package.open(source.content)
         main = package.related("", "officeDocument") or ["word/document.xml"]
         body = package.xml(main[0])
         if body is None:
-            raise ReadError("type_mismatch", f"{source.uri}: a ZIP file without a Word document inside.")
+            raise ReadError("type_mismatch", "This is a ZIP file without a Word document inside.")
         walk = _Walk(package, main[0])
         walk.body(body)
         found, title = _properties(package)
@@ -54,7 +53,7 @@ class DocxReader:
         return walk.builder.document(
             source,
             reader=self.identity,
-            media_type=MEDIA_TYPE,
+            media_type=DOCX,
             title=title or walk.title,
             metadata=metadata,
             warnings=(*walk.warnings(), *left_out),

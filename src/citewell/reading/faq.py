@@ -132,14 +132,17 @@ class FaqReader:
 
     def read(self, source: Source) -> Document:
         """One FAQ block a record. Raises ReadError unsupported_type for JSON that is not a list of such records."""
-        decoded = decode(source.content, uri=source.uri)
+        decoded = decode(source.content)
         records = _records(decoded.text)
         if not records:
-            raise ReadError("unsupported_type", f"{source.uri} is not a list of records with question and answer.")
+            raise ReadError(
+                "unsupported_type",
+                "The JSON is no list of records with question and answer; only those are read.",
+            )
         if len(records) > self._max_pairs:
             raise ReadError(
                 "limit_exceeded",
-                f"{source.uri} has {len(records):,} pairs; the limit max_pairs is {self._max_pairs:,}.",
+                f"The file has {len(records):,} pairs; the limit max_pairs is {self._max_pairs:,}. Split it.",
             )
         pieces = [record_piece(record) for record in records]
         left_out = sorted({key for record in records for key in record} - _known(records))

@@ -10,8 +10,8 @@ from typing import Any, Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.decode import decode_html
-from citewell.reading.detect import HTML
 from citewell.reading.faq import has_marks, paired
+from citewell.reading.formats import HTML
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
@@ -55,13 +55,13 @@ class HtmlReader:
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
-        decoded = decode_html(source.content, uri=source.uri)
-        root = _parse(decoded.text, source.uri)
+        decoded = decode_html(source.content)
+        root = _parse(decoded.text)
         if root is None:
-            raise ReadError("no_text", f"{source.uri} holds no visible text. Nothing of it can be found or quoted.")
+            raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey(root, self._max_depth, source.uri), self._max_cells, judge=True)
+        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True)
         walk.run(root)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):
@@ -81,12 +81,12 @@ class HtmlReader:
         )
 
 
-def fragment_pieces(markup: str, source: Source, max_cells: int) -> list[Piece]:
+def fragment_pieces(markup: str, max_cells: int) -> list[Piece]:
     """The pieces of some HTML inside another document; hidden parts are flagged, nothing counts as boilerplate."""
-    root = _parse(markup, source.uri)
+    root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(survey(root, MAX_DEPTH, source.uri), max_cells, judge=False)
+    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False)
     walk.run(root)
     return walk.pieces
 
@@ -95,7 +95,7 @@ def _aside(piece: Piece) -> bool:
     return piece.boilerplate or piece.hidden
 
 
-def _parse(markup: str, uri: str) -> Any:
+def _parse(markup: str) -> Any:
     from lxml import etree
 
     # huge_tree lifts the limit of 256 levels, which pages with unclosed tags reach; 2048 remains.
@@ -106,7 +106,7 @@ def _parse(markup: str, uri: str) -> Any:
         return None
     last = parser.error_log.last_error
     if last is not None and last.type_name == "ERR_RESOURCE_LIMIT":
-        raise ReadError("limit_exceeded", f"{uri} is nested too deep to read: {last.message}.")
+        raise ReadError("limit_exceeded", "The page nests elements too deeply to be read. Flatten it.")
     if root is not None:
         # What follows the first </html> is a root of its own; browsers show it, so it must not be lost.
         for sibling in list(root.itersiblings()):

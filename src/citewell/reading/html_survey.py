@@ -70,7 +70,7 @@ class Survey:
         )
 
 
-def survey(root: Any, max_depth: int, uri: str) -> Survey:
+def survey(root: Any, max_depth: int) -> Survey:
     """What there is in the page under `root`. Raises ReadError limit_exceeded where it nests over `max_depth`."""
     from lxml import etree
 
@@ -88,7 +88,7 @@ def survey(root: Any, max_depth: int, uri: str) -> Survey:
             index = len(texts)
             stack.append(index)
             if len(stack) > max_depth:
-                raise ReadError("limit_exceeded", f"{uri} nests elements more than {max_depth} deep (max_depth).")
+                raise ReadError("limit_exceeded", f"The page nests elements over {max_depth} deep (max_depth).")
             skipped += tag in SKIPPED
             size = 0 if skipped or not element.text else len(element.text.strip())
             texts.append(size)

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.formats import PDF
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -29,7 +30,6 @@ from citewell.reading.tables import grid
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
-MEDIA_TYPE = "application/pdf"
 _NO_TITLE = re.compile(
     r"\(?(untitled|anonymous|unspecified)\)?|unbenannt|title|document\d*|microsoft word - .*"
     r"|[\W\d_]+|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
@@ -64,20 +64,20 @@ class PdfReader:
 
         Raises ReadError: empty, corrupt, encrypted, no_text or limit_exceeded.
         """
-        uri = source.uri
         if not source.content:
-            raise ReadError("empty", f"{uri}: the file has no bytes.")
+            raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
         if len(source.content) > self.max_bytes:
-            raise ReadError("limit_exceeded", f"{uri}: over {self.max_bytes >> 20} MiB. Split the file.")
+            raise ReadError("limit_exceeded", f"The PDF has over {self.max_bytes >> 20} MiB (max_bytes). Split it.")
         warnings: list[str] = []
-        content = _from_header(source)
-        with _Plain(uri, content) as plain:
+        content = _from_header(source.content)
+        with _Plain(content) as plain:
             total = len(plain)
             if total > self.max_pages:
                 raise ReadError(
-                    "limit_exceeded", f"{uri}: {total:,} pages, over the limit of {self.max_pages:,}. Split the file."
+                    "limit_exceeded",
+                    f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
                 )
-            pages, heights, hyphened = self._pages(uri, content, plain, warnings)
+            pages, heights, hyphened = self._pages(content, plain, warnings)
             rescued, blank = plain.rescue(pages)
             metadata, title = plain.metadata()
         if rescued:
@@ -85,7 +85,7 @@ class PdfReader:
         if not any(not piece.hidden for pieces in pages for piece in pieces):
             raise ReadError(
                 "no_text",
-                f"{uri}: none of its {total} pages holds text; it seems to be a scan. "
+                f"None of its pages ({total}) holds text; it seems to be a scan. "
                 "OCR is not in this install: add a text layer (for example with ocrmypdf) and ingest it again.",
             )
         if blank:
@@ -100,7 +100,7 @@ class PdfReader:
         return builder.document(
             source,
             reader=self.identity,
-            media_type=MEDIA_TYPE,
+            media_type=PDF,
             title=title or next((tidy(piece.text) for piece in pieces if piece.kind is BlockKind.HEADING), ""),
             metadata=metadata,
             pages=total,
@@ -108,7 +108,7 @@ class PdfReader:
         )
 
     def _pages(
-        self, uri: str, content: bytes, plain: _Plain, warnings: list[str]
+        self, content: bytes, plain: _Plain, warnings: list[str]
     ) -> tuple[list[list[PagePiece]], list[float], set[tuple[str, str]]]:
         """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
         import liteparse
@@ -148,7 +148,7 @@ class PdfReader:
                 hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
-                raise _encrypted(uri) from error
+                raise _encrypted() from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
         return pages, heights, hyphened
 
@@ -156,21 +156,21 @@ class PdfReader:
 class _Plain:
     """The file through pypdfium2: page count, metadata, text of single pages."""
 
-    def __init__(self, uri: str, content: bytes) -> None:
+    def __init__(self, content: bytes) -> None:
         import pypdfium2
 
         try:
             self._pdf = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as error:
             if "password" in str(error).lower() or "security" in str(error).lower():
-                raise _encrypted(uri) from error
+                raise _encrypted() from error
             raise ReadError(
                 "corrupt",
-                f"{uri}: the PDF is cut off or damaged ({tidy(str(error))}). Fetch or export it again.",
+                f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
             ) from error
         if not len(self):
             self._pdf.close()
-            raise ReadError("corrupt", f"{uri}: the PDF has no pages that can be found. Export it again.")
+            raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
 
     def __len__(self) -> int:
         return len(self._pdf)
@@ -255,15 +255,15 @@ class _Plain:
         return metadata, _real_title(tidy(raw.get("Title", "")))
 
 
-def _from_header(source: Source) -> bytes:
+def _from_header(content: bytes) -> bytes:
     """The bytes from `%PDF-` on. Raises ReadError corrupt where the first KiB has none.
 
     liteparse guesses types, and hands what it does not take for a PDF to converters that it starts itself.
     """
-    at = source.content.find(b"%PDF-", 0, 1024 + 5)
+    at = content.find(b"%PDF-", 0, 1024 + 5)
     if at < 0:
-        raise ReadError("corrupt", f"{source.uri}: not a PDF: no %PDF- in its first KiB.")
-    return source.content[at:]
+        raise ReadError("corrupt", "The PDF is damaged: its first KiB has no %PDF-. Fetch or export it again.")
+    return content[at:]
 
 
 def iso_date(text: str) -> str | None:
@@ -285,8 +285,8 @@ def _real_title(title: str) -> str:
     return "" if _NO_TITLE.fullmatch(title) else title
 
 
-def _encrypted(uri: str) -> ReadError:
-    return ReadError("encrypted", f"{uri}: the PDF is protected by a password. Save a copy without one.")
+def _encrypted() -> ReadError:
+    return ReadError("encrypted", "The PDF is protected by a password. Save a copy without one.")
 
 
 def _lay_down(pieces: Sequence[PagePiece]) -> Builder:

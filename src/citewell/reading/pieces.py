@@ -103,7 +103,7 @@ class Builder:
         Raises ReadError no_text when nothing visible is in it.
         """
         text, blocks = "".join(self._parts), tuple(self.blocks)
-        require_text(source, blocks)
+        require_text(blocks)
         return Document.of(
             source,
             reader=reader,
@@ -222,10 +222,10 @@ def compose(
     )
 
 
-def require_text(source: Source, blocks: Sequence[Block]) -> None:
+def require_text(blocks: Sequence[Block]) -> None:
     """Raises ReadError no_text when no block is visible."""
     if all(block.hidden for block in blocks):
-        raise ReadError("no_text", f"{source.uri} holds no visible text. Nothing of it can be found or quoted.")
+        raise ReadError("no_text", "The file holds no visible text: nothing of it could be found or quoted.")
 
 
 def first_heading(text: str, blocks: Sequence[Block]) -> str:

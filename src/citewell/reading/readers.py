@@ -12,7 +12,8 @@ from typing import Any, Final, TypeAlias
 from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading import versions
-from citewell.reading.detect import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, detect
+from citewell.reading.detect import detect
+from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, unread
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -23,15 +24,6 @@ MAX_BYTES: Final = 50_000_000
 _HERE: Final = "citewell.reading"
 # What another reader of the same type cannot mend.
 _FINAL: Final = frozenset({"encrypted", "limit_exceeded", "unsafe_content", "not_permitted"})
-_NAMES: Final = {
-    PDF: "PDF",
-    DOCX: "DOCX",
-    HTML: "HTML",
-    MARKDOWN: "Markdown",
-    CSV: "CSV/TSV",
-    JSON: "question/answer JSON",
-    TEXT: "plain text",
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +90,7 @@ class Readers:
         """What `source` is by its content. Raises ReadError: empty, limit_exceeded, encrypted, unsupported_type."""
         size = len(source.content)
         if size > self._max_bytes:
-            raise too_large(source.uri, size, self._max_bytes)
+            raise too_large(size, self._max_bytes)
         return detect(source.content, source.uri, source.media_type)
 
     def read(self, source: Source) -> Document:
@@ -106,12 +98,26 @@ class Readers:
 
         Raises ReadError of every kind; the first reader's where all fail.
         """
+        try:
+            return self._read(source)
+        except ReadError as error:
+            # Messages say what is wrong and not where: who reports one has the uri beside it. A traceback has not.
+            error.add_note(f"Source: {source.uri}")
+            raise
+
+    def close(self) -> None:
+        """End the worker processes of readers that have any."""
+        with self._lock:
+            made, self._made = list(self._made.values()), {}
+        for reader in made:
+            close = getattr(reader, "close", None)
+            if close is not None:
+                close()
+
+    def _read(self, source: Source) -> Document:
         kind = self.media_type(source)
         if kind not in self._factories:
-            known = ", ".join(sorted(_NAMES.get(name, name) for name in self._factories))
-            raise ReadError(
-                "unsupported_type", f"{source.uri} is {kind}, which no reader here reads. Read are: {known}."
-            )
+            raise ReadError("unsupported_type", unread(kind, self._factories))
         first: ReadError | None = None
         for factory in self._factories[kind]:
             try:
@@ -122,15 +128,6 @@ class Readers:
                 first = first or error
         assert first is not None, kind
         raise first
-
-    def close(self) -> None:
-        """End the worker processes of readers that have any."""
-        with self._lock:
-            made, self._made = list(self._made.values()), {}
-        for reader in made:
-            close = getattr(reader, "close", None)
-            if close is not None:
-                close()
 
     def _identity(self, factory: Factory) -> str:
         known: object = getattr(factory, "identity", None)
@@ -146,8 +143,9 @@ class Readers:
         try:
             reader = self._reader(factory)
         except ImportError as error:
+            missing = error.name or str(error)
             raise ReadError(
-                "unsupported_type", f"{source.uri} is {kind}; its reader needs {error.name or error}, not installed."
+                "unsupported_type", f"{missing}, which reads {kind}, is not installed. Install it."
             ) from error
         try:
             document = reader.read(source)
@@ -155,16 +153,16 @@ class Readers:
             raise
         except Exception as error:  # the boundary at which a parser's failure becomes this file's
             raise ReadError(
-                "corrupt", f"{source.uri} could not be read by {reader.identity}: {type(error).__name__}."
+                "corrupt", f"The file may be damaged: {reader.identity} failed on it with {type(error).__name__}."
             ) from error
         if not document.text or document.text.isspace():
-            raise ReadError("no_text", f"{source.uri} holds no text that {reader.identity} can find.")
+            raise ReadError("no_text", f"The file holds no text that {reader.identity} can find.")
         return document
 
 
-def too_large(uri: str, size: int, limit: int) -> ReadError:
+def too_large(size: int, limit: int) -> ReadError:
     """The error for a source above the size limit, both sizes in bytes."""
     return ReadError(
         "limit_exceeded",
-        f"{uri} has {size:,} bytes; the limit max_bytes is {limit:,}. Split the file or raise the limit.",
+        f"The file has {size:,} bytes; the limit max_bytes is {limit:,}. Split the file or raise the limit.",
     )

@@ -86,7 +86,7 @@ def to_document(data: Mapping[str, Any], source: Source, identity: str) -> Docum
         )
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ReadError(
-            "corrupt", f"{source.uri}: the parser's answer is not a document ({error!r}). The file may be hostile."
+            "corrupt", f"The parser's answer is not a document ({error!r}). The file may be hostile."
         ) from error
 
 
