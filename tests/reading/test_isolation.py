@@ -204,6 +204,12 @@ def test_error_of_the_inner_reader_passes_with_its_kind_and_keeps_the_worker(rea
     assert reader.read(source("pid")).text == pid
 
 
+def test_a_library_that_the_inner_reader_lacks_is_named(reader: Isolated) -> None:
+    with pytest.raises(ReadError, match="read with nolib, which is not installed") as caught:
+        reader.read(source("import nolib"))
+    assert caught.value.kind == "unsupported_type"
+
+
 def test_bug_of_the_inner_reader_is_one_failed_document(reader: Isolated) -> None:
     with pytest.raises(ReadError, match="KeyError") as caught:
         reader.read(source("raise"))

@@ -123,6 +123,13 @@ def test_a_reader_whose_library_is_missing_is_reported_as_such() -> None:
     assert kind_of(Readers({TEXT: missing}), b"x") == "unsupported_type"
 
 
+def test_a_library_that_is_missing_only_when_it_reads_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    with pytest.raises(ReadError, match="read with lxml, which is not installed") as caught:
+        Readers().read(Source("x.html", b"<!doctype html><p>x"))
+    assert caught.value.kind == "unsupported_type"
+
+
 @pytest.mark.parametrize(
     ("content", "uri"),
     [(b" \n\t", "x.txt"), (b"---\na: b\n---\n", "x.md"), (b"<p hidden>a</p>", "x.html"), (b",,\n,\n", "x.csv"),

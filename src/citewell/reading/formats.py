@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from citewell.errors import ReadError
+
 CSV: Final = "text/csv"
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 HTML: Final = "text/html"
@@ -76,3 +78,10 @@ def unread(media_type: str, read: Iterable[str]) -> str:
         return f"This is {name} ({kind}), which is not read yet. {advice}"
     known = ", ".join(sorted(_READ.get(one, one) for one in read))
     return f"This is of type {media_type}, which is not read. Save it as one of these: {known}."
+
+
+def not_installed(error: ImportError) -> ReadError:
+    """The error for a file whose reader lacks a library; readers import theirs when they first read."""
+    missing = error.name or str(error)
+    said = f"Files of this type are read with {missing}, which is not installed. Install it."
+    return ReadError("unsupported_type", said)

@@ -13,7 +13,7 @@ from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading import versions
 from citewell.reading.detect import detect
-from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, unread
+from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, not_installed, unread
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -121,7 +121,7 @@ class Readers:
         first: ReadError | None = None
         for factory in self._factories[kind]:
             try:
-                return self._attempt(factory, kind, source)
+                return self._attempt(factory, source)
             except ReadError as error:
                 if error.kind in _FINAL:
                     raise
@@ -139,25 +139,25 @@ class Readers:
                 self._made[factory] = factory()
             return self._made[factory]
 
-    def _attempt(self, factory: Factory, kind: str, source: Source) -> Document:
+    def _attempt(self, factory: Factory, source: Source) -> Document:
         try:
-            reader = self._reader(factory)
+            return _document(self._reader(factory), source)
         except ImportError as error:
-            missing = error.name or str(error)
-            raise ReadError(
-                "unsupported_type", f"{missing}, which reads {kind}, is not installed. Install it."
-            ) from error
-        try:
-            document = reader.read(source)
-        except ReadError:
-            raise
-        except Exception as error:  # the boundary at which a parser's failure becomes this file's
-            raise ReadError(
-                "corrupt", f"The file may be damaged: {reader.identity} failed on it with {type(error).__name__}."
-            ) from error
-        if not document.text or document.text.isspace():
-            raise ReadError("no_text", f"The file holds no text that {reader.identity} can find.")
-        return document
+            raise not_installed(error) from error
+
+
+def _document(reader: Reader, source: Source) -> Document:
+    try:
+        document = reader.read(source)
+    except (ReadError, ImportError):
+        raise
+    except Exception as error:  # the boundary at which a parser's failure becomes this file's
+        raise ReadError(
+            "corrupt", f"The file may be damaged: {reader.identity} failed on it with {type(error).__name__}."
+        ) from error
+    if not document.text or document.text.isspace():
+        raise ReadError("no_text", f"The file holds no text that {reader.identity} can find.")
+    return document
 
 
 def too_large(size: int, limit: int) -> ReadError:

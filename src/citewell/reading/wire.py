@@ -25,6 +25,7 @@ def _region_data(region: Region) -> list[Any]:
 
 
 def to_data(document: Document) -> dict[str, Any]:
+    """`document` as JSON-able data, without what the owner of the worker knows itself."""
     return {
         "title": document.title,
         "text": document.text,

@@ -17,11 +17,13 @@ from typing import Any, NoReturn
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
+from citewell.reading.formats import not_installed
 from citewell.reading.wire import LENGTH, frame, to_data
 from citewell.types import Source
 
 
 def make_reader(spec: str, options: Mapping[str, Any]) -> Reader:
+    """The reader that `module:name`, called with `options`, makes."""
     module, _, name = spec.partition(":")
     target: Any = import_module(module)
     for part in name.split("."):
@@ -82,6 +84,9 @@ def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> dict[str, An
         return to_data(reader.read(Source(content=content, metadata=metadata, **head)))
     except ReadError as error:
         return {"error": error.kind, "message": str(error), "broken": False}
+    except ImportError as error:
+        lacking = not_installed(error)
+        return {"error": lacking.kind, "message": str(lacking), "broken": False}
     except MemoryError:
         return {
             "error": "limit_exceeded",
