@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from citewell.reading import versions
 from citewell.reading.decode import decode
-from citewell.reading.detect import TEXT
 from citewell.reading.faq import has_marks, paired
+from citewell.reading.formats import TEXT
 from citewell.reading.pieces import Piece, compose, first_heading, require_text, title_from_uri
 from citewell.types import Block, BlockKind, Document, Source, Span
 
@@ -27,11 +28,11 @@ class TextReader:
     or question marks to leave out.
     """
 
-    identity = "text@1"
+    identity = versions.TEXT
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text."""
-        decoded = decode(source.content, uri=source.uri)
+        decoded = decode(source.content)
         text = decoded.text
         metadata = {"encoding": decoded.encoding}
         if has_marks(text) or _UNDERLINE.search(text):
@@ -44,7 +45,7 @@ class TextReader:
                 warnings=decoded.warnings,
             )
         blocks = _blocks(text)
-        require_text(source, blocks)
+        require_text(blocks)
         return Document.of(
             source,
             reader=self.identity,
