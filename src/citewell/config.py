@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FILE_NAME = "citewell.toml"
 _PREFIX = "CITEWELL_"
 _SEPARATOR = "__"
+MIN_NODE_TOKENS = 16
+"""A node holds context and text; below this many tokens there is no room for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +100,51 @@ def load(folder: Path, environment: Mapping[str, str] | None = None) -> Settings
     if file.is_file():
         try:
             given = tomllib.loads(file.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: not valid TOML: {error}.") from error
+    variables: dict[tuple[str, ...], str] = {}
     for name, value in sorted((os.environ if environment is None else environment).items()):
         if name.startswith(_PREFIX) and _SEPARATOR in name:
-            _set(given, name, value)
-    return _validated(given, str(file)) if given else Settings()
+            variables[_set(given, name, value)] = name
+    if not given:
+        return Settings()
+
+    def place(path: tuple[str, ...]) -> str:
+        return next((name for key, name in variables.items() if key[: len(path)] == path), str(file))
+
+    settings = _validated(given, place)
+    _check(settings, place)
+    return settings
 
 
-def _set(given: dict[str, Any], name: str, value: str) -> None:
+def _set(given: dict[str, Any], name: str, value: str) -> tuple[str, ...]:
+    """Put a variable's value over the file's; the path of its key."""
     *path, last = name.removeprefix(_PREFIX).lower().split(_SEPARATOR)
+    if not all((*path, last)):
+        raise ConfigError(f"{name} names no setting: write {_PREFIX}SECTION{_SEPARATOR}KEY.")
     at = given
     for key in path:
         at = at.setdefault(key, {})
         if not isinstance(at, dict):
             raise ConfigError(f"{name}: {key!r} is a value in {FILE_NAME}, not a section.")
-    at[last] = value
+    at[last] = _typed(value) if path[-1:] == ["options"] else value
+    return (*path, last)
 
 
-def _validated(given: dict[str, Any], file: str) -> Settings:
+def _typed(value: str) -> str | int | float | bool:
+    """An option as TOML would have it: what kind of value it takes is known to its provider alone."""
+    try:
+        made = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return value
+    found = made["value"]
+    return found if len(made) == 1 and isinstance(found, str | int | float | bool) else value
+
+
+def _validated(given: dict[str, Any], place: Callable[[tuple[str, ...]], str]) -> Settings:
+    """`given` as settings; `place` says where the setting of a path was written."""
     # Pydantic is loaded only when there is something to check: opening a default knowledge base stays cheap.
     from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
@@ -125,8 +153,34 @@ def _validated(given: dict[str, Any], file: str) -> Settings:
     try:
         return TypeAdapter(Settings).validate_python(given)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise ConfigError(f"{file} or {_PREFIX}… variables: " + "; ".join(lines)) from error
+        lines = []
+        for one in error.errors():
+            path = tuple(map(str, one["loc"]))
+            unknown = one["type"] == "unexpected_keyword_argument"
+            lines.append(f"{place(path)}: {'.'.join(path)}: {'there is no such setting' if unknown else one['msg']}")
+        raise ConfigError("; ".join(lines) + ".") from error
+
+
+def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = None) -> None:
+    """Raises ConfigError for numbers with which nothing could work."""
+    reading, answering = settings.reading, settings.answering
+    at_least: list[tuple[str, str, float, float]] = [
+        ("reading", "max_bytes", reading.max_bytes, 1),
+        ("reading", "timeout_s", reading.timeout_s, 0.001),
+        ("reading", "memory_bytes", reading.memory_bytes, 1 << 20),
+        ("reading", "workers", reading.workers, 1),
+        ("retrieval", "pool", settings.retrieval.pool, 1),
+        ("answering", "evidence", answering.evidence, 1),
+        ("answering", "budget_tokens", answering.budget_tokens, 1),
+        ("answering", "max_output_tokens", answering.max_output_tokens, 1),
+        ("answering", "timeout_s", answering.timeout_s, 0.001),
+    ]
+    if settings.splitting.max_tokens:
+        at_least.append(("splitting", "max_tokens", settings.splitting.max_tokens, MIN_NODE_TOKENS))
+    for section, key, value, least in at_least:
+        if not least <= value < float("inf"):  # NaN is not either
+            where = f"{place((section, key))}: " if place else ""
+            raise ConfigError(f"{where}{section}.{key} is {value}; it must be a number of at least {least}.")
 
 
 async def assemble(
@@ -153,9 +207,18 @@ async def assemble(
     from citewell.validation.judge import Deterministic
 
     root = Path(folder)
-    settings = settings or load(root)
+    if settings is None:
+        settings = load(root)
+    _check(settings)
     reading, retrieval = settings.reading, settings.retrieval
     embedder: Embedder = _make("embedder", settings.embedding.provider, settings.embedding.options)
+    if not isinstance(embedder.dimensions, int) or embedder.dimensions < 1:
+        raise ConfigError(f"embedding.options: {embedder.dimensions!r} is no number of dimensions.")
+    if settings.splitting.max_tokens > embedder.max_tokens:
+        raise ConfigError(
+            f"splitting.max_tokens is {settings.splitting.max_tokens}, but the embedder {embedder.identity!r} sees "
+            f"{embedder.max_tokens}: what stands behind would not be found. Set it to at most that, or to 0."
+        )
     analyzer = Analyzer()
     splitter = Sections(embedder, settings.splitting.max_tokens or embedder.max_tokens)
     retriever = Fused(
@@ -205,7 +268,7 @@ def _make(kind: str, provider: str, options: Mapping[str, Any]) -> Any:
     make = factory(kind, provider)
     try:
         return make(**options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{kind} {provider!r} does not take these options: {error}.") from error
 
 

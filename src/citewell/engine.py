@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from citewell.errors import CitewellError, ConfigError, ModelUnavailable, NotFound
@@ -94,6 +94,7 @@ class Engine:
         self.max_bytes = max_bytes
         self.principal = principal
         self._closing = closing
+        self._closed = False
 
     async def __aenter__(self) -> Engine:
         return self
@@ -132,8 +133,8 @@ class Engine:
             places,
             bucket=_bucket(bucket),
             tenant=who.tenant,
-            access=access or Access.everyone(),
-            metadata=_metadata(metadata),
+            access=_access(access or Access.everyone(), "access"),
+            metadata=_metadata(metadata, "metadata"),
             include=include,
             exclude=exclude,
             max_bytes=self.max_bytes,
@@ -150,7 +151,8 @@ class Engine:
     ) -> IngestReport:
         """Ingest sources from anywhere (a connector, a data set), taken from the iterable batch by batch.
 
-        Each must belong to `bucket` and to the principal's tenant; ConfigError otherwise.
+        Each must belong to `bucket` and to the principal's tenant, and its access rule and metadata must be such as
+        `ingest` takes; ConfigError otherwise, when its turn comes. What was finished until then stays.
         """
         from citewell.flows.ingest import Requested
 
@@ -163,7 +165,7 @@ class Engine:
                     raise ConfigError(
                         f"{source.uri} belongs to {source.tenant}/{source.bucket}, not {who.tenant}/{name}."
                     )
-                yield source
+                yield _checked(source)
 
         return await self._ingest(checked(), Requested(("sources",), name, False), on_done, who)
 
@@ -180,8 +182,6 @@ class Engine:
     ) -> IngestReport:
         """Ingest one document from memory under the name `uri`; the same name again makes its next version."""
         who = self._who(principal)
-        if not uri.strip():
-            raise ConfigError("A document needs a uri: the name under which answers will cite it.")
         source = Source(
             uri=uri,
             content=content,
@@ -189,9 +189,9 @@ class Engine:
             bucket=_bucket(bucket),
             media_type=media_type,
             access=access or Access.everyone(),
-            metadata=_metadata(metadata),
+            metadata=metadata or {},
         )
-        return await self.ingest_sources([source], bucket=bucket, principal=who)
+        return await self.ingest_sources([_checked(source)], bucket=bucket, principal=who)
 
     async def ingest_text(
         self,
@@ -205,8 +205,15 @@ class Engine:
         principal: Principal | None = None,
     ) -> IngestReport:
         """Ingest one text from memory under the name `uri`; read as Markdown unless `media_type` says otherwise."""
+        try:
+            content = text.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"{uri}: character {error.start} of the text is half a character ({text[error.start]!a}), which no "
+                "file can hold. Decode the source anew, or pass its bytes to ingest_bytes."
+            ) from error
         return await self.ingest_bytes(
-            text.encode(),
+            content,
             uri=uri,
             bucket=bucket,
             media_type=media_type,
@@ -263,8 +270,6 @@ class Engine:
 
         A model that cannot be reached makes an answer with outcome `failed`. Raises FilterError and ConfigError.
         """
-        from dataclasses import replace
-
         from citewell.flows.answer import Answering, Asked
         from citewell.flows.journal import StoreJournal
 
@@ -348,25 +353,31 @@ class Engine:
         )
 
     async def close(self) -> None:
-        """Release files and worker processes. The engine cannot be used afterwards."""
-        for release in self._closing:
-            release()
-        await self.index.close()
-        await self.store.close()
+        """Release files and worker processes; twice does no harm. The engine raises StoreError when used afterwards."""
+        if self._closed:
+            return
+        self._closed = True
+        async with AsyncExitStack() as stack:  # what fails to close must not keep the others open
+            stack.push_async_callback(self.store.close)
+            stack.push_async_callback(self.index.close)
+            for release in self._closing:
+                stack.callback(release)
 
     def _who(self, principal: Principal | None) -> Principal:
-        who = principal or self.principal
+        who = self.principal if principal is None else principal
         if who is None:
             raise ConfigError("This engine serves many users: pass `principal=` to say who asks.")
+        if not isinstance(who, Principal):
+            raise ConfigError(f"{who!r} is no Principal: say who asks by tenant, user and groups.")
         return who
 
 
 async def _result(run: Handler) -> Any:
-    """What a run ends with; where a step raised an error of ours, that error, with the step's account as its cause.
+    """What a run ends with; where a step or the journal raised an error of ours, that one, from the run's own.
 
     A caller who is cancelled takes the run along, and waits until its steps have cleaned up.
     """
-    from citewell.workflow import StepFailed, WorkflowFailed
+    from citewell.workflow import WorkflowFailed
 
     try:
         return await run
@@ -375,7 +386,7 @@ async def _result(run: Handler) -> Any:
         with suppress(WorkflowFailed):
             await run
         raise
-    except StepFailed as failure:
+    except WorkflowFailed as failure:
         if isinstance(failure.__cause__, CitewellError):
             raise failure.__cause__ from failure
         raise
@@ -386,21 +397,56 @@ def _new_run_id() -> str:
 
 
 def _bucket(name: str) -> str:
-    if not name or len(name) > 100 or not name.isprintable() or name != name.strip():
+    named = isinstance(name, str) and name.isprintable() and name == name.strip()
+    if not named or not 1 <= len(name) <= 100:
         raise ConfigError(f"{name!r} is no bucket name: 1 to 100 printable characters without spaces around.")
     return name
 
 
-def _metadata(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _checked(source: Source) -> Source:
+    """`source` as it can be stored. Raises ConfigError with its uri."""
+    uri, content = source.uri, source.content
+    if not isinstance(uri, str) or not uri.strip():
+        raise ConfigError("A document needs a uri: the name under which answers will cite it.")
+    try:
+        uri.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{uri!a} holds half characters. Percent-encode them (RFC 3986).") from error
+    if not isinstance(content, bytes):
+        raise ConfigError(f"The content of {uri} is a {type(content).__name__}; give bytes, or use ingest_text.")
+    metadata = _metadata(source.metadata, f"metadata of {uri}")
+    return replace(source, access=_access(source.access, f"access of {uri}"), metadata=metadata)
+
+
+def _access(given: Access, where: str) -> Access:
+    # A misspelt name in `deny` would let in whom it was meant to keep out.
+    from citewell.reading.metadata import check_names
+
+    return Access(check_names(given.allow, f"{where}: allow"), check_names(given.deny, f"{where}: deny"))
+
+
+def _metadata(given: Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
     from citewell.reading.metadata import check_metadata
 
-    return check_metadata(given) if given else {}
+    return check_metadata(given, where) if given else {}
 
 
 def _query(text: str, bucket: str | Sequence[str] | None, limit: int, where: object, as_of: int | None) -> Query:
+    if not isinstance(text, str):
+        raise ConfigError(f"A question is a text, not a {type(text).__name__}.")
     if len(text) > MAX_QUERY_CHARACTERS:
         raise ConfigError(f"The question has {len(text):,} characters; at most {MAX_QUERY_CHARACTERS:,} can be asked.")
-    if not 1 <= limit <= 1000:
-        raise ConfigError(f"limit is {limit}; it must be between 1 and 1000.")
-    buckets = (bucket,) if isinstance(bucket, str) else tuple(bucket or ())
+    if not isinstance(limit, int) or not 1 <= limit <= 1000:
+        raise ConfigError(f"limit is {limit!r}; it must be a whole number between 1 and 1000.")
+    if as_of is not None and not isinstance(as_of, int):
+        raise ConfigError(f"as_of is {as_of!r}; it must be the number of a commit.")
+    if bucket is None:
+        buckets: tuple[str, ...] = ()
+    else:
+        buckets = (bucket,) if isinstance(bucket, str) else tuple(bucket)
+        # No bucket left is what a caller gets who crosses out all that somebody may search: it must not mean "all".
+        if not buckets:
+            raise ConfigError("The list of buckets is empty. Name at least one, or None for all that may be read.")
+        if bad := [name for name in buckets if not isinstance(name, str)]:
+            raise ConfigError(f"{bad[0]!r} is no name of a bucket.")
     return Query(text=text, limit=limit, buckets=buckets, filter=parse_filter(where), as_of=as_of)

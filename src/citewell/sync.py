@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from citewell.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,43 +33,97 @@ class _Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="citewell", daemon=True)
+        self._taking = threading.Lock()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._stopped = False
+        self._thread = threading.Thread(target=self._serve, name="citewell", daemon=True)
         self._thread.start()
 
-    @property
-    def closed(self) -> bool:
-        return self._loop.is_closed()
-
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        ended = threading.Event()
+        """What `work` returns or raises. Raises StoreError after `close`, ConfigError for a call that never ended."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise ConfigError(
+                "A method of the knowledge base was called from a callback of another one (`on_done`), which it would "
+                "wait for. Note what is needed there, and call it afterwards."
+            )
+        with self._taking:  # so that all that is taken stands before what `close` does
+            if self._closed:
+                work.close()
+                raise _was_closed()
+            task, result = self._begin(work)
+        return self._wait(task, result)
 
-        async def told() -> T:
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Cancel what runs, do `last`, and end the thread. Whoever comes second waits for the first."""
+        with self._closing:
+            with self._taking:
+                if self._closed:
+                    return
+                self._closed = True
             try:
-                return await work
+                self._wait(*self._begin(_drain()))
+                if last is not None:
+                    self._wait(*self._begin(last()))
+                self._wait(*self._begin(_drain()))
             finally:
-                ended.set()
+                self._stopped = True
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+                self._loop.close()
 
-        future = asyncio.run_coroutine_threadsafe(told(), self._loop)
+    def _serve(self) -> None:
+        while not self._stopped:
+            # SystemExit and KeyboardInterrupt of a callback leave the loop; whoever waits for that task gets them too.
+            with suppress(KeyboardInterrupt, SystemExit):
+                self._loop.run_forever()
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> tuple[list[asyncio.Task[T]], Future[T]]:
+        tasks: list[asyncio.Task[T]] = []
+        result: Future[T] = Future()
+
+        def begin() -> None:
+            tasks.append(self._loop.create_task(work))
+            tasks[0].add_done_callback(end)
+
+        def end(task: asyncio.Task[T]) -> None:
+            if task.cancelled():
+                result.set_exception(CancelledError())
+            elif (error := task.exception()) is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(task.result())
+
+        self._loop.call_soon_threadsafe(begin)
+        return tasks, result
+
+    def _wait(self, tasks: list[asyncio.Task[T]], result: Future[T]) -> T:
         try:
-            return future.result()
-        except KeyboardInterrupt:
-            # The work must end before the caller goes on to close what it uses; its steps may clean up meanwhile.
-            future.cancel()
-            ended.wait(_CLEAN_UP_S)
+            return result.result()
+        except CancelledError:
+            if self._closed:  # by another thread, while this one waited
+                raise _was_closed() from None
+            raise
+        except BaseException:
+            # An interruption is raised here while the work goes on. It must end before the caller goes on to close
+            # what it uses; its steps may clean up meanwhile.
+            if not result.done():
+                self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+                wait([result], _CLEAN_UP_S)
             raise
 
-    def close(self) -> None:
-        async def drain() -> None:
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            await asyncio.get_running_loop().shutdown_default_executor()
 
-        self.run(drain())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+async def _drain() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+def _was_closed() -> StoreError:
+    return StoreError("This knowledge base was closed. Open it again with citewell.open.")
 
 
 class KnowledgeBase:
@@ -227,7 +285,5 @@ class KnowledgeBase:
         return self._loop.run(self.engine.status(principal=principal))
 
     def close(self) -> None:
-        """See `Engine.close`. Closing twice does nothing."""
-        if not self._loop.closed:
-            self._loop.run(self.engine.close())
-            self._loop.close()
+        """See `Engine.close`. What other threads still wait for is cancelled. Closing twice does nothing."""
+        self._loop.close(self.engine.close)

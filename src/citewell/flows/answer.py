@@ -8,7 +8,7 @@ and what the judge found.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from citewell.errors import NotFound
@@ -32,13 +32,19 @@ from citewell.types import (
     Span,
     Verdict,
 )
-from citewell.types.filters import And, Compare
+from citewell.types.filters import And, Compare, Filter
 from citewell.validation.conflicts import Disagreement, find_conflicts
 from citewell.validation.outcome import Settled, settle
 from citewell.workflow import Event, StartEvent, StopEvent, Workflow, step
 
 _SERIES = 3
-"""Of how many series all versions are looked up: each costs one more search."""
+"""In how many series more is searched for: each costs one more search."""
+_ROUNDS = 6
+"""How many more searches look for versions of series that no search brought yet; each brings at least one, if any."""
+_OF_VERSION = 3
+"""How many hits such a version gets."""
+WITHDRAWN = "[withdrawn: a source of this was removed or closed while the answer was written]"
+"""Stands in an answer for a claim that may not be shown any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +172,37 @@ class Answering(Workflow):
         Without them an outdated version would pass for the current one, just because its wording is closer.
         """
         found = {hit.node.id for hit in hits}
-        # Only what stands high enough to be shown can pass for current.
-        names = dict.fromkeys(hit.document.metadata.get("series") for hit in hits[: self.evidence])
+        names = [name for hit in hits if isinstance(name := hit.document.metadata.get("series"), str) and name]
+        # Only what stands high enough to be shown is worth more hits of its own.
+        high = [hit.document.metadata.get("series") for hit in hits[: self.evidence]]
         more: list[Hit] = []
-        for name in [name for name in names if isinstance(name, str) and name][:_SERIES]:
-            part = Compare("series", "==", name)
-            where = And((event.query.filter, part)) if event.query.filter else part
-            query = replace(event.query, filter=where)
-            view = await self.index.view(query, event.principal)
-            for hit in await self._hits(query, view, self.evidence):
+
+        def add(ones: Sequence[Hit]) -> None:
+            for hit in ones:
                 if hit.node.id not in found:
                     found.add(hit.node.id)
                     more.append(replace(hit, rank=len(hits) + len(more) + 1))
+
+        for name in [name for name in dict.fromkeys(names) if name in high][:_SERIES]:
+            add(await self._within(event, [Compare("series", "==", name)], self.evidence))
+        # A version whose words are far from the question's stands behind all passages of the others, however many
+        # there are: it is only found when those are left out.
+        for _ in range(_ROUNDS if names else 0):
+            uris = tuple(dict.fromkeys(hit.document.uri for hit in (*hits, *more)))
+            parts = [Compare("series", "in", tuple(dict.fromkeys(names))), Compare("uri", "not in", uris)]
+            unseen = await self._within(event, parts, self.pool)
+            if not unseen:
+                break
+            by_uri: dict[str, list[Hit]] = {}
+            for hit in unseen:
+                by_uri.setdefault(hit.document.uri, []).append(hit)
+            add([hit for ones in by_uri.values() for hit in ones[:_OF_VERSION]])
         return more
+
+    async def _within(self, event: Understood, parts: Sequence[Filter], limit: int) -> list[Hit]:
+        asked = (event.query.filter,) if event.query.filter else ()
+        query = replace(event.query, filter=And((*asked, *parts)))
+        return await self._hits(query, await self.index.view(query, event.principal), limit)
 
     @step
     def pack(self, event: Retrieved) -> Packed:
@@ -202,23 +226,56 @@ class Answering(Workflow):
     @step
     async def conclude(self, event: Judged) -> Answered:
         """The answer made of what holds, with citations to the exact places."""
-        cited = {ground.number for one in event.judgements for ground in one.grounds}
-        sources = await self._sources(event.case.principal, [one for one in event.evidence if one.number in cited])
-        judgements = [_recheck(one, sources) for one in event.judgements]
-        settled = settle(event.draft, judgements)
+        principal, evidence, draft = event.case.principal, event.evidence, event.draft
+        relied = {mark.number for one in draft.statements for mark in one.marks}
+        relied |= {ground.number for one in event.judgements for ground in one.grounds}
+        sources = await self._sources(principal, [one for one in evidence if one.number in relied])
+        judgements: Sequence[Judgement] = event.judgements
+        if gone := relied & {one.number for one in evidence} - sources.keys():
+            evidence = tuple(one for one in evidence if one.number not in gone)
+            draft, judgements = await self._without(gone, draft, evidence)
+        settled = settle(draft, [_recheck(one, sources) for one in judgements])
+        disagreements = find_conflicts(_grounds(settled.kept), evidence)
+        # The other side need not be cited, so it was not looked up yet.
+        others = {one.right.number for one in disagreements} - sources.keys()
+        sources |= await self._sources(principal, [one for one in evidence if one.number in others])
         answer = Answer(
             question=event.case.question,
             outcome=settled.outcome,
             text=settled.text,
             claims=tuple(_claims(settled.kept, sources, settled)),
             rejected=tuple(_claims(settled.rejected, sources, settled)),
-            conflicts=tuple(_conflicts(find_conflicts(_grounds(settled.kept), event.evidence), sources, settled)),
+            conflicts=tuple(_conflicts(disagreements, sources, settled)),
             reason=settled.reason,
             message=settled.message,
             sequence=event.case.sequence,
             usage=event.draft.usage,
         )
         return Answered(answer)
+
+    async def _without(
+        self, gone: Set[int], draft: Draft, evidence: Sequence[Evidence]
+    ) -> tuple[Draft, list[Judgement]]:
+        """The draft without its marks on evidence that is `gone`, judged anew by what is left.
+
+        What then does not hold, and rested on it, is not shown even among the rejected claims.
+        """
+        left = [
+            replace(one, marks=tuple(mark for mark in one.marks if mark.number not in gone)) for one in draft.statements
+        ]
+        shorter = replace(draft, statements=tuple(left))
+        judged = []
+        for before, now in zip(draft.statements, await self.validator.judge(shorter, evidence), strict=True):
+            if gone.isdisjoint(mark.number for mark in before.marks):
+                judged.append(now)
+                continue
+            reason = "a cited source was removed or closed while the answer was written"
+            if now.verdict is Verdict.SUPPORTED:
+                judged.append(replace(now, reasons=(*now.reasons, reason)))
+            else:
+                hidden = replace(now.statement, text=WITHDRAWN)
+                judged.append(Judgement(hidden, Verdict.UNSUPPORTED, 0.0, (reason,)))
+        return shorter, judged
 
     async def _sources(self, principal: Principal, evidence: Sequence[Evidence]) -> dict[int, _Source]:
         """The cited documents as the store holds them now, by evidence number; those gone or forbidden are left out."""
@@ -280,7 +337,7 @@ def _recheck(judgement: Judgement, sources: dict[int, _Source]) -> Judgement:
     if len(standing) == len(judgement.grounds):
         return judgement
     verdict = judgement.verdict if standing else Verdict.UNSUPPORTED
-    reasons = (*judgement.reasons, "a cited source was removed or closed while the answer was written")
+    reasons = (*judgement.reasons, "a cited place does not stand in its source as it was judged")
     return replace(judgement, grounds=tuple(standing), verdict=verdict, reasons=reasons)
 
 

@@ -2,6 +2,9 @@
 
 A document becomes visible with its nodes, vectors, postings and access rule in one transaction, and its older version
 answers until then. One source that cannot be read is a line in the report; the others go on.
+
+Who may not read a document may not replace it either: a source whose uri is taken by one of those fails with
+`not_permitted`, whatever it holds, so the report tells that the name is taken and nothing else.
 """
 
 from __future__ import annotations
@@ -9,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from citewell.errors import ReadError
-from citewell.protocols import Embedder, NewVersion, Reader, Splitter, Store, Transform, vector_key
+from citewell.errors import NotFound, ReadError
+from citewell.protocols import Embedder, NewVersion, Reader, SourceState, Splitter, Store, Transform, vector_key
 from citewell.reading.folder import Unreadable
 from citewell.types import Document, Metadata, Node, Principal, Source, content_hash
 from citewell.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
@@ -45,7 +48,11 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingestion did, source by source, in the order of their uris. `mirror` tells the strategy that ran."""
+    """What an ingestion did, source by source, in the order of their uris.
+
+    `mirror` tells the strategy that ran: false where mirroring was asked for and a place could not be listed, because
+    then nothing was deleted. Of a uri given several times the last source counts, and it has one line.
+    """
 
     run_id: str
     bucket: str
@@ -139,7 +146,7 @@ class Ingestion(Workflow):
 
     Two lanes work in turn: while one waits for the embedder, the other reads and splits. `on_done` is told of every
     source as it is finished. With `mirror`, sources of the bucket that were not found are deleted, unless any place
-    could not be listed.
+    could not be listed. What `principal` may not read is neither replaced nor deleted.
     """
 
     def __init__(
@@ -155,7 +162,11 @@ class Ingestion(Workflow):
         self.on_done = on_done
         self._sources = sources
         self._taking = asyncio.Lock()
+        self._landed = asyncio.Condition()
+        self._flying: set[str] = set()
         self._done: dict[str, Ingested] = {}
+        self._lost: list[Ingested] = []
+        self._incomplete = False
         self._requested: Requested | None = None
 
     @step(inline=True)
@@ -167,14 +178,20 @@ class Ingestion(Workflow):
     @step(num_workers=_LANES)
     async def batch(self, event: Pull) -> BatchDone:
         """Take a batch of sources through all stages."""
+        assert self._requested is not None
         async with self._taking:
             taken = await asyncio.to_thread(self._take)
-        assert self._requested is not None
-        done = await self._ingest(taken, self._requested.bucket)
-        for one in done:
-            self._done[one.uri] = one
-            if self.on_done:
-                self.on_done(one)
+            uris = {one.uri for one in taken if isinstance(one, Source)}
+            async with self._landed:
+                # Versions of one document are made in the order given: a uri that the other lane has is waited for.
+                await self._landed.wait_for(lambda: self._flying.isdisjoint(uris))
+                self._flying |= uris
+        try:
+            done = await self._ingest(taken, self._requested.bucket)
+        finally:
+            async with self._landed:
+                self._flying -= uris
+                self._landed.notify_all()
         return BatchDone(event.lane, tuple(done))
 
     @step(inline=True)
@@ -189,11 +206,11 @@ class Ingestion(Workflow):
             return None
         assert self._requested is not None
         request = self._requested
-        if request.mirror:
-            for one in await self._remove_vanished(request.bucket):
-                self._done[one.uri] = one
-        ordered = tuple(self._done[uri] for uri in sorted(self._done))
-        return Finished(IngestReport(ctx.run_id, request.bucket, request.mirror, ordered))
+        # A place that could not be listed would look like an empty one, and take its documents with it.
+        mirrored = request.mirror and not self._incomplete
+        removed = await self._remove_vanished(request.bucket) if mirrored else []
+        lines = sorted([*self._done.values(), *self._lost, *removed], key=lambda one: one.uri)
+        return Finished(IngestReport(ctx.run_id, request.bucket, mirrored, tuple(lines)))
 
     def _take(self) -> list[Source | Unreadable]:
         taken: list[Source | Unreadable] = []
@@ -206,31 +223,69 @@ class Ingestion(Workflow):
         return taken
 
     async def _ingest(self, taken: Sequence[Source | Unreadable], bucket: str) -> list[Ingested]:
-        done = [await self._fail(one.source, one.error) for one in taken if isinstance(one, Unreadable)]
+        done: list[Ingested] = []
+
+        def note(lines: Iterable[Ingested]) -> None:
+            for one in lines:
+                done.append(one)
+                if self.on_done:
+                    self.on_done(one)
+
+        unreadable = [one for one in taken if isinstance(one, Unreadable)]
         sources = {one.uri: one for one in taken if isinstance(one, Source)}  # the last of equal uris wins
-        if not sources:
-            return done
-        states = await self.stages.store.source_states(self.principal.tenant, bucket, list(sources))
-        works = []
+        uris = dict.fromkeys([*sources, *(one.source.uri for one in unreadable)])
+        states = await self.stages.store.source_states(self.principal.tenant, bucket, list(uris))
+        works, kept = [], []
         for source in sources.values():
             known = states.get(source.uri)
             mark = fingerprint(source, self.stages.identity)
-            if known and known.state == "active" and known.fingerprint == mark and known.document:
-                done.append(Ingested(source.uri, "unchanged", known.document.id, known.document.version, known.nodes))
+            same = known and known.state == "active" and known.fingerprint == mark and known.document
+            # An equal fingerprint means an equal rule, so nothing has to be read to know who may.
+            if known and same and source.access.permits(self.principal):
+                states.pop(source.uri)
+                kept.append(Ingested(source.uri, "unchanged", same.id, same.version, known.nodes))
             else:
                 works.append(_Work(source, mark))
+        closed = await self._closed(states.values(), bucket)
+        self._incomplete |= any(one.error.kind in _NO_SOURCE for one in unreadable)
+        lost = [await self._fail(one.source, one.error, closed) for one in unreadable]
+        self._lost.extend(lost)
+        note(
+            [
+                *lost,
+                *kept,
+                *(_failed(work.source.uri, _taken(work.source.uri)) for work in works if work.source.uri in closed),
+            ]
+        )
+        works = [work for work in works if work.source.uri not in closed]
         await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in works))
-        for work in works:
-            if work.error:
-                done.append(await self._fail(work.source, work.error))
+        note([await self._fail(work.source, work.error, closed) for work in works if work.error])
         good = [work for work in works if work.document]
         vectors = await self._embed([node.indexed_text for work in good for node in work.nodes])
-        done.extend(await self._commit(good, vectors))
+        note(await self._commit(good, vectors))
+        self._done.update((one.uri, one) for one in done[len(lost) :])
         return done
 
-    async def _fail(self, source: Source, error: ReadError) -> Ingested:
+    async def _closed(self, states: Iterable[SourceState], bucket: str) -> frozenset[str]:
+        """The uris of those `states` that the principal may not read; what was deleted is closed to nobody."""
+        held = [state for state in states if state.state != "deleted"]
+        closed = set()
+        for state in held:
+            if state.document is not None:
+                try:
+                    await self.stages.store.document(state.document.id, self.principal)
+                except NotFound:
+                    closed.add(state.uri)
+        # What never could be read has no document to ask for, and is rare.
+        if failed := {state.uri for state in held if state.document is None}:
+            closed |= failed - {state.uri for state in await self.stages.store.sources(self.principal, bucket)}
+        return frozenset(closed)
+
+    async def _fail(self, source: Source, error: ReadError, closed: frozenset[str]) -> Ingested:
         # A place that does not exist is a mistake in the call, not a source that could be mended later.
-        if error.kind not in _NO_SOURCE:
+        if error.kind not in _NO_SOURCE and source.uri in closed:
+            error = _taken(source.uri)
+        elif error.kind not in _NO_SOURCE:
             await self.stages.store.fail(source, error.kind, str(error))
         return _failed(source.uri, error)
 
@@ -250,6 +305,9 @@ class Ingestion(Workflow):
             work.nodes, work.document = nodes, document
         except ReadError as error:
             work.error = error
+        except Exception as error:  # noqa: BLE001 - what one document does to a splitter must not stop the others
+            reason = f"{work.source.uri} was read, but could not be split and indexed: {type(error).__name__}: {error}"
+            work.error = ReadError("corrupt", " ".join(reason.split())[:400])
 
     async def _embed(self, texts: Sequence[str]) -> Vectors:
         """One vector a text; none is computed that the store already has, and equal texts only once."""
@@ -301,11 +359,9 @@ class Ingestion(Workflow):
         return done
 
     async def _remove_vanished(self, bucket: str) -> list[Ingested]:
-        # A place that could not be listed would look like an empty one, and take its documents with it.
-        if any(one.kind in _NO_SOURCE for one in self._done.values()):
-            return []
+        found = self._done.keys() | {one.uri for one in self._lost}
         known = await self.stages.store.sources(self.principal, bucket)
-        gone = [state.uri for state in known if state.state != "deleted" and state.uri not in self._done]
+        gone = [state.uri for state in known if state.state != "deleted" and state.uri not in found]
         removed = await self.stages.store.delete(gone, bucket=bucket, principal=self.principal) if gone else []
         return [Ingested(state.uri, "deleted") for state in removed]
 
@@ -332,3 +388,11 @@ def _ordered(metadata: Metadata) -> dict[str, object]:
 
 def _failed(uri: str, error: ReadError) -> Ingested:
     return Ingested(uri, "failed", kind=error.kind, message=str(error))
+
+
+def _taken(uri: str) -> ReadError:
+    return ReadError(
+        "not_permitted",
+        f"{uri} is the name of a document that you may not read, so you may not replace it. "
+        "Ingest as somebody who may read it, or under another name.",
+    )
