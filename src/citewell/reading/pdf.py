@@ -166,7 +166,7 @@ class _Plain:
                 raise _encrypted(uri) from error
             raise ReadError(
                 "corrupt",
-                f"{uri}: the PDF is cut off or damaged ({tidy(str(error))}). Fetch or export it again.",
+                f"{uri}: the PDF is cut off or damaged. Fetch or export it again. PDFium says: {tidy(str(error))}",
             ) from error
         if not len(self):
             self._pdf.close()
