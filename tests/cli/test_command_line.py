@@ -109,6 +109,12 @@ def test_an_unknown_setting_is_wrong_use(run: Run, kb: Path) -> None:
     assert "retrieval.fussion" in ran.error
 
 
+def test_a_misspelt_command_is_told_the_nearest_one(run: Run) -> None:
+    ran = run("aks", "x")
+    assert ran.code == 2
+    assert "Did you mean 'ask'? Try `citewell --help`." in ran.error
+
+
 def test_options_work_before_and_after_the_command(run: Run, kb: Path) -> None:
     before = run("--kb", str(kb), "--json", "documents", "--bucket", "default")
     after = run("documents", "--bucket", "default", "--kb", str(kb), "--json")
