@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -125,8 +125,20 @@ def _validated(given: dict[str, Any], file: str) -> Settings:
     try:
         return TypeAdapter(Settings).validate_python(given)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        lines = [
+            f"{'.'.join(map(str, one['loc']))}: {_said(one['type'], one['msg'], one['loc'])}" for one in error.errors()
+        ]
         raise ConfigError(f"{file} or {_PREFIX}… variables: " + "; ".join(lines)) from error
+
+
+def _said(kind: str, message: str, place: tuple[int | str, ...]) -> str:
+    """What pydantic found at `place`, in the words of a settings file; an unknown key with the known ones."""
+    if kind != "unexpected_keyword_argument":
+        return message
+    section: Any = Settings()
+    for name in place[:-1]:
+        section = getattr(section, str(name))
+    return f"unknown key. Known are {', '.join(sorted(one.name for one in fields(section)))}"
 
 
 async def assemble(
