@@ -108,7 +108,7 @@ def _find(finder: _Finder, named: Sequence[str], rules: dict[str, list[Rules]]) 
                 yield item
                 continue
             message = (
-                f"Another file of this call has the same place, so that one would replace the other ({_clean(name)}). "
+                f"A file of this name was already found in this call; one would replace the other ({_clean(name)}). "
                 "Name a folder above both, or ingest them into two buckets."
             )
             yield Unreadable(replace(source, content=b""), ReadError("not_permitted", message))
