@@ -104,9 +104,7 @@ hidden_texts = st.lists(
 async def seen_by_bob(engine) -> object:
     """All that bob can learn, without ids of runs and times."""
     questions = ["What is the hotel limit per night?", "salary limit", "What is the salary of band E4?"]
-    found = [
-        await engine.search(text, principal=BOB, **more) for text in questions for more in ({}, {"limit": 1})
-    ]
+    found = [await engine.search(text, principal=BOB, **more) for text in questions for more in ({}, {"limit": 1})]
     answers = [await engine.ask(text, principal=BOB) for text in questions]
     status = await engine.status(principal=BOB)
     return clock_free([found, answers, await engine.documents(principal=BOB), status.buckets, status.identity])
@@ -307,7 +305,8 @@ def test_an_empty_list_of_buckets_is_not_all_buckets(with_engine, buckets):
 
 
 @pytest.mark.parametrize(
-    "rule", [Access(frozenset({"hr"})), Access(frozenset({"everyone"}), frozenset({"bob"})), Access(frozenset({"group:"}))]
+    "rule",
+    [Access(frozenset({"hr"})), Access(frozenset({"everyone"}), frozenset({"bob"})), Access(frozenset({"group:"}))],
 )
 def test_a_rule_with_a_name_that_names_nobody_is_refused(with_engine, rule, tmp_path):
     (tmp_path / "a.md").write_text("# A\n\nText.")
