@@ -36,7 +36,7 @@ test: $(VENV)/.dev ## Run the tests (under 10 minutes on 2 cores, no network)
 	$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
 
 test-long: $(VENV)/.dev ## Run the long campaigns too
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	CITEWELL_CASES=new $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint types layers test ## Format, lint, types, layers and tests
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from citewell.audit.chain import verify_chain
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import ANN
+from citewell.testing.store_samples import ANN
 from citewell.types.journal import CHAIN, canonical
 
 values = st.recursive(

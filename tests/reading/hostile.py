@@ -72,6 +72,9 @@ class Obedient:
         for _i in range(200):
             os.write(2, b"y" * 65536)
 
+    def do_import(self, name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
     def do_refuse(self, kind: str) -> None:
         raise ReadError(kind, "inner words")
 

@@ -6,7 +6,8 @@ import zipfile
 import pytest
 
 from citewell.errors import ReadError
-from citewell.reading.detect import CSV, DOCX, EPUB, HTML, JSON, MARKDOWN, PDF, PPTX, TEXT, XLSX, detect
+from citewell.reading.detect import detect
+from citewell.reading.formats import CSV, DOCX, EPUB, HTML, JSON, MAIL, MARKDOWN, PDF, PPTX, TEXT, XLSX
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 PDF_BYTES = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\nstartxref\n0\n%%EOF\n"
@@ -109,7 +110,6 @@ def test_what_cannot_be_read_is_refused_with_its_kind(content: bytes, kind: str)
     with pytest.raises(ReadError) as caught:
         detect(content, "some/file.docx")
     assert caught.value.kind == kind
-    assert "some/file.docx" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,15 @@ def test_what_cannot_be_read_is_refused_with_its_kind(content: bytes, kind: str)
 )
 def test_known_types_without_a_reader_are_still_named(content: bytes, media_type: str) -> None:
     assert detect(content, "x.txt") == media_type
+
+
+MAIL_HEAD = "From: a@b.c\nTo: d@e.f\nSubject: Plan\n"
+MAIL_CODED = f"{MAIL_HEAD}Content-Type: text/plain;\n charset=utf-8\nContent-Transfer-Encoding: base64\n\nSGk="
+
+
+def test_a_mail_is_told_from_a_memo_by_its_name_or_by_a_body_that_nobody_can_read() -> None:
+    assert detect(MAIL_CODED.encode(), "x") == MAIL
+    assert detect(MAIL_CODED.replace("\n", "\r\n").encode(), "x.txt") == MAIL
+    assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.txt") == TEXT
+    assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.eml") == MAIL
+    assert detect(f"On MIME:\n\n{MAIL_CODED}".encode(), "x.txt") == TEXT

@@ -182,7 +182,10 @@ def test_noise_on_stderr_blocks_nothing(reader: Isolated) -> None:
 
 
 def test_answer_over_the_output_limit_is_refused() -> None:
-    with Isolated("hostile:Huge", output_bytes=1 << 20) as reader, pytest.raises(ReadError, match="limit") as caught:
+    with (
+        Isolated("hostile:Huge", output_bytes=1 << 20) as reader,
+        pytest.raises(ReadError, match="the most") as caught,
+    ):
         reader.read(source("x"))
     assert caught.value.kind == "limit_exceeded"
 
@@ -199,6 +202,12 @@ def test_error_of_the_inner_reader_passes_with_its_kind_and_keeps_the_worker(rea
         reader.read(source("refuse encrypted"))
     assert caught.value.kind == "encrypted"
     assert reader.read(source("pid")).text == pid
+
+
+def test_a_library_that_the_inner_reader_lacks_is_named(reader: Isolated) -> None:
+    with pytest.raises(ReadError, match="read with nolib, which is not installed") as caught:
+        reader.read(source("import nolib"))
+    assert caught.value.kind == "unsupported_type"
 
 
 def test_bug_of_the_inner_reader_is_one_failed_document(reader: Isolated) -> None:

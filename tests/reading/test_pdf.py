@@ -12,11 +12,11 @@ from reportlab.lib.pagesizes import letter
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
-from citewell.reading.build import CellText
 from citewell.reading.isolation import Isolated
 from citewell.reading.pdf import PdfReader, iso_date
 from citewell.reading.pdf_flow import join, mend_cells, split_lists
-from citewell.reading.pdf_pages import MAYBE_CUT, Piece, join_lines, plain
+from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines, plain
+from citewell.reading.tables import CellText
 from citewell.types import Block, BlockKind, Document, Source
 
 HEIGHT = letter[1]
@@ -61,7 +61,6 @@ def holding(document: Document, text: str) -> Block:
 def refusal(content: bytes, **options: Any) -> ReadError:
     with pytest.raises(ReadError) as caught:
         read(content, **options)
-    assert "file:///report.pdf" in str(caught.value)
     return caught.value
 
 
@@ -273,7 +272,7 @@ def test_plain_reading_keeps_text_and_pages_when_layout_is_off() -> None:
 def test_reading_apart_gives_the_same_document() -> None:
     content = drawn(rich, table_page)
     with Isolated(PdfReader) as reader:
-        assert reader.identity == "pdf@1"
+        assert reader.identity == "pdf@2"
         assert reader.read(Source("file:///report.pdf", content)) == read(content)
 
 
@@ -408,9 +407,9 @@ def cell(row: int, column: int, text: str) -> CellText:
     return CellText(row, column, text)
 
 
-def table_piece(page: int, *rows: list[str]) -> Piece:
+def table_piece(page: int, *rows: list[str]) -> PagePiece:
     cells = tuple(cell(r, c, text) for r, row in enumerate(rows) for c, text in enumerate(row))
-    return Piece(BlockKind.TABLE, "", page, (72, 72, 500, 700), cells=cells)
+    return PagePiece(BlockKind.TABLE, "", page, (72, 72, 500, 700), cells=cells)
 
 
 def test_table_that_goes_over_the_page_is_one_table_with_one_header() -> None:
@@ -433,7 +432,7 @@ def test_table_that_goes_over_the_page_is_one_table_with_one_header() -> None:
 
 def test_items_run_together_become_items() -> None:
     text = "1. Book early. 2. Fly economy; see 4. for more. 3. Keep receipts."
-    pieces = split_lists([Piece(BlockKind.PARAGRAPH, text, 1)])
+    pieces = split_lists([PagePiece(BlockKind.PARAGRAPH, text, 1)])
     assert [piece.text for piece in pieces] == [
         "1. Book early.",
         "2. Fly economy; see 4. for more.",
@@ -442,7 +441,7 @@ def test_items_run_together_become_items() -> None:
 
 
 def test_words_cut_by_a_narrow_column_are_joined_and_others_are_not() -> None:
-    body = Piece(BlockKind.PARAGRAPH, "The description of the plan and the name of it.", 1)
+    body = PagePiece(BlockKind.PARAGRAPH, "The description of the plan and the name of it.", 1)
     table = table_piece(1, ["descriptio n", f"Percentag{MAYBE_CUT}e", f"name{MAYBE_CUT}of", "plan it"])
     mend_cells([body, table])
     assert [c.text for c in table.cells] == ["description", "Percentage", "name of", "plan it"]

@@ -1,14 +1,16 @@
 """The dispatcher: the right reader by content, limits before work, every failure a ReadError."""
 
+import subprocess
+import sys
 import time
 
 import pytest
 from laws import read
 
 from citewell.errors import ReadError
-from citewell.reading.detect import MARKDOWN, TEXT
+from citewell.reading.formats import MARKDOWN, TEXT
 from citewell.reading.markdown import MarkdownReader
-from citewell.reading.readers import Factory, Readers
+from citewell.reading.readers import Factory, Readers, default_factories
 from citewell.reading.text import TextReader
 from citewell.types import Document, Source
 
@@ -32,7 +34,8 @@ def failing(error: Exception) -> Factory:
 def kind_of(readers: Readers, content: bytes, uri: str = "x.txt") -> str:
     with pytest.raises(ReadError) as caught:
         readers.read(Source(uri, content))
-    assert uri in str(caught.value)
+    assert uri not in str(caught.value), "whoever reports an error says beside it where it happened"
+    assert caught.value.__notes__ == [f"Source: {uri}"]
     return caught.value.kind
 
 
@@ -51,6 +54,19 @@ def test_the_identity_holds_that_of_every_reader() -> None:
     assert made.identity == "readers@1(markdown@1+text@1)"
 
 
+def test_the_identity_is_that_of_the_readers_as_made_and_is_told_without_loading_them() -> None:
+    made = Readers({kind: [lambda one=one: one() for one in readers] for kind, readers in default_factories().items()})
+    assert made.identity == Readers().identity
+    made.close()
+    code = (
+        "import sys; from citewell.reading.readers import Readers; Readers().identity; "
+        "print(*[name for name in sys.modules if name.startswith('citewell.reading.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    light = {"readers", "detect", "decode", "formats", "versions"}
+    assert {name.removeprefix("citewell.reading.") for name in loaded} <= light
+
+
 def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> None:
     source = Source("big.txt", b"x" * 100_000_000)
     start = time.process_time()
@@ -60,27 +76,43 @@ def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> Non
     assert time.process_time() - start < 0.05
 
 
-def test_a_type_without_a_reader_is_named_with_what_is_read() -> None:
-    with pytest.raises(ReadError, match=r"image/png.*HTML, Markdown, PDF, plain text") as caught:
-        Readers().read(Source("x.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20))
+@pytest.mark.parametrize(
+    ("content", "uri", "said"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20, "x.txt", "an image (png)"),
+        (b"Subject: a\n\nhello", "x.eml", "an e-mail"),
+        (b"{\\rtf1 hello}", "x", "a Rich Text document"),
+        (b"PK\x05\x06" + b"\0" * 18, "x.xlsx", "a ZIP archive"),
+        (b"a\0" * 128 + b"\0ustar\0" + b"\0" * 300, "x.tar", "a tar archive"),
+    ],
+)
+def test_a_type_without_a_reader_is_named_in_words_with_what_to_do(content: bytes, uri: str, said: str) -> None:
+    with pytest.raises(ReadError, match="not read yet") as caught:
+        Readers().read(Source(uri, content))
     assert caught.value.kind == "unsupported_type"
+    assert str(caught.value).startswith(f"This is {said}, which is not read yet. ")
+
+
+def test_a_type_that_has_no_name_is_refused_with_the_types_that_are_read() -> None:
+    with pytest.raises(ReadError, match=r"type text/html.*: Markdown, plain text\."):
+        Readers({TEXT: TextReader, MARKDOWN: MarkdownReader}).read(Source("x", b"<!doctype html><p>x"))
 
 
 def test_a_crash_of_a_reader_is_a_corrupt_file_not_a_crash_of_ours() -> None:
     made = Readers({TEXT: failing(RecursionError("deep"))})
     assert kind_of(made, b"x") == "corrupt"
-    with pytest.raises(ReadError, match=r"failing@1: RecursionError"):
+    with pytest.raises(ReadError, match="failing@1 failed on it with RecursionError"):
         made.read(Source("x.txt", b"x"))
 
 
 def test_the_next_reader_is_tried_unless_the_failure_is_final() -> None:
     assert Readers({TEXT: (failing(ValueError()), TextReader)}).read(Source("x.txt", b"x")).reader == "text@1"
-    made = Readers({TEXT: (failing(ReadError("encrypted", "x.txt is locked")), TextReader)})
+    made = Readers({TEXT: (failing(ReadError("encrypted", "The file is locked.")), TextReader)})
     assert kind_of(made, b"x") == "encrypted"
 
 
 def test_when_all_readers_fail_the_first_one_speaks() -> None:
-    first = ReadError("no_text", "x.txt: first")
+    first = ReadError("no_text", "first")
     assert kind_of(Readers({TEXT: (failing(first), failing(ValueError()))}), b"x") == "no_text"
 
 
@@ -89,6 +121,13 @@ def test_a_reader_whose_library_is_missing_is_reported_as_such() -> None:
         raise ModuleNotFoundError("No module named 'x'", name="x")
 
     assert kind_of(Readers({TEXT: missing}), b"x") == "unsupported_type"
+
+
+def test_a_library_that_is_missing_only_when_it_reads_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    with pytest.raises(ReadError, match="read with lxml, which is not installed") as caught:
+        Readers().read(Source("x.html", b"<!doctype html><p>x"))
+    assert caught.value.kind == "unsupported_type"
 
 
 @pytest.mark.parametrize(

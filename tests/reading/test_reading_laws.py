@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from laws import FORMATS, assert_lawful
 
 from citewell.errors import ReadError
-from citewell.reading.pieces import Piece, Table, compose
+from citewell.reading.pieces import Piece, compose
+from citewell.reading.tables import Table
 from citewell.types import BlockKind, Source
 
 TEXTS = st.text(st.sampled_from("ab é中\u200b\n\t |.?*"), max_size=30)

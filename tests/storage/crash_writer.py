@@ -3,7 +3,7 @@
 import asyncio
 
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import ANN, IDENTITY, version
+from citewell.testing.store_samples import ANN, IDENTITY, version
 
 
 def change(number):

@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import ANN, IDENTITY, current, version
+from citewell.testing.store_samples import ANN, IDENTITY, current, version
 
 WRITER = """
 import asyncio, sys
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import IDENTITY, version
+from citewell.testing.store_samples import IDENTITY, version
 
 async def main(folder, name, count):
     async with await SqliteStore.open(folder) as store:

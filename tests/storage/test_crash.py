@@ -11,7 +11,7 @@ import pytest
 from crash_writer import expected, write
 
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import ANN, current
+from citewell.testing.store_samples import ANN, current
 
 
 async def found(folder):

@@ -10,7 +10,7 @@ import pytest
 from citewell.errors import StoreError
 from citewell.protocols import NewVersion
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import ANN, IDENTITY, version
+from citewell.testing.store_samples import ANN, IDENTITY, version
 
 
 def told(uri, canary):

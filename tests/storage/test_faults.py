@@ -7,7 +7,7 @@ import pytest
 
 from citewell.errors import StoreError
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import ANN, IDENTITY, version
+from citewell.testing.store_samples import ANN, IDENTITY, version
 
 
 class Failing(sqlite3.Connection):

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from citewell.errors import NotFound
 from citewell.storage import SqliteStore
-from citewell.testing.store_contract import ANN, BOB, EVE, HR_ONLY, IDENTITY, version
+from citewell.testing.store_samples import ANN, BOB, EVE, HR_ONLY, IDENTITY, version
 from citewell.types import Access
 
 PRINCIPALS = (ANN, BOB, EVE)

@@ -13,7 +13,7 @@ import pytest
 from citewell.errors import IndexMismatch, StoreError
 from citewell.storage import SqliteStore
 from citewell.storage.schema import MIGRATIONS
-from citewell.testing.store_contract import ANN, IDENTITY, raised, version
+from citewell.testing.store_samples import ANN, IDENTITY, raised, version
 
 
 def opened(folder, **options):

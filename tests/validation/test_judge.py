@@ -223,3 +223,11 @@ def test_every_sentence_of_any_text_can_be_quoted_and_holds(text: str, start: in
     for a, b in sentences(text):
         found = judge(" ".join(text[a:b].split()), [source], Mark(1, Span(start + a, start + b)))
         assert found.verdict is Verdict.SUPPORTED
+
+
+def test_the_number_of_one_sentence_does_not_bear_out_the_unit_of_another() -> None:
+    source = evidence(
+        "Up to 3 employees may travel when the desk has agreed. Up to 2 EUR may be spent on each request."
+    )
+    found = judge("Up to 3 EUR may travel when the desk has agreed.", [source])
+    assert found.verdict is not Verdict.SUPPORTED

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode
-from citewell.reading.detect import CSV
 from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
-from citewell.reading.pieces import Piece, Table, compose
+from citewell.reading.formats import CSV
+from citewell.reading.pieces import Piece, compose
+from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
 from citewell.types import BlockKind, Document, Source
 
 _SAMPLE: Final = 65_536
@@ -26,17 +27,17 @@ class CsvReader:
     three or more columns becomes a paragraph. Blank records are left out.
     """
 
-    identity = "csv@1"
+    identity = versions.CSV
 
-    def __init__(self, *, max_cells: int = 1_000_000) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
         self._max_cells = max_cells
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded (`max_cells`)."""
-        decoded = decode(source.content, uri=source.uri)
+        decoded = decode(source.content)
         delimiter = sniff(decoded.text[:_SAMPLE])
         warnings = [*decoded.warnings]
-        rows = self._rows(decoded.text, delimiter, source.uri, warnings)
+        rows = self._rows(decoded.text, delimiter, warnings)
         pieces: list[Piece] = []
         while len(rows) > 1 and len(rows[0]) < 3 <= len(rows[1]) and _filled(rows[0]) == 1:
             pieces.append(Piece(BlockKind.PARAGRAPH, next(filter(str.strip, rows.pop(0)))))
@@ -64,25 +65,22 @@ class CsvReader:
             max_cells=self._max_cells,
         )
 
-    def _rows(self, text: str, delimiter: str, uri: str, warnings: list[str]) -> list[list[str]]:
+    def _rows(self, text: str, delimiter: str, warnings: list[str]) -> list[list[str]]:
         lines = text.split("\n")
         try:
             # The csv module cannot tell a newline inside quotes from the end of a record without the newline.
-            return self._bounded(csv.reader((f"{line}\n" for line in lines), delimiter=delimiter), uri)
+            return self._bounded(csv.reader((f"{line}\n" for line in lines), delimiter=delimiter))
         except csv.Error:
             # A quote that never closes swallows lines until a field is too large for the csv module.
             warnings.append("Quotes do not match; fields were cut at every delimiter.")
-            return self._bounded((line.split(delimiter) for line in lines), uri)
+            return self._bounded(line.split(delimiter) for line in lines)
 
-    def _bounded(self, records: Iterable[list[str]], uri: str) -> list[list[str]]:
+    def _bounded(self, records: Iterable[list[str]]) -> list[list[str]]:
         rows, cells = [], 0
         for row in records:
             cells += len(row)
             if cells > self._max_cells:
-                raise ReadError(
-                    "limit_exceeded",
-                    f"{uri} has more than {self._max_cells:,} cells (max_cells). Split it or raise the limit.",
-                )
+                raise too_many_cells(self._max_cells)
             if any(cell and not cell.isspace() for cell in row):
                 rows.append(row)
         return rows

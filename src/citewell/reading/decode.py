@@ -60,7 +60,7 @@ class Decoded:
     warnings: tuple[str, ...] = ()
 
 
-def decode(content: bytes, *, declared: str | None = None, uri: str = "the file") -> Decoded:
+def decode(content: bytes, *, declared: str | None = None) -> Decoded:
     """The text of `content`. Newlines become `\\n`, control characters go; all else stays as found.
 
     In particular it is not brought to a Unicode normal form: quotes must be found in the source as they stand there,
@@ -70,7 +70,7 @@ def decode(content: bytes, *, declared: str | None = None, uri: str = "the file"
     """
     text, encoding, notes = _read(content, declared)
     if text is None:
-        raise ReadError("corrupt", f"{uri} is not text in any known encoding. Save it as UTF-8 and try again.")
+        raise ReadError("corrupt", "The bytes are not text in any known encoding. Save the file as UTF-8.")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     cleaned = text
@@ -83,10 +83,10 @@ def decode(content: bytes, *, declared: str | None = None, uri: str = "the file"
     return Decoded(cleaned.removeprefix("\ufeff"), encoding, tuple(notes))
 
 
-def decode_html(content: bytes, *, uri: str = "the file") -> Decoded:
+def decode_html(content: bytes) -> Decoded:
     """As `decode`, with the label that the page's own meta tag or XML declaration gives."""
     declared = _XML.match(content[:500]) or _META.search(content[:_SAMPLE])
-    return decode(content, declared=declared[1].decode("ascii", "replace") if declared else None, uri=uri)
+    return decode(content, declared=declared[1].decode("ascii", "replace") if declared else None)
 
 
 def utf16_without_mark(sample: bytes) -> str | None:

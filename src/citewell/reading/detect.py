@@ -10,18 +10,22 @@ from urllib.parse import urlsplit
 
 from citewell.errors import ReadError
 from citewell.reading.decode import utf16_without_mark
-
-TEXT: Final = "text/plain"
-MARKDOWN: Final = "text/markdown"
-HTML: Final = "text/html"
-CSV: Final = "text/csv"
-JSON: Final = "application/json"
-PDF: Final = "application/pdf"
-DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-ODF: Final = "application/vnd.oasis.opendocument"
-EPUB: Final = "application/epub+zip"
+from citewell.reading.formats import (
+    CSV,
+    DOCX,
+    EPUB,
+    HTML,
+    JSON,
+    MAIL,
+    MARKDOWN,
+    ODF,
+    PDF,
+    PPTX,
+    SVG,
+    TEXT,
+    WEB_ARCHIVE,
+    XLSX,
+)
 
 _SUFFIXES: Final = {
     ".md": MARKDOWN,
@@ -39,6 +43,9 @@ _SUFFIXES: Final = {
     ".json": JSON,
     ".jsonl": JSON,
     ".ndjson": JSON,
+    ".eml": MAIL,
+    ".mht": WEB_ARCHIVE,
+    ".mhtml": WEB_ARCHIVE,
 }
 _DECLARED: Final = {
     "text/markdown": MARKDOWN,
@@ -51,6 +58,8 @@ _DECLARED: Final = {
     "application/jsonl": JSON,
     "application/x-ndjson": JSON,
     "application/ndjson": JSON,
+    "message/rfc822": MAIL,
+    "multipart/related": WEB_ARCHIVE,
     "text/plain": TEXT,
 }
 _HEAD_BYTES: Final = 65_536
@@ -93,6 +102,16 @@ _MARKDOWN_SIGNS: Final = tuple(
 )
 
 
+# Header lines down to the first blank one. A mail whose body is legible as it stands is as good as any text.
+_MAIL_HEAD: Final = re.compile(
+    r"(?:From [^\n]{1,200}\n)?(?:[!-9;-~]{1,80}:[^\n]{0,2000}\n(?:[ \t][^\n]{0,2000}\n){0,200}){3,200}\s*\n"
+)
+_MAIL_CODED: Final = re.compile(
+    r"^Content-(?:Type:\s{0,9}multipart/|Transfer-Encoding:\s{0,9}(?:base64|quoted-printable))",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
 def detect(content: bytes, uri: str, declared: str | None = None) -> str:
     """The media type of `content`.
 
@@ -100,26 +119,28 @@ def detect(content: bytes, uri: str, declared: str | None = None) -> str:
     entities, unsupported_type for binary data of no known kind. Types that no reader is for are still named.
     """
     if not content:
-        raise ReadError("empty", f"{uri} has no bytes.")
-    binary = _binary(content, uri)
+        raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
+    binary = _binary(content)
     if binary is not None:
         return binary
     head = content[:_HEAD_BYTES]
     if not _is_text(head):
         # A damaged PDF may have lost its header; its reader can say more of it than that it is unknown.
-        return PDF if _PDF_OBJECT.search(content) and not content.startswith(_SIGNED) else _magic(head, uri)
+        return PDF if _PDF_OBJECT.search(content) and not content.startswith(_SIGNED) else _magic(head)
     return _text_type(_peek(head), uri, declared)
 
 
-def _binary(content: bytes, uri: str) -> str | None:
+def _binary(content: bytes) -> str | None:
     if content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"%PDF-") or _pdf_after_junk(content):
         return PDF
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _zip_type(content)
     if content.startswith(_OLE):
-        return _ole_type(content, uri)
+        return _ole_type(content)
     if content.startswith(b"{\\rtf"):
         return "application/rtf"
+    if content[257:262] == b"ustar":
+        return "application/x-tar"
     return None
 
 
@@ -174,12 +195,12 @@ def _zip_names(content: bytes) -> frozenset[str]:
     return frozenset(names)
 
 
-def _ole_type(content: bytes, uri: str) -> str:
+def _ole_type(content: bytes) -> str:
     def holds(stream: str) -> bool:
         return stream.encode("utf-16-le") + b"\0\0" in content
 
     if holds("EncryptedPackage"):
-        raise ReadError("encrypted", f"{uri} is an encrypted office file. Remove the password and ingest it again.")
+        raise ReadError("encrypted", "The office file is encrypted. Remove the password and ingest it again.")
     for stream, media_type in _OLE_STREAMS:
         if holds(stream):
             return media_type
@@ -213,7 +234,7 @@ def _peek(head: bytes) -> str:
     return head.decode(encoding or "utf-8", "ignore").lstrip("\ufeff")
 
 
-def _magic(head: bytes, uri: str) -> str:
+def _magic(head: bytes) -> str:
     import puremagic
 
     try:
@@ -223,7 +244,7 @@ def _magic(head: bytes, uri: str) -> str:
     for match in found:
         if match.mime_type and not match.mime_type.startswith("text/"):
             return str(match.mime_type)
-    raise ReadError("unsupported_type", f"{uri} is binary data of no known type.")
+    raise ReadError("unsupported_type", "The file is binary data of no known type. Save it as PDF, HTML or text.")
 
 
 def _text_type(text: str, uri: str, declared: str | None) -> str:
@@ -233,11 +254,13 @@ def _text_type(text: str, uri: str, declared: str | None) -> str:
     if _HTML_START.match(start):
         return HTML
     if start.startswith("<"):
-        return _markup_type(start, uri, claimed)
+        return _markup_type(start, claimed)
     if claimed == HTML and _HTML_TAG.search(text):
         return HTML
-    if claimed in (MARKDOWN, CSV, JSON):
+    if claimed in (MARKDOWN, CSV, JSON, MAIL, WEB_ARCHIVE):
         return claimed
+    if (mail := _MAIL_HEAD.match(start)) and _MAIL_CODED.search(mail[0]):
+        return MAIL
     if _is_json(start, whole=len(text) < _HEAD_BYTES // 4):
         return JSON
     if claimed == TEXT:
@@ -257,17 +280,19 @@ def _claimed(uri: str, declared: str | None) -> str | None:
     return _SUFFIXES.get(suffix, TEXT if suffix else None)
 
 
-def _markup_type(start: str, uri: str, claimed: str | None) -> str:
+def _markup_type(start: str, claimed: str | None) -> str:
     root = re.search(r"<(?:[\w.-]{1,50}:)?([A-Za-z][\w.-]{0,50})", start)
     name = root[1].lower() if root else ""
     if name == "html":
         return HTML
     if start.startswith("<?xml") or re.match(r"<!doctype\s+(?!html)", start, re.IGNORECASE):
         if _ENTITY.search(start):
-            raise ReadError("unsafe_content", f"{uri} is XML that declares entities of its own, which is refused.")
-        return "image/svg+xml" if name == "svg" else TEXT
+            raise ReadError(
+                "unsafe_content", "The XML declares entities of its own, which is refused. Save it without them."
+            )
+        return SVG if name == "svg" else TEXT
     if name == "svg":
-        return "image/svg+xml"
+        return SVG
     # Markdown may start with HTML (a centred logo), and then only the name can tell.
     if claimed == MARKDOWN:
         return MARKDOWN

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.pieces import Piece, compose, document_metadata
 from citewell.types import BlockKind, Document, Source, Value
@@ -124,24 +125,24 @@ def _running(piece: Piece) -> bool:
 class FaqReader:
     """Reads a JSON list, or one JSON object a line, of records with a question and an answer."""
 
+    identity = versions.FAQ
+
     def __init__(self, *, max_pairs: int = 1_000_000) -> None:
         self._max_pairs = max_pairs
 
-    @property
-    def identity(self) -> str:
-        """`faq@1`."""
-        return "faq@1"
-
     def read(self, source: Source) -> Document:
         """One FAQ block a record. Raises ReadError unsupported_type for JSON that is not a list of such records."""
-        decoded = decode(source.content, uri=source.uri)
+        decoded = decode(source.content)
         records = _records(decoded.text)
         if not records:
-            raise ReadError("unsupported_type", f"{source.uri} is not a list of records with question and answer.")
+            raise ReadError(
+                "unsupported_type",
+                "The JSON is no list of records with question and answer; only those are read.",
+            )
         if len(records) > self._max_pairs:
             raise ReadError(
                 "limit_exceeded",
-                f"{source.uri} has {len(records):,} pairs; the limit max_pairs is {self._max_pairs:,}.",
+                f"The file has {len(records):,} pairs; the limit max_pairs is {self._max_pairs:,}. Split it.",
             )
         pieces = [record_piece(record) for record in records]
         left_out = sorted({key for record in records for key in record} - _known(records))

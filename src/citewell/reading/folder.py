@@ -108,8 +108,8 @@ def _find(finder: _Finder, named: Sequence[str], rules: dict[str, list[Rules]]) 
                 yield item
                 continue
             message = (
-                f"{_clean(name)}: {source.uri} was already found elsewhere in this call, and one would replace the "
-                "other. Name a folder above both, or ingest them into two buckets."
+                f"Another file of this call has the same place, so that one would replace the other ({_clean(name)}). "
+                "Name a folder above both, or ingest them into two buckets."
             )
             yield Unreadable(replace(source, content=b""), ReadError("not_permitted", message))
 
@@ -131,17 +131,17 @@ def _rules_for(name: str, hidden: bool) -> list[Rules]:
 
 def _under(finder: _Finder, name: str, rules: Sequence[Rules]) -> Iterator[_Item]:
     if _URL.match(name):
-        message = f"{name} is a URL; this version reads files and folders only. Save the page and ingest the file."
+        message = "URLs are not fetched yet; only files and folders are read. Save the page and ingest the file."
         yield _unreadable(finder, name, "not_permitted", message)
         return
     path, shown = Path(name), _clean(name)
     try:
         found = path.stat()
     except PermissionError:
-        yield _unreadable(finder, shown, "not_permitted", f"{shown} may not be looked at. Check its permissions.")
+        yield _unreadable(finder, shown, "not_permitted", "The path may not be looked at. Check its permissions.")
         return
     except (OSError, ValueError):
-        yield _unreadable(finder, shown, "missing", f"{shown} does not exist. Check the path.")
+        yield _unreadable(finder, shown, "missing", "There is no such file or folder. Check the path.")
         return
     root = path.resolve()
     if not stat.S_ISDIR(found.st_mode):
@@ -162,7 +162,7 @@ def _under(finder: _Finder, name: str, rules: Sequence[Rules]) -> Iterator[_Item
             )
     if not count:
         what = "no files that match" if finder.include or finder.exclude else "no files"
-        yield _unreadable(finder, shown, "missing", f"{shown} holds {what}.")
+        yield _unreadable(finder, shown, "missing", f"The folder holds {what}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,21 +190,20 @@ def _files(root: Path, hidden: bool) -> Iterator[_File]:
             try:
                 stack.append(iter(sorted(path.iterdir(), key=lambda inner: inner.name)))
             except OSError as error:
-                message = f"{_clean(path.relative_to(root).as_posix())} cannot be listed: {error.strerror}."
+                message = f"The folder cannot be listed: {error.strerror}. Check its permissions."
                 yield _File(path, ReadError("not_permitted", message))
         else:
             yield _File(path)
 
 
 def _link_error(path: Path, root: Path) -> ReadError | None:
-    shown = _clean(path.relative_to(root).as_posix())
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):
-        return ReadError("missing", f"{shown} is a link to nothing.")
+        return ReadError("missing", "The link leads to nothing. Mend or remove it.")
     if target.is_relative_to(root):
         return None
-    return ReadError("not_permitted", f"{shown} is a link out of the folder, which is not followed.")
+    return ReadError("not_permitted", "The link leads out of the folder and is not followed. Name what it leads to.")
 
 
 def _wanted(finder: _Finder, uri: str) -> bool:
@@ -226,22 +225,22 @@ def _load(finder: _Finder, path: Path, uri: str, rules: Sequence[Rules]) -> _Ite
         descriptor = os.open(path, flags)
     except OSError as error:
         kind = "missing" if error.errno == errno.ENOENT else "not_permitted"
-        return Unreadable(source, ReadError(kind, f"{uri} cannot be opened: {error.strerror}.")), None
+        return Unreadable(source, ReadError(kind, f"The file cannot be opened: {error.strerror}.")), None
     with open(descriptor, "rb", buffering=0) as file:
         found = os.fstat(descriptor)
         identity = (found.st_dev, found.st_ino)
         if not stat.S_ISREG(found.st_mode):
             what = next((name for test, name in _KINDS if test(found.st_mode)), "no regular file")
-            return Unreadable(source, ReadError("not_permitted", f"{uri} is {what}; only files are read.")), identity
+            return Unreadable(source, ReadError("not_permitted", f"This is {what}; only files are read.")), identity
         if found.st_size > finder.max_bytes:
-            return Unreadable(source, too_large(uri, found.st_size, finder.max_bytes)), identity
+            return Unreadable(source, too_large(found.st_size, finder.max_bytes)), identity
         # A file that grows while it is read, or that lies about its size as those of /proc do, ends here too.
         try:
             content = b"".join(_chunks(file.read, finder.max_bytes + 1))
         except OSError as error:
-            return Unreadable(source, ReadError("corrupt", f"{uri} cannot be read: {error.strerror}.")), identity
+            return Unreadable(source, ReadError("corrupt", f"The file cannot be read: {error.strerror}.")), identity
     if len(content) > finder.max_bytes:
-        return Unreadable(source, too_large(uri, len(content), finder.max_bytes)), identity
+        return Unreadable(source, too_large(len(content), finder.max_bytes)), identity
     modified = dt.datetime.fromtimestamp(found.st_mtime, dt.UTC).isoformat(timespec="seconds")
     fetched = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return replace(source, content=content, modified_at=modified, fetched_at=fetched), identity

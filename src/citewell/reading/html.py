@@ -4,157 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode_html
-from citewell.reading.detect import HTML
 from citewell.reading.faq import has_marks, paired
-from citewell.reading.htmltable import read_table
+from citewell.reading.formats import HTML
+from citewell.reading.html_survey import Survey, survey
+from citewell.reading.html_table import read_table
+from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
 from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Source, Value
 
-BLOCKS: Final = frozenset(
-    {
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "dir",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hgroup",
-        "hr",
-        "html",
-        "legend",
-        "li",
-        "main",
-        "menu",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-        "caption",
-        "noscript",
-        "optgroup",
-        "select",
-    }
-)
-SKIPPED: Final = frozenset(
-    {
-        "script",
-        "style",
-        "template",
-        "svg",
-        "iframe",
-        "object",
-        "embed",
-        "canvas",
-        "audio",
-        "video",
-        "head",
-        "title",
-        "meta",
-        "link",
-        "base",
-        "annotation",
-        "annotation-xml",
-        "noframes",
-    }
-)
-_BOILER_TAGS: Final = frozenset({"nav", "footer", "menu", "noscript", "button", "select"})
-_BOILER_ROLES: Final = frozenset(
-    {
-        "navigation",
-        "banner",
-        "contentinfo",
-        "complementary",
-        "search",
-        "menu",
-        "menubar",
-        "toolbar",
-        "alertdialog",
-        "dialog",
-    }
-)
-_HINTS: Final = frozenset(
-    {
-        "nav",
-        "navbar",
-        "navigation",
-        "navbox",
-        "menu",
-        "topbar",
-        "sidebar",
-        "breadcrumb",
-        "breadcrumbs",
-        "cookie",
-        "cookies",
-        "consent",
-        "gdpr",
-        "footer",
-        "masthead",
-        "banner",
-        "social",
-        "share",
-        "sharing",
-        "related",
-        "advert",
-        "advertisement",
-        "ads",
-        "promo",
-        "newsletter",
-        "subscribe",
-        "skip",
-        "pagination",
-        "pager",
-        "toc",
-        "toolbar",
-        "popup",
-        "modal",
-        "copyright",
-    }
-)
-_HINTED: Final = frozenset(
-    {"div", "section", "ul", "ol", "aside", "table", "form", "p", "span", "header", "dialog", "a", "li"}
-)
-_DENSE: Final = frozenset({"div", "section", "ul", "ol", "td", "table", "p", "dl"})
+MAX_DEPTH: Final = 2000
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
-_HIDING: Final = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?![.\d])",
-    re.IGNORECASE,
-)
-_COLOUR: Final = re.compile(r"(?:^|[;\s])(background(?:-color)?|color)\s*:\s*([^;!]{1,60})", re.IGNORECASE)
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _META: Final = {
     "author": "author",
     "article:author": "author",
@@ -169,7 +35,6 @@ _META: Final = {
     "content-language": "language",
     "dc.language": "language",
 }
-_MIN_MAIN: Final = 200
 _INVISIBLE: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _BR: Final = "\v"  # stands for <br> until white space has been collapsed; decoded text never holds it
 
@@ -182,22 +47,21 @@ class HtmlReader:
     fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused.
     """
 
-    identity = "html@1"
+    identity = versions.HTML
 
-    def __init__(self, *, max_depth: int = 2000, max_cells: int = 1_000_000) -> None:
+    def __init__(self, *, max_depth: int = MAX_DEPTH, max_cells: int = MAX_CELLS) -> None:
         self._max_depth = max_depth
         self._max_cells = max_cells
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
-        decoded = decode_html(source.content, uri=source.uri)
-        root = _parse(decoded.text, source.uri)
+        decoded = decode_html(source.content)
+        root = _parse(decoded.text)
         if root is None:
-            raise ReadError("no_text", f"{source.uri} holds no visible text. Nothing of it can be found or quoted.")
-        survey = _survey(root, self._max_depth, source.uri)
+            raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey, self._max_cells, judge=True)
+        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True)
         walk.run(root)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):
@@ -217,41 +81,21 @@ class HtmlReader:
         )
 
 
-def fragment_pieces(markup: str, source: Source, *, max_depth: int = 2000, max_cells: int = 1_000_000) -> list[Piece]:
+def fragment_pieces(markup: str, max_cells: int) -> list[Piece]:
     """The pieces of some HTML inside another document; hidden parts are flagged, nothing counts as boilerplate."""
-    root = _parse(markup, source.uri)
+    root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(_survey(root, max_depth, source.uri), max_cells, judge=False)
+    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False)
     walk.run(root)
     return walk.pieces
-
-
-def is_hidden(element: Any) -> bool:
-    """Whether the element's own attributes keep it from being shown. Style sheets are not looked at."""
-    if element.get("hidden") is not None and element.get("hidden") != "until-found":
-        return True
-    style = element.get("style")
-    if not style:
-        return False
-    if _HIDING.search(style):
-        return True
-    colours = {name.lower()[:5]: _colour(value) for name, value in _COLOUR.findall(style)}
-    return len(colours) == 2 and len(set(colours.values())) == 1
-
-
-def _colour(value: str) -> str:
-    value = value.strip().lower()
-    if re.fullmatch("#[0-9a-f]{3}", value):
-        value = "#" + "".join(2 * digit for digit in value[1:])
-    return {"white": "#ffffff", "black": "#000000"}.get(value, value)
 
 
 def _aside(piece: Piece) -> bool:
     return piece.boilerplate or piece.hidden
 
 
-def _parse(markup: str, uri: str) -> Any:
+def _parse(markup: str) -> Any:
     from lxml import etree
 
     # huge_tree lifts the limit of 256 levels, which pages with unclosed tags reach; 2048 remains.
@@ -262,118 +106,12 @@ def _parse(markup: str, uri: str) -> Any:
         return None
     last = parser.error_log.last_error
     if last is not None and last.type_name == "ERR_RESOURCE_LIMIT":
-        raise ReadError("limit_exceeded", f"{uri} is nested too deep to read: {last.message}.")
+        raise ReadError("limit_exceeded", "The page nests elements too deeply to be read. Flatten it.")
     if root is not None:
         # What follows the first </html> is a root of its own; browsers show it, so it must not be lost.
         for sibling in list(root.itersiblings()):
             root.append(sibling)
     return root
-
-
-@dataclass(slots=True)
-class _Survey:
-    """Per element in document order: characters of text, of link text, number of links, elements inside."""
-
-    texts: list[int] = field(default_factory=list)
-    linked: list[int] = field(default_factory=list)
-    links: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    layout: set[int] = field(default_factory=set)
-    main: int | None = None
-    main_has_h1: bool = False
-
-
-def _survey(root: Any, max_depth: int, uri: str) -> _Survey:
-    from lxml import etree
-
-    survey = _Survey()
-    texts, linked, links, sizes = survey.texts, survey.linked, survey.links, survey.sizes
-    stack: list[int] = []
-    tags: list[str] = []
-    tables: list[_TableNote] = []
-    mains: list[int] = []
-    articles: list[int] = []
-    h1s: list[int] = []
-    skipped = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        tag = element.tag
-        if event == "start":
-            index = len(texts)
-            stack.append(index)
-            tags.append(tag)
-            if len(stack) > max_depth:
-                raise ReadError("limit_exceeded", f"{uri} nests elements more than {max_depth} deep (max_depth).")
-            skipped += tag in SKIPPED
-            size = 0 if skipped or not element.text else len(element.text.strip())
-            texts.append(size)
-            linked.append(0)
-            links.append(0)
-            sizes.append(1)
-            if tag == "table":
-                tables.append(_TableNote(element.get("role") in ("presentation", "none")))
-            elif tables:
-                tables[-1].note(tag)
-            if tag == "main" or element.get("role") == "main":
-                mains.append(index)
-            elif tag == "article":
-                articles.append(index)
-            elif tag == "h1":
-                h1s.append(index)
-            continue
-        index = stack.pop()
-        tags.pop()
-        skipped -= tag in SKIPPED
-        if tag == "a" and element.get("href"):
-            linked[index] = texts[index]
-            links[index] = 1
-        if tag == "table":
-            if tables.pop().is_layout(texts[index]):
-                survey.layout.add(index)
-            if tables:
-                tables[-1].inner += texts[index]
-        if stack:
-            above = stack[-1]
-            tail = 0 if skipped or not element.tail else len(element.tail.strip())
-            texts[above] += texts[index] + tail
-            linked[above] += linked[index]
-            links[above] += links[index]
-            sizes[above] += sizes[index]
-    candidates = mains or (articles if len(articles) == 1 else [])
-    best = max(candidates, key=lambda index: texts[index], default=None)
-    if best is not None and texts[best] >= max(_MIN_MAIN, texts[0] // 4):
-        survey.main = best
-        survey.main_has_h1 = any(best <= index < best + sizes[best] for index in h1s)
-    return survey
-
-
-@dataclass(slots=True)
-class _TableNote:
-    """What tells a table of data from one that lays out a page."""
-
-    presentation: bool
-    named: bool = False  # has header cells or a caption
-    rich: bool = False  # has lists, code or headings
-    rows: int = 0
-    widest: int = 0
-    cells: int = 0
-    inner: int = 0  # characters in tables inside
-
-    def note(self, tag: str) -> None:
-        if tag in ("th", "caption"):
-            self.named = True
-        if tag == "tr":
-            self.rows += 1
-            self.cells = 0
-        elif tag in ("td", "th"):
-            self.cells += 1
-            self.widest = max(self.widest, self.cells)
-        elif tag in ("ul", "ol", "dl", "pre", "h1", "h2", "h3", "h4", "h5", "h6"):
-            self.rich = True
-
-    def is_layout(self, size: int) -> bool:
-        if self.presentation or self.inner > size // 2:
-            return True
-        return not (self.named or (self.rows > 1 and self.widest > 1 and not self.rich))
 
 
 @dataclass(slots=True)
@@ -392,12 +130,12 @@ class _Frame:
 class _Walk:
     """One pass over the elements of a page, without recursion: text gathers until a block begins or ends."""
 
-    def __init__(self, survey: _Survey, max_cells: int, *, judge: bool) -> None:
+    def __init__(self, found: Survey, max_cells: int, *, judge: bool) -> None:
         self.pieces: list[Piece] = []
-        self._survey = survey
+        self._survey = found
         self._max_cells = max_cells
         self._judge = judge
-        self._frames: list[_Frame] = [_Frame(main=survey.main is None)]
+        self._frames: list[_Frame] = [_Frame(main=found.main is None)]
         self._texts: dict[tuple[bool, bool], list[str]] = {}
         self._figures: list[Piece] = []
         self._held: list[Piece | None] = []  # one entry an open list item: the piece its next paragraph continues
@@ -448,7 +186,7 @@ class _Walk:
             len(self.pieces),
         )
         if self._judge and not above.boilerplate:
-            frame.boilerplate = self._is_boilerplate(element, tag, index, frame)
+            frame.boilerplate = self._survey.is_boilerplate(element, tag, index, sectioned=frame.sectioned)
         self._frames.append(frame)
         match tag:
             case "h1" | "h2" | "h3" | "h4" | "h5" | "h6":
@@ -495,30 +233,6 @@ class _Walk:
             case _:
                 pass
         self._frames.pop()
-
-    def _is_boilerplate(self, element: Any, tag: str, index: int, frame: _Frame) -> bool:
-        if tag in _BOILER_TAGS or (tag == "aside" and not frame.sectioned):
-            return True
-        role = element.get("role")
-        if role in _BOILER_ROLES:
-            return True
-        survey = self._survey
-        size, total = survey.texts[index], survey.texts[0]
-        if tag == "header" and not frame.sectioned:
-            # A page header that holds the title alone is content.
-            return survey.links[index] > 1
-        if tag in _HINTED and size <= 0.4 * total:
-            names = f"{element.get('class') or ''} {element.get('id') or ''}"
-            if names != " " and not _HINTS.isdisjoint(word.lower() for word in _WORD.findall(names)):
-                return True
-        return (
-            tag in _DENSE
-            and not frame.sectioned
-            and survey.links[index] >= 5
-            and survey.linked[index] >= 0.85 * size
-            and size < 40 * survey.links[index]
-            and size <= 0.5 * total
-        )
 
     def _text(self, text: str | None) -> None:
         if text:

@@ -183,7 +183,9 @@ class _Worker:
         os.set_blocking(self._process.stderr.fileno(), False)
         try:
             self._converse(
-                frame({"spec": spec, "options": dict(options), "memory_bytes": memory_bytes}), _START_S, "the reader"
+                frame({"spec": spec, "options": dict(options), "memory_bytes": memory_bytes}),
+                _START_S,
+                "Starting the reader",
             )
         except BaseException:
             self.kill()
@@ -206,7 +208,7 @@ class _Worker:
         }
         try:
             answer = self._converse(
-                frame(head) + LENGTH.pack(len(source.content)), timeout_s, source.uri, source.content
+                frame(head) + LENGTH.pack(len(source.content)), timeout_s, "Reading", source.content
             )
         except BaseException:
             self.broken = True
@@ -233,7 +235,7 @@ class _Worker:
             os.close(self._lifeline)
             self._lifeline = -1
 
-    def _converse(self, head: bytes, timeout_s: float, about: str, body: bytes = b"") -> dict[str, Any]:
+    def _converse(self, head: bytes, timeout_s: float, doing: str, body: bytes = b"") -> dict[str, Any]:
         """Send a request, read the answer, and watch time, memory, output and stderr meanwhile."""
         deadline = time.monotonic() + timeout_s
         outgoing = [memoryview(head), memoryview(body)]
@@ -249,8 +251,8 @@ class _Worker:
             if left <= 0:
                 raise ReadError(
                     "limit_exceeded",
-                    f"{about}: reading took longer than {timeout_s:g} s and was stopped. "
-                    "Split the document, or raise the time limit of the reader.",
+                    f"{doing} took longer than {timeout_s:g} s and was stopped. "
+                    "Split the file, or raise the limit (timeout_s).",
                 )
             outgoing = [part for part in outgoing if part]
             poll.register(ours, select.POLLIN | (select.POLLOUT if outgoing else 0))
@@ -263,7 +265,7 @@ class _Worker:
                 except BlockingIOError:
                     pass
                 except OSError:
-                    raise self._death(about, peak) from None
+                    raise self._death(peak) from None
             if ready.get(ours, 0) & ~select.POLLOUT:
                 try:
                     piece = self._socket.recv(1 << 20)
@@ -272,18 +274,17 @@ class _Worker:
                 except OSError:
                     piece = b""
                 if not piece:
-                    raise self._death(about, peak)
+                    raise self._death(peak)
                 incoming += piece
                 if expected is None and len(incoming) >= LENGTH.size:
                     (expected,) = LENGTH.unpack(incoming[: LENGTH.size])
                     if expected > self._output_bytes:
                         raise ReadError(
                             "limit_exceeded",
-                            f"{about}: the text would take {expected:,} bytes, over the limit of "
-                            f"{self._output_bytes:,}. Split the document.",
+                            f"The text takes {expected:,} bytes; {self._output_bytes:,} are the most. Split the file.",
                         )
                 if expected is not None and len(incoming) >= LENGTH.size + expected:
-                    return _parse_answer(incoming[LENGTH.size :], about)
+                    return _parse_answer(incoming[LENGTH.size :])
             if time.monotonic() >= looked + _POLL_S:
                 looked = time.monotonic()
                 resident, processes = _footprint(self._process.pid)
@@ -294,9 +295,7 @@ class _Worker:
                         if resident > self._memory_bytes
                         else f"more than {_MAX_PROCESSES} processes"
                     )
-                    raise ReadError(
-                        "limit_exceeded", f"{about}: reading took {what} and was stopped. The file may be a bomb."
-                    )
+                    raise ReadError("limit_exceeded", f"{doing} took {what} and was stopped. The file may be a bomb.")
 
     def _drain_stderr(self) -> bool:
         """Keep the tail of what the worker wrote to stderr; False at its end."""
@@ -310,7 +309,7 @@ class _Worker:
         self._stderr = (self._stderr + piece)[-_STDERR_BYTES:]
         return bool(piece)
 
-    def _death(self, about: str, peak: int) -> ReadError:
+    def _death(self, peak: int) -> ReadError:
         """What to say of a worker that went away by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
@@ -326,8 +325,8 @@ class _Worker:
         said = f" It said: {tail[-300:]}" if tail else ""
         xcpu = code in {-getattr(signal, "SIGXCPU", 24), -signal.SIGKILL}
         if xcpu or peak > self._memory_bytes // 2 or "memory" in tail.lower():
-            return ReadError("limit_exceeded", f"{about}: the parser {how} near its limits of time or memory.{said}")
-        return _CrashError("corrupt", f"{about}: the parser {how} on this file. It is damaged or hostile.{said}")
+            return ReadError("limit_exceeded", f"The parser {how} near its limits of time or memory.{said}")
+        return _CrashError("corrupt", f"The parser {how} on this file. It is damaged or hostile.{said}")
 
 
 _SIGNALS = frozenset(int(one) for one in signal.Signals)
@@ -352,13 +351,13 @@ def _clean_environment() -> dict[str, str]:
     }
 
 
-def _parse_answer(raw: bytearray, about: str) -> dict[str, Any]:
+def _parse_answer(raw: bytearray) -> dict[str, Any]:
     try:
         answer = json.loads(raw.decode())
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
-        raise ReadError("corrupt", f"{about}: the parser answered nonsense. The file is damaged or hostile.")
+        raise ReadError("corrupt", "The parser answered nonsense. The file is damaged or hostile.")
     return answer
 
 

@@ -8,11 +8,13 @@ from html import unescape
 from typing import TYPE_CHECKING, Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.decode import decode
-from citewell.reading.detect import MARKDOWN
 from citewell.reading.faq import SOFT_BREAK, has_marks, paired
+from citewell.reading.formats import MARKDOWN
 from citewell.reading.frontmatter import split_front_matter
-from citewell.reading.pieces import Piece, Table, compose, document_metadata
+from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.tables import MAX_CELLS, Table
 from citewell.types import BlockKind, Document, Source
 
 if TYPE_CHECKING:
@@ -42,22 +44,22 @@ class MarkdownReader:
     the worst case; block nesting above `max_depth` is refused.
     """
 
-    identity = "markdown@1"
+    identity = versions.MARKDOWN
 
-    def __init__(self, *, max_depth: int = 100, max_inline: int = 20_000, max_cells: int = 1_000_000) -> None:
+    def __init__(self, *, max_depth: int = 100, max_inline: int = 20_000, max_cells: int = MAX_CELLS) -> None:
         self._max_depth = max_depth
         self._max_inline = max_inline
         self._max_cells = max_cells
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
-        decoded = decode(source.content, uri=source.uri)
+        decoded = decode(source.content)
         front, body, warnings = split_front_matter(decoded.text)
         metadata, reserved = document_metadata(front)
         title = metadata.pop("title", "")
         metadata["encoding"] = decoded.encoding
-        walk = _Walk(self._parser(), self._max_inline, modules=source.uri.endswith(".mdx"))
-        found = walk.pieces(self._tokens(walk.parser, body, source.uri), source)
+        walk = _Walk(self._parser(), self._max_inline, self._max_cells, modules=source.uri.endswith(".mdx"))
+        found = walk.pieces(self._tokens(walk.parser, body))
         pieces = paired(found) if any(has_marks(piece.text) for piece in found) else iter(found)
         return compose(
             source,
@@ -77,16 +79,16 @@ class MarkdownReader:
         parser.core.ruler.disable("inline")
         return parser
 
-    def _tokens(self, parser: MarkdownIt, text: str, uri: str) -> tuple[list[Token], dict[str, Any]]:
+    def _tokens(self, parser: MarkdownIt, text: str) -> tuple[list[Token], dict[str, Any]]:
         if _DEEP_QUOTE.search(text) and _quote_work(text) > _MAX_QUOTE_WORK:
-            raise ReadError("limit_exceeded", f"{uri} has too many lines in deeply nested quotes. Flatten the file.")
+            raise ReadError("limit_exceeded", "Too many lines stand in deeply nested quotes. Flatten the file.")
         env: dict[str, Any] = {}
         tokens = parser.parse(text, env)
         # At its own limit the grammar stops and drops the rest in silence.
         if any(token.level >= self._max_depth - 1 for token in tokens):
             raise ReadError(
                 "limit_exceeded",
-                f"{uri} nests quotes or lists more than {self._max_depth} deep (max_depth). Flatten the file.",
+                f"The file nests quotes or lists more than {self._max_depth} deep (max_depth). Flatten the file.",
             )
         return tokens, env
 
@@ -94,15 +96,16 @@ class MarkdownReader:
 class _Walk:
     """One pass over the tokens of one document."""
 
-    def __init__(self, parser: MarkdownIt, max_inline: int, *, modules: bool) -> None:
+    def __init__(self, parser: MarkdownIt, max_inline: int, max_cells: int, *, modules: bool) -> None:
         self.parser = parser
         self.warnings: list[str] = []
         self._max_inline = max_inline
+        self._max_cells = max_cells
         self._modules = modules
         self._figures: list[str] = []
         self._env: dict[str, Any] = {}
 
-    def pieces(self, parsed: tuple[Sequence[Token], dict[str, Any]], source: Source) -> list[Piece]:
+    def pieces(self, parsed: tuple[Sequence[Token], dict[str, Any]]) -> list[Piece]:
         tokens, self._env = parsed
         out: list[Piece] = []
         # One entry an open list item: the piece that its next paragraph continues, if any.
@@ -138,7 +141,7 @@ class _Walk:
                     language = token.info.strip().split(maxsplit=1)[0] if token.info.strip() else None
                     out.append(Piece(BlockKind.CODE, token.content, language=language))
                 case "html_block":
-                    out.extend(self._html(token.content, source))
+                    out.extend(self._html(token.content))
                 case "table_open":
                     end = next(n for n in range(at, len(tokens)) if tokens[n].type == "table_close")
                     out.append(self._table(tokens[at:end], out))
@@ -204,11 +207,11 @@ class _Walk:
                     pass
         return "".join(parts)
 
-    def _html(self, content: str, source: Source) -> Iterator[Piece]:
+    def _html(self, content: str) -> Iterator[Piece]:
         if "<table" in content and "</table>" in content:
             from citewell.reading.html import fragment_pieces
 
-            yield from fragment_pieces(content, source)
+            yield from fragment_pieces(content, self._max_cells)
             return
         text = strip_tags(content)
         for paragraph in re.split(r"\n[ \t]*\n", text):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from citewell.reading.docx_xml import name
+
 _MAX_DEPTH = 60
 _PROPERTIES = frozenset({"rPr", "ctrlPr", "fPr", "naryPr", "dPr", "radPr", "sSupPr", "sSubPr", "sSubSupPr", "funcPr"})
 
@@ -13,11 +15,11 @@ def linear(element: Any, depth: int = 0) -> str:
     if depth > _MAX_DEPTH:
         return ""
 
-    def part(name: str) -> str:
-        found = next((child for child in element if _name(child) == name), None)
+    def part(kind: str) -> str:
+        found = next((child for child in element if name(child) == kind), None)
         return linear(found, depth + 1) if found is not None else ""
 
-    kind = _name(element)
+    kind = name(element)
     if kind == "t":
         return element.text or ""
     if kind == "sSup":
@@ -37,10 +39,10 @@ def linear(element: Any, depth: int = 0) -> str:
         return f"{sign}{f'_{_grouped(low)}' if low else ''}{f'^{_grouped(high)}' if high else ''} {part('e')}"
     if kind == "d":
         inside = _sign(element, "dPr", "sepChr", "|").join(
-            linear(child, depth + 1) for child in element if _name(child) == "e"
+            linear(child, depth + 1) for child in element if name(child) == "e"
         )
         return f"{_sign(element, 'dPr', 'begChr', '(')}{inside}{_sign(element, 'dPr', 'endChr', ')')}"
-    return "".join(linear(child, depth + 1) for child in element if _name(child) not in _PROPERTIES)
+    return "".join(linear(child, depth + 1) for child in element if name(child) not in _PROPERTIES)
 
 
 def _grouped(text: str) -> str:
@@ -49,14 +51,9 @@ def _grouped(text: str) -> str:
     return text if text.isalnum() or (len(text) < 2) or (text[0] == "(" and text[-1] == ")") else f"({text})"
 
 
-def _sign(element: Any, properties: str, name: str, default: str) -> str:
-    holder = next((child for child in element if _name(child) == properties), ())
+def _sign(element: Any, properties: str, sign: str, default: str) -> str:
+    holder = next((child for child in element if name(child) == properties), ())
     for child in holder:
-        if _name(child) == name:
+        if name(child) == sign:
             return next((str(value) for key, value in child.attrib.items() if key.endswith("}val")), "")
     return default
-
-
-def _name(element: Any) -> str:
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""

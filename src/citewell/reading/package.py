@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from citewell.errors import ReadError
-from citewell.types import Source
 
 MAX_ENTRIES = 10_000
 MAX_TOTAL_BYTES = 2 << 30
@@ -37,44 +36,48 @@ _STRICT = (
 class Package:
     """The parts of one Office file by name, inflated when asked for."""
 
-    uri: str
     _zip: zipfile.ZipFile
     _names: dict[str, zipfile.ZipInfo] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, source: Source) -> Package:
+    def open(cls, content: bytes) -> Package:
         """Raises ReadError: empty, encrypted, type_mismatch, corrupt or limit_exceeded."""
-        uri, content = source.uri, source.content
         if not content:
-            raise ReadError("empty", f"{uri}: the file has no bytes.")
+            raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
         if content.startswith(_OLE):
             # Office wraps an encrypted file in an OLE container with this stream (its name is in UTF-16).
             if "EncryptedPackage".encode("utf-16-le") in content:
-                raise ReadError("encrypted", f"{uri}: the file is protected by a password. Save it without one.")
-            raise ReadError("type_mismatch", f"{uri}: an old binary Office file, not OOXML. Save it as .docx.")
+                raise ReadError("encrypted", "The file is protected by a password. Save it without one.")
+            raise ReadError("type_mismatch", "This is an old binary Office file. Save it as .docx.")
         if content[:2] != b"PK":
-            raise ReadError("type_mismatch", f"{uri}: not an Office file; its bytes are no ZIP archive.")
+            raise ReadError("type_mismatch", "This is not an Office file: its bytes are no ZIP archive.")
         try:
             archive = zipfile.ZipFile(io.BytesIO(content))
             entries = archive.infolist()
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError) as error:
-            raise ReadError("corrupt", f"{uri}: the ZIP archive is cut off or damaged ({error}).") from error
+            raise ReadError("corrupt", f"The file is cut off or damaged: {error}. Fetch or save it again.") from error
         if len(entries) > MAX_ENTRIES:
-            raise ReadError("limit_exceeded", f"{uri}: {len(entries):,} entries, over the limit of {MAX_ENTRIES:,}.")
+            raise ReadError(
+                "limit_exceeded",
+                f"The file has {len(entries):,} parts; {MAX_ENTRIES:,} are the most.",
+            )
         if (total := sum(entry.file_size for entry in entries)) > MAX_TOTAL_BYTES:
-            raise ReadError("limit_exceeded", f"{uri}: unpacks to {total >> 20:,} MiB, over {MAX_TOTAL_BYTES >> 20:,}.")
+            raise ReadError(
+                "limit_exceeded",
+                f"The file unpacks to {total >> 20:,} MiB: it is a bomb.",
+            )
         for entry in entries:
             if entry.file_size > 1 << 20 and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
                 raise ReadError(
                     "limit_exceeded",
-                    f"{uri}: {entry.filename[:80]!r} unpacks to over {MAX_RATIO} times its size: a ZIP bomb.",
+                    f"Its part {entry.filename[:80]!r} unpacks to over {MAX_RATIO} times its size: the file is a bomb.",
                 )
         # Names are keys here and nothing else; the last of two equal ones would win in other readers, so refuse both.
         names: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             if names.setdefault(entry.filename.lstrip("/"), entry) is not entry:
-                raise ReadError("corrupt", f"{uri}: two parts are named {entry.filename[:80]!r}.")
-        return cls(uri, archive, names)
+                raise ReadError("corrupt", f"Two parts of the file are named {entry.filename[:80]!r}. Save it again.")
+        return cls(archive, names)
 
     def part(self, name: str) -> bytes | None:
         """The bytes of a part, or None when there is none. Raises ReadError limit_exceeded, encrypted or corrupt."""
@@ -82,14 +85,14 @@ class Package:
         if entry is None:
             return None
         if entry.flag_bits & 1:
-            raise ReadError("encrypted", f"{self.uri}: {name} is encrypted.")
+            raise ReadError("encrypted", f"Its part {name} is encrypted. Save the file without a password.")
         try:
             with self._zip.open(entry) as file:
                 content = file.read(MAX_PART_BYTES + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
-            raise ReadError("corrupt", f"{self.uri}: {name} is damaged ({error}).") from error
+            raise ReadError("corrupt", f"Its part {name} is damaged: {error}. Fetch or save the file again.") from error
         if len(content) > MAX_PART_BYTES:
-            raise ReadError("limit_exceeded", f"{self.uri}: {name} is over {MAX_PART_BYTES >> 20} MiB of XML.")
+            raise ReadError("limit_exceeded", f"Its part {name} is over {MAX_PART_BYTES >> 20} MiB. Split the file.")
         return content
 
     def xml(self, name: str) -> Any:
@@ -113,12 +116,12 @@ class Package:
             root = etree.fromstring(content, parser)
         except (etree.XMLSyntaxError, ValueError) as error:
             if b"<!DOCTYPE" in content[:4096] or b"<!ENTITY" in content:
-                raise self._dtd(name) from error
+                raise _dtd(name) from error
             if "depth" in str(error).lower():
-                raise ReadError("limit_exceeded", f"{self.uri}: {name} is nested too deeply.") from error
-            raise ReadError("corrupt", f"{self.uri}: {name} is not well-formed XML ({error}).") from error
+                raise ReadError("limit_exceeded", f"Its part {name} is nested too deeply to be read.") from error
+            raise ReadError("corrupt", f"Its part {name} is damaged XML: {error}. Save the file again.") from error
         if root.getroottree().docinfo.doctype:
-            raise self._dtd(name)
+            raise _dtd(name)
         return root
 
     def related(self, name: str, kind: str) -> list[str]:
@@ -135,5 +138,6 @@ class Package:
                 found.append(path.lstrip("/"))
         return found
 
-    def _dtd(self, name: str) -> ReadError:
-        return ReadError("unsafe_content", f"{self.uri}: {name} declares a DTD, which Office files never do.")
+
+def _dtd(name: str) -> ReadError:
+    return ReadError("unsafe_content", f"Its part {name} declares a DTD, which Office files never do; it is refused.")

@@ -12,7 +12,8 @@ from functools import partial
 from typing import ClassVar
 
 from citewell.errors import ReadError
-from citewell.reading.build import BlockBuilder, tidy
+from citewell.reading import versions
+from citewell.reading.formats import PDF
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -22,12 +23,13 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
-from citewell.reading.pdf_pages import Box, Piece, broken_words, join_lines, read_page
+from citewell.reading.pdf_pages import Box, PagePiece, broken_words, join_lines, read_page
 from citewell.reading.pdf_tags import read_tagged, survey
-from citewell.reading.pieces import title_from_uri
+from citewell.reading.pieces import Builder, Piece
+from citewell.reading.tables import grid
+from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
-MEDIA_TYPE = "application/pdf"
 _NO_TITLE = re.compile(
     r"\(?(untitled|anonymous|unspecified)\)?|unbenannt|title|document\d*|microsoft word - .*"
     r"|[\W\d_]+|.*\.(docx?|pdf|dvi|tex|rtf|qxd|indd)",
@@ -55,27 +57,27 @@ class PdfReader:
 
     @property
     def identity(self) -> str:
-        return "pdf@1"
+        return versions.PDF
 
     def read(self, source: Source) -> Document:
         """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.
 
         Raises ReadError: empty, corrupt, encrypted, no_text or limit_exceeded.
         """
-        uri = source.uri
         if not source.content:
-            raise ReadError("empty", f"{uri}: the file has no bytes.")
+            raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
         if len(source.content) > self.max_bytes:
-            raise ReadError("limit_exceeded", f"{uri}: over {self.max_bytes >> 20} MiB. Split the file.")
+            raise ReadError("limit_exceeded", f"The PDF has over {self.max_bytes >> 20} MiB (max_bytes). Split it.")
         warnings: list[str] = []
-        content = _from_header(source)
-        with _Plain(uri, content) as plain:
+        content = _from_header(source.content)
+        with _Plain(content) as plain:
             total = len(plain)
             if total > self.max_pages:
                 raise ReadError(
-                    "limit_exceeded", f"{uri}: {total:,} pages, over the limit of {self.max_pages:,}. Split the file."
+                    "limit_exceeded",
+                    f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
                 )
-            pages, heights, hyphened = self._pages(uri, content, plain, warnings)
+            pages, heights, hyphened = self._pages(content, plain, warnings)
             rescued, blank = plain.rescue(pages)
             metadata, title = plain.metadata()
         if rescued:
@@ -83,7 +85,7 @@ class PdfReader:
         if not any(not piece.hidden for pieces in pages for piece in pieces):
             raise ReadError(
                 "no_text",
-                f"{uri}: none of its {total} pages holds text; it seems to be a scan. "
+                f"None of its pages ({total}) holds text; it seems to be a scan. "
                 "OCR is not in this install: add a text layer (for example with ocrmypdf) and ingest it again.",
             )
         if blank:
@@ -95,26 +97,24 @@ class PdfReader:
         builder = _lay_down(pieces)
         if any(piece.hidden for piece in pieces):
             warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
-        return Document.of(
+        return builder.document(
             source,
             reader=self.identity,
-            media_type=MEDIA_TYPE,
-            title=title or _first_heading(builder) or title_from_uri(uri),
-            text=builder.text,
-            blocks=tuple(builder.blocks),
+            media_type=PDF,
+            title=title or next((tidy(piece.text) for piece in pieces if piece.kind is BlockKind.HEADING), ""),
             metadata=metadata,
             pages=total,
-            warnings=tuple(warnings),
+            warnings=warnings,
         )
 
     def _pages(
-        self, uri: str, content: bytes, plain: _Plain, warnings: list[str]
-    ) -> tuple[list[list[Piece]], list[float], set[tuple[str, str]]]:
+        self, content: bytes, plain: _Plain, warnings: list[str]
+    ) -> tuple[list[list[PagePiece]], list[float], set[tuple[str, str]]]:
         """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
         import liteparse
 
         total = len(plain)
-        pages: list[list[Piece]] = [[] for _ in range(total)]
+        pages: list[list[PagePiece]] = [[] for _ in range(total)]
         heights = [792.0] * total
         hyphened: set[tuple[str, str]] = set()
         if not self.layout:
@@ -148,7 +148,7 @@ class PdfReader:
                 hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
-                raise _encrypted(uri) from error
+                raise _encrypted() from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
         return pages, heights, hyphened
 
@@ -156,21 +156,21 @@ class PdfReader:
 class _Plain:
     """The file through pypdfium2: page count, metadata, text of single pages."""
 
-    def __init__(self, uri: str, content: bytes) -> None:
+    def __init__(self, content: bytes) -> None:
         import pypdfium2
 
         try:
             self._pdf = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as error:
             if "password" in str(error).lower() or "security" in str(error).lower():
-                raise _encrypted(uri) from error
+                raise _encrypted() from error
             raise ReadError(
                 "corrupt",
-                f"{uri}: the PDF is cut off or damaged ({tidy(str(error))}). Fetch or export it again.",
+                f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
             ) from error
         if not len(self):
             self._pdf.close()
-            raise ReadError("corrupt", f"{uri}: the PDF has no pages that can be found. Export it again.")
+            raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
 
     def __len__(self) -> int:
         return len(self._pdf)
@@ -181,7 +181,7 @@ class _Plain:
     def __exit__(self, *_: object) -> None:
         self._pdf.close()
 
-    def pieces(self, number: int) -> list[Piece]:
+    def pieces(self, number: int) -> list[PagePiece]:
         """Paragraphs of one page by its lines, without boxes; empty where there is no text or the page is broken."""
         import pypdfium2
 
@@ -192,9 +192,9 @@ class _Plain:
             return []
         paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\ufffe", "\u00ad"))
         joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
-        return [Piece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+        return [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
 
-    def rescue(self, pages: list[list[Piece]]) -> tuple[list[int], list[int]]:
+    def rescue(self, pages: list[list[PagePiece]]) -> tuple[list[int], list[int]]:
         """Replace pages that lack text which stands in the file; numbers of those pages, and of pages without any."""
         rescued: list[int] = []
         blank: list[int] = []
@@ -255,15 +255,15 @@ class _Plain:
         return metadata, _real_title(tidy(raw.get("Title", "")))
 
 
-def _from_header(source: Source) -> bytes:
+def _from_header(content: bytes) -> bytes:
     """The bytes from `%PDF-` on. Raises ReadError corrupt where the first KiB has none.
 
     liteparse guesses types, and hands what it does not take for a PDF to converters that it starts itself.
     """
-    at = source.content.find(b"%PDF-", 0, 1024 + 5)
+    at = content.find(b"%PDF-", 0, 1024 + 5)
     if at < 0:
-        raise ReadError("corrupt", f"{source.uri}: not a PDF: no %PDF- in its first KiB.")
-    return source.content[at:]
+        raise ReadError("corrupt", "The PDF is damaged: its first KiB has no %PDF-. Fetch or export it again.")
+    return content[at:]
 
 
 def iso_date(text: str) -> str | None:
@@ -285,39 +285,33 @@ def _real_title(title: str) -> str:
     return "" if _NO_TITLE.fullmatch(title) else title
 
 
-def _encrypted(uri: str) -> ReadError:
-    return ReadError("encrypted", f"{uri}: the PDF is protected by a password. Save a copy without one.")
+def _encrypted() -> ReadError:
+    return ReadError("encrypted", "The PDF is protected by a password. Save a copy without one.")
 
 
-def _lay_down(pieces: Sequence[Piece]) -> BlockBuilder:
+def _lay_down(pieces: Sequence[PagePiece]) -> Builder:
     captions = name_captions(pieces)
-    builder = BlockBuilder()
-    places: dict[int, int] = {}
+    builder = Builder()
+    blocks: dict[int, int] = {}
     for place, piece in enumerate(pieces):
-        number = (
-            builder.table(piece.cells, regions=piece.regions)
-            if piece.kind is BlockKind.TABLE
-            else builder.add(
+        number = builder.add(
+            Piece(
                 piece.kind,
                 piece.text,
-                level=piece.level,
+                piece.level,
+                table=grid(piece.cells) if piece.kind is BlockKind.TABLE else None,
+                path=() if piece.kind in _OUTSIDE else None,
                 regions=piece.regions,
                 boilerplate=piece.boilerplate,
                 hidden=piece.hidden,
-                outside=piece.kind in _OUTSIDE,
             )
         )
         if number is not None:
-            places[place] = number
+            blocks[place] = number
     for table, caption in captions.items():
-        if table in places and caption in places:
-            builder.caption(places[table], places[caption])
+        if table in blocks and caption in blocks:
+            builder.caption(blocks[table], blocks[caption])
     return builder
-
-
-def _first_heading(builder: BlockBuilder) -> str:
-    headings = [block for block in builder.blocks if block.kind is BlockKind.HEADING]
-    return tidy(headings[0].span.of(builder.text)) if headings else ""
 
 
 def _letters(text: str) -> int:

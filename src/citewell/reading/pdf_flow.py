@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from citewell.reading.build import CellText
-from citewell.reading.pdf_pages import MAYBE_CUT, Piece, join_lines, union
+from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines, union
+from citewell.reading.tables import CellText
 from citewell.types import BlockKind
 
 _MARGIN = 0.12  # of the page's height, above and below
@@ -25,7 +25,7 @@ _SHORT = re.compile("a|i|am|an|as|at|be|by|do|he|if|in|is|it|me|my|no|of|on|or|s
 _ENDS = tuple(".!?:;。！？؟")
 
 
-def flag_margins(pages: Sequence[list[Piece]], heights: Sequence[float]) -> None:
+def flag_margins(pages: Sequence[list[PagePiece]], heights: Sequence[float]) -> None:
     """Make running heads and feet HEADER and FOOTER pieces, flagged as boilerplate.
 
     A line in the outer margin is one when it (digits aside) stands in the same margin at the same height on at least
@@ -50,12 +50,12 @@ def flag_margins(pages: Sequence[list[Piece]], heights: Sequence[float]) -> None
                 piece.level, piece.boilerplate = 0, True
 
 
-def _key(piece: Piece) -> str:
+def _key(piece: PagePiece) -> str:
     text = piece.text.casefold()
     return text if piece.kind is BlockKind.HEADING else re.sub(r"\d+|\b[ivxlc]+\b", "#", text)
 
 
-def _side(piece: Piece, height: float) -> str | None:
+def _side(piece: PagePiece, height: float) -> str | None:
     if piece.box is None or len(piece.text) > 200 or piece.kind in {BlockKind.TABLE, BlockKind.CODE} or piece.hidden:
         return None
     if piece.box[3] < height * _MARGIN:
@@ -63,12 +63,12 @@ def _side(piece: Piece, height: float) -> str | None:
     return "bottom" if piece.box[1] > height * (1 - _MARGIN) else None
 
 
-def join(pages: Sequence[list[Piece]], hyphened: Collection[tuple[str, str]]) -> list[Piece]:
+def join(pages: Sequence[list[PagePiece]], hyphened: Collection[tuple[str, str]]) -> list[PagePiece]:
     """All pieces in order, with paragraphs that a line, a column or a page had cut made whole.
 
     `hyphened` are the pairs of word halves whose hyphen stays (see `broken_words`).
     """
-    joined: list[Piece] = []
+    joined: list[PagePiece] = []
     for piece in (piece for pieces in pages for piece in pieces):
         before = next((one for one in reversed(joined) if not one.boilerplate and not one.hidden), None)
         if before is not None and _same_heading(before, piece):
@@ -96,7 +96,7 @@ def join(pages: Sequence[list[Piece]], hyphened: Collection[tuple[str, str]]) ->
     return joined
 
 
-def _continues(before: Piece, piece: Piece) -> bool:
+def _continues(before: PagePiece, piece: PagePiece) -> bool:
     """Whether `piece` is the rest of `before`."""
     if piece.boilerplate or piece.hidden or not piece.text:
         return False
@@ -126,7 +126,7 @@ def _continues(before: Piece, piece: Piece) -> bool:
     )
 
 
-def _same_heading(before: Piece, piece: Piece) -> bool:
+def _same_heading(before: PagePiece, piece: PagePiece) -> bool:
     """Whether two headings are lines of one: same size, one right under the other, neither with a number."""
     if before.kind is not BlockKind.HEADING or piece.kind is not BlockKind.HEADING or before.level != piece.level:
         return False
@@ -136,7 +136,7 @@ def _same_heading(before: Piece, piece: Piece) -> bool:
     return -height / 2 < gap < height and not re.match(r"[\dIVX]+[.)]?\s|[A-Z][.)]\s", piece.text)
 
 
-def _same_table(before: Piece, piece: Piece) -> bool:
+def _same_table(before: PagePiece, piece: PagePiece) -> bool:
     """Whether a table at the top of a page is the rest of the one that ended the page before."""
     if before.kind is not BlockKind.TABLE or piece.kind is not BlockKind.TABLE or piece.page != before.page + 1:
         return False
@@ -179,9 +179,9 @@ def _shared(one: CellText, other: CellText) -> float:
     return min(one.region.box[2], other.region.box[2]) - max(one.region.box[0], other.region.box[0])
 
 
-def split_lists(pieces: Sequence[Piece]) -> list[Piece]:
+def split_lists(pieces: Sequence[PagePiece]) -> list[PagePiece]:
     """List items that were run together (`1. … 2. … 3. …`) as items of their own; they share their regions."""
-    result: list[Piece] = []
+    result: list[PagePiece] = []
     for piece in pieces:
         parts = _items(piece.text) if piece.kind in {BlockKind.LIST_ITEM, BlockKind.PARAGRAPH} else [piece.text]
         if len(parts) == 1 or piece.hidden or piece.boilerplate:
@@ -209,13 +209,13 @@ def _items(text: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-def mend_headings(pieces: Sequence[Piece]) -> list[Piece]:
+def mend_headings(pieces: Sequence[PagePiece]) -> list[PagePiece]:
     """Headings that are no more than the first line of the text under them (`Aim: To find out whether`) as text.
 
     What tells them is that the next line, right below, goes on with a small letter; where that is short, it is rather
     the second line of a heading.
     """
-    result: list[Piece] = []
+    result: list[PagePiece] = []
     for piece in pieces:
         before = result[-1] if result else None
         if (
@@ -241,7 +241,7 @@ def mend_headings(pieces: Sequence[Piece]) -> list[Piece]:
     return result
 
 
-def _fills_line(heading: Piece, text: Piece) -> bool:
+def _fills_line(heading: PagePiece, text: PagePiece) -> bool:
     """Whether a "heading" is a whole line of small-lettered words, as broad as the text below it."""
     words = heading.text.split()
     if heading.box is None or text.box is None or len(heading.text) < 60 or len(words) < 8:
@@ -250,7 +250,7 @@ def _fills_line(heading: Piece, text: Piece) -> bool:
     return small > len(words) / 2 and heading.box[2] > text.box[2] - 0.05 * (text.box[2] - text.box[0])
 
 
-def mend_cells(pieces: Sequence[Piece]) -> None:
+def mend_cells(pieces: Sequence[PagePiece]) -> None:
     """Make words whole that a narrow column had cut without a hyphen (`Descriptio n`), by the other words there are."""
     words = {word.casefold() for piece in pieces if not piece.hidden for word in re.findall(r"[^\W\d_]+", piece.text)}
 
@@ -275,7 +275,7 @@ def mend_cells(pieces: Sequence[Piece]) -> None:
             piece.cells = tuple(replace(cell, text=text) for cell, text in zip(piece.cells, texts, strict=True))
 
 
-def rank_headings(pieces: Sequence[Piece]) -> None:
+def rank_headings(pieces: Sequence[PagePiece]) -> None:
     """Number the heading levels in use from 1, without gaps: a parser's `4` may be all that a file has."""
     used = sorted({piece.level for piece in pieces if piece.kind is BlockKind.HEADING})
     ranks = {level: min(rank, 6) for rank, level in enumerate(used, 1)}
@@ -284,7 +284,7 @@ def rank_headings(pieces: Sequence[Piece]) -> None:
             piece.level = ranks[piece.level]
 
 
-def name_captions(pieces: Sequence[Piece]) -> dict[int, int]:
+def name_captions(pieces: Sequence[PagePiece]) -> dict[int, int]:
     """Make paragraphs that begin `Table 3` or `Figure 3` captions; place of each table → place of its caption."""
     for piece in pieces:
         if piece.kind is BlockKind.PARAGRAPH and len(piece.text) < 500 and _CAPTION.match(piece.text):

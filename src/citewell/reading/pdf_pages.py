@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from citewell.reading.build import CellText, tidy
+from citewell.reading.tables import CellText
+from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -41,7 +42,7 @@ _BULLET = re.compile(r"[\u2022\u2023\u25a0-\u25ff\u2043\u2219\u27a2\uf000-\uf0ff
 
 
 @dataclass(slots=True)
-class Piece:
+class PagePiece:
     """A block before its place in the document is known. `box` is (x0, y0, x1, y1) in points from the top left."""
 
     kind: BlockKind
@@ -59,7 +60,9 @@ class Piece:
         self.regions = self.regions or [Region(self.page, self.box)]
 
 
-def read_page(page: Any, tagged: Callable[[Any, Sequence[Any]], list[Piece] | None], shows: Shows) -> list[Piece]:
+def read_page(
+    page: Any, tagged: Callable[[Any, Sequence[Any]], list[PagePiece] | None], shows: Shows
+) -> list[PagePiece]:
     """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
 
     `tagged` reads the page's visible items by its tags, or declines.
@@ -74,7 +77,7 @@ def read_page(page: Any, tagged: Callable[[Any, Sequence[Any]], list[Piece] | No
     pieces += _left_over(seen, pieces, page.page_num)
     if secret:
         box = union(box_of(one) for one in secret)
-        pieces.append(Piece(BlockKind.PARAGRAPH, text_of(secret), page.page_num, box, hidden=True))
+        pieces.append(PagePiece(BlockKind.PARAGRAPH, text_of(secret), page.page_num, box, hidden=True))
     return pieces
 
 
@@ -224,7 +227,7 @@ def _is_rtl(text: str) -> bool:
     return 2 * sum("\u0590" <= char <= "\u08ff" or "\ufb1d" <= char <= "\ufeff" for char in letters) > len(letters)
 
 
-def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[Any]) -> Iterator[Piece]:
+def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[Any]) -> Iterator[PagePiece]:
     box = box_of(block.bbox)
     if block.kind in {"heading", "paragraph", "list_item"}:
         text = _without(plain(block.text or ""), secret, box, items)
@@ -237,21 +240,23 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
         for number, (part, where) in enumerate(_paragraphs(text, box, items)):
             # What stands apart under a list item is no longer of it.
             cut = number > 0 and kind is BlockKind.LIST_ITEM
-            yield Piece(BlockKind.PARAGRAPH if cut else kind, part, page, where, level=0 if cut else block.level or 0)
+            yield PagePiece(
+                BlockKind.PARAGRAPH if cut else kind, part, page, where, level=0 if cut else block.level or 0
+            )
     elif block.kind == "table":
         cells = tuple(
             replace(cell, text=_without(cell.text, secret, cell.region.box if cell.region else None, items))
             for cell in _cells(block, page)
         )
         if cells:
-            yield Piece(BlockKind.TABLE, "", page, box, cells=cells)
+            yield PagePiece(BlockKind.TABLE, "", page, box, cells=cells)
     elif block.kind == "code":
         lines = [_without(line.rstrip(), secret, None, items) for line in block.lines or ()]
-        yield Piece(BlockKind.CODE, "\n".join(lines), page, box)
+        yield PagePiece(BlockKind.CODE, "\n".join(lines), page, box)
     elif block.kind == "grid_fallback":
         # A table whose grid was not found: its lines stay lines, because their columns would mix as running text.
         text = "\n".join(_without(line, secret, None, items) for line in block.lines or ())
-        yield Piece(BlockKind.PARAGRAPH, tidy(text.translate(_LIGATURES), lines=True), page, box)
+        yield PagePiece(BlockKind.PARAGRAPH, tidy(text.translate(_LIGATURES), lines=True), page, box)
 
 
 def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[str, Box | None]]:
@@ -324,17 +329,17 @@ def _holds(box: Box | None, x: float, y: float) -> bool:
     return box is not None and box[0] - 1 <= x <= box[2] + 1 and box[1] - 1 <= y <= box[3] + 1
 
 
-def _left_over(items: Sequence[Any], pieces: Sequence[Piece], page: int) -> Iterator[Piece]:
+def _left_over(items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> Iterator[PagePiece]:
     """Text that stands on the page and in none of its pieces: turned lines in the margin, words within figures."""
     kept = _letters(" ".join(piece.text + " ".join(cell.text for cell in piece.cells) for piece in pieces))
     lost = [item for item in items if (letters := _letters(item.text)) and letters not in kept]
     turned = [item for item in lost if round(item.rotation) % 180]
     for item in turned:
-        yield Piece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
+        yield PagePiece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
     upright = [item for item in lost if not round(item.rotation) % 180]
     if upright:
         text = tidy("\n".join(lines_of(upright)).translate(_LIGATURES), lines=True)
-        yield Piece(BlockKind.FIGURE, text, page, union(box_of(item) for item in upright))
+        yield PagePiece(BlockKind.FIGURE, text, page, union(box_of(item) for item in upright))
 
 
 def _letters(text: str) -> str:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from citewell.reading.build import CellText, tidy
-from citewell.reading.pdf_pages import MAYBE_CUT, Box, Piece, box_of, join_lines, line_of, printed, union
+from citewell.reading.pdf_pages import MAYBE_CUT, Box, PagePiece, box_of, join_lines, line_of, printed, union
+from citewell.reading.tables import CellText, Places
+from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
 
 _COVERED = 0.9  # of a page's letters; what is left are artifacts: running heads, page numbers
@@ -49,7 +50,7 @@ def survey(pages: Sequence[Any]) -> Tags | None:
     return Tags(headings, max(sizes, key=lambda size: sizes[size])) if tagged and sizes else None
 
 
-def read_tagged(page: Any, items: Sequence[Any], tags: Tags | None) -> list[Piece] | None:
+def read_tagged(page: Any, items: Sequence[Any], tags: Tags | None) -> list[PagePiece] | None:
     """Pieces of one page in the order of its tags; None where the tags leave out text of `items` or are mere wrappers.
 
     `items` are the visible text items of the page.
@@ -114,7 +115,7 @@ class _TagReader:
     """One page's tag tree, walked in order."""
 
     def __init__(self, page: int, tags: Tags, items: Mapping[int, list[Any]], owners: Mapping[int, int]) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[PagePiece] = []
         self._first_mark: dict[int, int] = {}  # id of a list item's piece → its first mark
         self.marks = {mark for mark in owners if mark in items}
         self._page = page
@@ -122,9 +123,9 @@ class _TagReader:
         self._items = items
         self._owners = owners
 
-    def in_order(self) -> list[Piece]:
+    def in_order(self) -> list[PagePiece]:
         """The pieces; a list that began on another page comes with its inner lists first, so its marks say better."""
-        result: list[Piece] = []
+        result: list[PagePiece] = []
         for listed, group in groupby(self.pieces, key=lambda piece: piece.kind is BlockKind.LIST_ITEM):
             run = list(group)
             result += sorted(run, key=lambda piece: self._first_mark[id(piece)]) if listed else run
@@ -185,7 +186,7 @@ class _TagReader:
             text = f"{label} {text}"
         if text:
             box = union(box_of(item) for item in [*labels, *items])
-            piece = Piece(BlockKind.LIST_ITEM, text, self._page, box, level=list_depth, goes_on=not labels)
+            piece = PagePiece(BlockKind.LIST_ITEM, text, self._page, box, level=list_depth, goes_on=not labels)
             self.pieces.append(piece)
             self._first_mark[id(piece)] = min(item.mcid for item in [*labels, *items])
         for child in inner:
@@ -194,23 +195,17 @@ class _TagReader:
     def _table(self, table: Any) -> None:
         found: list[tuple[CellText, list[Any]]] = []
         bold_rows: dict[int, bool] = {}
-        taken: dict[int, set[int]] = defaultdict(set)
         rows = list(_rows(table))
+        places = Places(len(rows))
         for row, element in enumerate(rows):
-            column = 0
             for tagged in (child for child in element.children if child.type in {"TH", "TD"}):
-                while column in taken[row]:
-                    column += 1
-                down = min(_span_of(tagged, "RowSpan"), len(rows) - row)
                 across = _span_of(tagged, "ColSpan")
+                column, down = places.take(row, _span_of(tagged, "RowSpan"), across)
                 items = self._all(tagged)
                 bold_rows[row] = bold_rows.get(row, True) and all(_bold(item) for item in items)
                 box = union(box_of(item) for item in items)
-                for r in range(row, row + down):
-                    taken[r].update(range(column, column + across))
                 region = Region(self._page, box) if box else None
                 found.append((CellText(row, column, "", tagged.type == "TH", down, across, region), items))
-                column += across
         breadths: dict[int, float] = defaultdict(float)
         for cell, items in found:
             if cell.column_span == 1:
@@ -221,7 +216,7 @@ class _TagReader:
         ]
         if any(cell.text for cell in cells):
             box = union(cell.region.box for cell in cells if cell.region)
-            self.pieces.append(Piece(BlockKind.TABLE, "", self._page, box, cells=_header_first(cells, bold_rows)))
+            self.pieces.append(PagePiece(BlockKind.TABLE, "", self._page, box, cells=_header_first(cells, bold_rows)))
         for child in table.children:
             if child.type == "Caption":
                 self._add(BlockKind.CAPTION, self._all(child))
@@ -251,7 +246,7 @@ class _TagReader:
     def _add(self, kind: BlockKind, items: Sequence[Any], level: int = 0) -> None:
         text = "\n".join(_lines(items)) if kind is BlockKind.CODE else running_text(items)
         if text:
-            self.pieces.append(Piece(kind, text, self._page, union(box_of(item) for item in items), level=level))
+            self.pieces.append(PagePiece(kind, text, self._page, union(box_of(item) for item in items), level=level))
 
 
 def running_text(items: Sequence[Any]) -> str:
@@ -330,10 +325,10 @@ def _header_first(cells: Sequence[CellText], bold_rows: Mapping[int, bool]) -> t
     return tuple(result)
 
 
-def _artifacts(items: Sequence[Any], page: Any) -> tuple[list[Piece], list[Piece]]:
+def _artifacts(items: Sequence[Any], page: Any) -> tuple[list[PagePiece], list[PagePiece]]:
     """What no tag names, above and below the text: running heads and feet, and in the middle whatever else it is."""
-    above: list[Piece] = []
-    below: list[Piece] = []
+    above: list[PagePiece] = []
+    below: list[PagePiece] = []
     rows: dict[int, list[Any]] = defaultdict(list)
     for item in items:
         rows[round((item.y + item.height / 2) / 4)].append(item)
@@ -343,9 +338,9 @@ def _artifacts(items: Sequence[Any], page: Any) -> tuple[list[Piece], list[Piece
         if box is None or not text:
             continue
         if box[3] < page.height * _MARGIN:
-            above.append(Piece(BlockKind.HEADER, text, page.page_num, box, boilerplate=True))
+            above.append(PagePiece(BlockKind.HEADER, text, page.page_num, box, boilerplate=True))
         elif box[1] > page.height * (1 - _MARGIN):
-            below.append(Piece(BlockKind.FOOTER, text, page.page_num, box, boilerplate=True))
+            below.append(PagePiece(BlockKind.FOOTER, text, page.page_num, box, boilerplate=True))
         else:
-            below.append(Piece(BlockKind.PARAGRAPH, text, page.page_num, box))
+            below.append(PagePiece(BlockKind.PARAGRAPH, text, page.page_num, box))
     return above, below

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from citewell.errors import ReadError
 from citewell.reading.metadata import RESERVED
-from citewell.types import Block, BlockKind, Cell, Document, Metadata, Source, Span, Value
+from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.types import Block, BlockKind, Cell, Document, Metadata, Region, Source, Span, Value
 
 CELL_GAP: Final = " | "
-
-
-@dataclass(slots=True)
-class Table:
-    """Rows of cell texts; None where a cell from above or from the left reaches.
-
-    `headers` are the (row, column) of header cells, `merged` the (row span, column span) of cells that reach
-    further than themselves.
-    """
-
-    rows: Sequence[Sequence[str | None]]
-    headers: frozenset[tuple[int, int]] = frozenset()
-    header_rows: int = 0
-    merged: Mapping[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -35,7 +22,7 @@ class Piece:
     """One block before it has a place. `text` is a FAQ's answer when `question` is set, unused for a table.
 
     A `caption` becomes a caption block right before the block it belongs to. `path`, when given, replaces the
-    heading path that follows from the headings before.
+    heading path that follows from the headings before; `()` is for what stands outside the text, as footnotes do.
     """
 
     kind: BlockKind
@@ -45,19 +32,21 @@ class Piece:
     table: Table | None = None
     caption: str = ""
     path: tuple[str, ...] | None = None
+    regions: Sequence[Region] = ()
     boilerplate: bool = False
     hidden: bool = False
     language: str | None = None
 
 
-class TextBuilder:
+class Builder:
     """Appends pieces to a text; each becomes a block whose span is where its text went. Empty pieces leave nothing.
 
-    Blocks stand apart by a blank line, items of one list by a newline. Headings that are boilerplate or hidden do
-    not reach into the heading path of what follows.
+    Blocks stand apart by a blank line, items of one list by a newline. A table has one line a row; a merged cell
+    stands at its first row and column, and the other places it covers stay empty. Headings that are boilerplate or
+    hidden do not reach into the heading path of what follows.
     """
 
-    def __init__(self, *, max_cells: int = 1_000_000) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
         self.blocks: list[Block] = []
         self._parts: list[str] = []
         self._length = 0
@@ -65,50 +54,66 @@ class TextBuilder:
         self._path: tuple[str, ...] = ()
         self._cells_left = self._max_cells = max_cells
 
-    @property
-    def text(self) -> str:
-        """Everything appended so far."""
-        return "".join(self._parts)
+    def add(self, piece: Piece) -> int | None:
+        """Append one piece; the place of its block in `blocks`, or None where it is empty.
 
-    def add(self, piece: Piece) -> None:
-        """Append one piece. Raises ReadError limit_exceeded when the document has too many table cells."""
-        if piece.table is not None:
-            self._add_table(piece, piece.table)
-            return
+        Raises ReadError limit_exceeded when the document has too many table cells.
+        """
         kind = piece.kind
+        if piece.table is not None:
+            return self._add_table(piece, piece.table)
         text = piece.text.strip("\n").rstrip() if kind is BlockKind.CODE else piece.text.strip()
         if piece.question:
-            self._add_faq(piece, " ".join(piece.question.split()), text)
-            return
-        if not text:
-            self._caption(piece)
-            return
+            question = " ".join(piece.question.split())
+            span = self._place(f"{question}\n{text}" if text else question, kind)
+            return self._append(piece, span, question=Span(span.start, span.start + len(question)))
         caption = self._caption(piece)
-        if kind is BlockKind.HEADING:
-            text = " ".join(text.split())
-            level = min(max(piece.level, 1), 6)
-            if piece.boilerplate or piece.hidden:
-                path: tuple[str, ...] = ()
-            else:
-                while self._headings and self._headings[-1][0] >= level:
-                    self._headings.pop()
-                path = tuple(heading for _, heading in self._headings)
-                self._headings.append((level, text))
-                self._path = (*path, text)
-        else:
-            level = piece.level
-            path = self._path if piece.path is None else piece.path
-        self.blocks.append(
-            Block(
-                kind,
-                self._place(text, kind),
-                level=level,
-                heading_path=path,
-                caption=caption,
-                boilerplate=piece.boilerplate,
-                hidden=piece.hidden,
-                language=piece.language,
-            )
+        if not text:
+            return None
+        if kind is not BlockKind.HEADING:
+            return self._append(piece, self._place(text, kind), level=piece.level, caption=caption)
+        text = " ".join(text.split())
+        level = min(max(piece.level, 1), 6)
+        path: tuple[str, ...] = ()
+        if not (piece.boilerplate or piece.hidden):
+            while self._headings and self._headings[-1][0] >= level:
+                self._headings.pop()
+            path = tuple(heading for _, heading in self._headings)
+            self._headings.append((level, text))
+            self._path = (*path, text)
+        return self._append(piece, self._place(text, kind), path=path, level=level, caption=caption)
+
+    def caption(self, block: int, caption: int) -> None:
+        """Say that block number `caption`, wherever it stands, is the caption of block number `block`."""
+        self.blocks[block] = replace(self.blocks[block], caption=self.blocks[caption].span)
+
+    def document(
+        self,
+        source: Source,
+        *,
+        reader: str,
+        media_type: str,
+        title: str = "",
+        metadata: Metadata | None = None,
+        pages: int | None = None,
+        warnings: Iterable[str] = (),
+    ) -> Document:
+        """The document so far; its title is `title`, else the first visible level-1 heading, else the file's name.
+
+        Raises ReadError no_text when nothing visible is in it.
+        """
+        text, blocks = "".join(self._parts), tuple(self.blocks)
+        require_text(blocks)
+        return Document.of(
+            source,
+            reader=reader,
+            media_type=media_type,
+            title=title or first_heading(text, blocks) or title_from_uri(source.uri),
+            text=text,
+            blocks=blocks,
+            metadata=metadata,
+            pages=pages,
+            warnings=tuple(warnings),
         )
 
     def _place(self, text: str, kind: BlockKind) -> Span:
@@ -122,45 +127,56 @@ class TextBuilder:
         self._length += len(text)
         return Span(start, self._length)
 
+    def _append(
+        self,
+        piece: Piece,
+        span: Span,
+        kind: BlockKind | None = None,
+        *,
+        path: tuple[str, ...] | None = None,
+        level: int = 0,
+        cells: tuple[Cell, ...] = (),
+        caption: Span | None = None,
+        question: Span | None = None,
+    ) -> int:
+        if path is None:
+            path = self._path if piece.path is None else piece.path
+        self.blocks.append(
+            Block(
+                piece.kind if kind is None else kind,
+                span,
+                level,
+                path,
+                tuple(piece.regions),
+                cells,
+                caption,
+                question,
+                piece.boilerplate,
+                piece.hidden,
+                language=piece.language,
+            )
+        )
+        return len(self.blocks) - 1
+
     def _caption(self, piece: Piece) -> Span | None:
         text = " ".join(piece.caption.split())
         if not text:
             return None
         span = self._place(text, BlockKind.CAPTION)
-        path = self._path if piece.path is None else piece.path
-        self.blocks.append(
-            Block(BlockKind.CAPTION, span, heading_path=path, boilerplate=piece.boilerplate, hidden=piece.hidden)
-        )
+        self._append(piece, span, BlockKind.CAPTION)
         return span
 
-    def _add_faq(self, piece: Piece, question: str, answer: str) -> None:
-        span = self._place(f"{question}\n{answer}" if answer else question, BlockKind.FAQ)
-        self.blocks.append(
-            Block(
-                BlockKind.FAQ,
-                span,
-                heading_path=self._path if piece.path is None else piece.path,
-                question=Span(span.start, span.start + len(question)),
-                boilerplate=piece.boilerplate,
-                hidden=piece.hidden,
-            )
-        )
-
-    def _add_table(self, piece: Piece, table: Table) -> None:
+    def _add_table(self, piece: Piece, table: Table) -> int | None:
         self._cells_left -= sum(map(len, table.rows))
         if self._cells_left < 0:
-            raise ReadError(
-                "limit_exceeded",
-                f"The tables have more than {self._max_cells:,} cells (max_cells). Split the file or raise the limit.",
-            )
-        if not any(text and not text.isspace() for row in table.rows for text in row):
-            self._caption(piece)
-            return
+            raise too_many_cells(self._max_cells)
         caption = self._caption(piece)
-        span = self._place("", BlockKind.TABLE)
-        at = span.start
+        if not any(text and not text.isspace() for row in table.rows for text in row):
+            return None
+        at = start = self._place("", BlockKind.TABLE).start
         parts: list[str] = []
         cells: list[Cell] = []
+        special = table.merged or table.regions
         for r, row in enumerate(table.rows):
             if r:
                 parts.append("\n")
@@ -172,27 +188,18 @@ class TextBuilder:
                 if found is None:
                     continue
                 text = " ".join(found.split())
+                span = Span(at, at + len(text))
                 header = r < table.header_rows or (r, c) in table.headers
-                if table.merged and (r, c) in table.merged:
-                    row_span, column_span = table.merged[r, c]
-                    cells.append(Cell(r, c, Span(at, at + len(text)), header, row_span, column_span))
+                if special:
+                    down, across = table.merged.get((r, c), (1, 1))
+                    cells.append(Cell(r, c, span, header, down, across, table.regions.get((r, c))))
                 else:
-                    cells.append(Cell(r, c, Span(at, at + len(text)), header))
+                    cells.append(Cell(r, c, span, header))
                 parts.append(text)
                 at += len(text)
         self._parts.append("".join(parts))
         self._length = at
-        self.blocks.append(
-            Block(
-                BlockKind.TABLE,
-                Span(span.start, at),
-                heading_path=self._path if piece.path is None else piece.path,
-                cells=tuple(cells),
-                caption=caption,
-                boilerplate=piece.boilerplate,
-                hidden=piece.hidden,
-            )
-        )
+        return self._append(piece, Span(start, at), cells=tuple(cells), caption=caption)
 
 
 def compose(
@@ -204,33 +211,21 @@ def compose(
     title: str = "",
     metadata: Metadata | None = None,
     warnings: Iterable[str] = (),
-    max_cells: int = 1_000_000,
+    max_cells: int = MAX_CELLS,
 ) -> Document:
-    """The document that `pieces` make up; its title is `title`, else the first visible level-1 heading, else the file.
-
-    Raises ReadError: no_text when nothing visible is left, limit_exceeded over `max_cells`.
-    """
-    builder = TextBuilder(max_cells=max_cells)
+    """The document that `pieces` make up (see `Builder`)."""
+    builder = Builder(max_cells=max_cells)
     for piece in pieces:
         builder.add(piece)
-    text, blocks = builder.text, tuple(builder.blocks)
-    require_text(source, blocks)
-    return Document.of(
-        source,
-        reader=reader,
-        media_type=media_type,
-        title=title or first_heading(text, blocks) or title_from_uri(source.uri),
-        text=text,
-        blocks=blocks,
-        metadata=metadata,
-        warnings=tuple(warnings),
+    return builder.document(
+        source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings
     )
 
 
-def require_text(source: Source, blocks: Sequence[Block]) -> None:
+def require_text(blocks: Sequence[Block]) -> None:
     """Raises ReadError no_text when no block is visible."""
     if all(block.hidden for block in blocks):
-        raise ReadError("no_text", f"{source.uri} holds no visible text. Nothing of it can be found or quoted.")
+        raise ReadError("no_text", "The file holds no visible text: nothing of it could be found or quoted.")
 
 
 def first_heading(text: str, blocks: Sequence[Block]) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
-from citewell.reading.detect import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, detect
+from citewell.reading import versions
+from citewell.reading.detect import detect
+from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, not_installed, unread
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -20,49 +24,40 @@ MAX_BYTES: Final = 50_000_000
 _HERE: Final = "citewell.reading"
 # What another reader of the same type cannot mend.
 _FINAL: Final = frozenset({"encrypted", "limit_exceeded", "unsafe_content", "not_permitted"})
-_NAMES: Final = {
-    PDF: "PDF",
-    DOCX: "DOCX",
-    HTML: "HTML",
-    MARKDOWN: "Markdown",
-    CSV: "CSV/TSV",
-    JSON: "question/answer JSON",
-    TEXT: "plain text",
-}
 
 
-def named(spec: str) -> Factory:
-    """A factory for the class `module:Name`, imported when first used."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Lazy:
+    """Makes the reader `module:Name` when called; its module is imported then, and its `identity` known before.
 
-    def make() -> Reader:
-        module, _, name = spec.partition(":")
-        made: Reader = getattr(import_module(module), name)()
+    With `limits` (as `Isolated` takes them) it runs in killable worker processes, else in this one.
+    """
+
+    spec: str
+    identity: str
+    limits: Mapping[str, Any] | None = None
+
+    def __call__(self) -> Reader:
+        module, _, name = self.spec.partition(":")
+        made: Reader = (
+            getattr(import_module(module), name)()
+            if self.limits is None
+            else import_module(f"{_HERE}.isolation").Isolated(self.spec, **self.limits)
+        )
         return made
-
-    return make
-
-
-def isolated(spec: str, limits: Mapping[str, Any]) -> Factory:
-    """A factory for the class `module:Name` in killable worker processes; `limits` as `Isolated` takes them."""
-
-    def make() -> Reader:
-        made: Reader = import_module(f"{_HERE}.isolation").Isolated(spec, **limits)
-        return made
-
-    return make
 
 
 def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
-    text = named(f"{_HERE}.text:TextReader")
+    text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
     return {
         TEXT: (text,),
-        MARKDOWN: (named(f"{_HERE}.markdown:MarkdownReader"),),
-        HTML: (named(f"{_HERE}.html:HtmlReader"),),
-        CSV: (named(f"{_HERE}.csv_:CsvReader"),),
-        JSON: (named(f"{_HERE}.faq:FaqReader"), text),
-        PDF: (isolated(f"{_HERE}.pdf:PdfReader", limits),),
-        DOCX: (isolated(f"{_HERE}.docx:DocxReader", limits),),
+        MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
+        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
+        CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
+        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
+        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
     }
 
 
@@ -82,17 +77,20 @@ class Readers:
         self._made: dict[Factory, Reader] = {}
         self._lock = threading.Lock()
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """`readers@1(...)` with the identities of all readers inside, sorted; makes them all."""
-        names = {self._reader(factory).identity for made in self._factories.values() for factory in made}
+        """`readers@1(...)` with the identities of all readers inside, sorted.
+
+        A factory that has an `identity` itself (a `Lazy`, a reader's class) is not called for it.
+        """
+        names = {self._identity(factory) for made in self._factories.values() for factory in made}
         return f"readers@1({'+'.join(sorted(names))})"
 
     def media_type(self, source: Source) -> str:
         """What `source` is by its content. Raises ReadError: empty, limit_exceeded, encrypted, unsupported_type."""
         size = len(source.content)
         if size > self._max_bytes:
-            raise too_large(source.uri, size, self._max_bytes)
+            raise too_large(size, self._max_bytes)
         return detect(source.content, source.uri, source.media_type)
 
     def read(self, source: Source) -> Document:
@@ -100,22 +98,12 @@ class Readers:
 
         Raises ReadError of every kind; the first reader's where all fail.
         """
-        kind = self.media_type(source)
-        if kind not in self._factories:
-            known = ", ".join(sorted(_NAMES.get(name, name) for name in self._factories))
-            raise ReadError(
-                "unsupported_type", f"{source.uri} is {kind}, which no reader here reads. Read are: {known}."
-            )
-        first: ReadError | None = None
-        for factory in self._factories[kind]:
-            try:
-                return self._attempt(factory, kind, source)
-            except ReadError as error:
-                if error.kind in _FINAL:
-                    raise
-                first = first or error
-        assert first is not None, kind
-        raise first
+        try:
+            return self._read(source)
+        except ReadError as error:
+            # Messages say what is wrong and not where: who reports one has the uri beside it. A traceback has not.
+            error.add_note(f"Source: {source.uri}")
+            raise
 
     def close(self) -> None:
         """End the worker processes of readers that have any."""
@@ -126,35 +114,55 @@ class Readers:
             if close is not None:
                 close()
 
+    def _read(self, source: Source) -> Document:
+        kind = self.media_type(source)
+        if kind not in self._factories:
+            raise ReadError("unsupported_type", unread(kind, self._factories))
+        first: ReadError | None = None
+        for factory in self._factories[kind]:
+            try:
+                return self._attempt(factory, source)
+            except ReadError as error:
+                if error.kind in _FINAL:
+                    raise
+                first = first or error
+        assert first is not None, kind
+        raise first
+
+    def _identity(self, factory: Factory) -> str:
+        known: object = getattr(factory, "identity", None)
+        return known if isinstance(known, str) else self._reader(factory).identity
+
     def _reader(self, factory: Factory) -> Reader:
         with self._lock:
             if factory not in self._made:
                 self._made[factory] = factory()
             return self._made[factory]
 
-    def _attempt(self, factory: Factory, kind: str, source: Source) -> Document:
+    def _attempt(self, factory: Factory, source: Source) -> Document:
         try:
-            reader = self._reader(factory)
+            return _document(self._reader(factory), source)
         except ImportError as error:
-            raise ReadError(
-                "unsupported_type", f"{source.uri} is {kind}; its reader needs {error.name or error}, not installed."
-            ) from error
-        try:
-            document = reader.read(source)
-        except ReadError:
-            raise
-        except Exception as error:  # the boundary at which a parser's failure becomes this file's
-            raise ReadError(
-                "corrupt", f"{source.uri} could not be read by {reader.identity}: {type(error).__name__}."
-            ) from error
-        if not document.text or document.text.isspace():
-            raise ReadError("no_text", f"{source.uri} holds no text that {reader.identity} can find.")
-        return document
+            raise not_installed(error) from error
 
 
-def too_large(uri: str, size: int, limit: int) -> ReadError:
+def _document(reader: Reader, source: Source) -> Document:
+    try:
+        document = reader.read(source)
+    except (ReadError, ImportError):
+        raise
+    except Exception as error:  # the boundary at which a parser's failure becomes this file's
+        raise ReadError(
+            "corrupt", f"The file may be damaged: {reader.identity} failed on it with {type(error).__name__}."
+        ) from error
+    if not document.text or document.text.isspace():
+        raise ReadError("no_text", f"The file holds no text that {reader.identity} can find.")
+    return document
+
+
+def too_large(size: int, limit: int) -> ReadError:
     """The error for a source above the size limit, both sizes in bytes."""
     return ReadError(
         "limit_exceeded",
-        f"{uri} has {size:,} bytes; the limit max_bytes is {limit:,}. Split the file or raise the limit.",
+        f"The file has {size:,} bytes; the limit max_bytes is {limit:,}. Split the file or raise the limit.",
     )

@@ -6,32 +6,36 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from citewell.reading import versions
 from citewell.reading.decode import decode
-from citewell.reading.detect import TEXT
 from citewell.reading.faq import has_marks, paired
+from citewell.reading.formats import TEXT
 from citewell.reading.pieces import Piece, compose, first_heading, require_text, title_from_uri
-from citewell.types import Block, BlockKind, Document, Source, Span
+from citewell.reading.tables import MAX_CELLS
+from citewell.types import Block, BlockKind, Cell, Document, Source, Span
 
 # From the first visible character of a run of lines; possessive, so that blank stretches are looked at once.
 _PARAGRAPH: Final = re.compile(r"\S[^\n]*+(?:\n[^\S\n]*+\S[^\n]*+)*+")
 _UNDERLINE: Final = re.compile(r"\n([=\-~^*#+])\1{2,199}[ \t]*(?:\n|\Z)")
 _UNDERLINED: Final = re.compile(r"^([^\n]{1,200})\n([=\-~^*#+])\2{2,199}[ \t]*$", re.MULTILINE)
 _MAX_SHOUT: Final = 80
+_BAR: Final = " | "
+_RULE: Final = re.compile(r":?-{2,}+:?")
 
 
 class TextReader:
     """Reads plain text: one paragraph block a run of non-blank lines, `Q:`/`A:` pairs as FAQ blocks.
 
     Headings are taken only where nothing else is likely: a line underlined to its length, and a short line all in
-    capitals that stands alone. The text is the decoded file, character for character, unless there are underlines
-    or question marks to leave out.
+    capitals that stands alone. Lines of equally many cells between ` | ` are a table. The text is the decoded file,
+    character for character, unless there are underlines or question marks to leave out.
     """
 
-    identity = "text@1"
+    identity = versions.TEXT
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text."""
-        decoded = decode(source.content, uri=source.uri)
+        decoded = decode(source.content)
         text = decoded.text
         metadata = {"encoding": decoded.encoding}
         if has_marks(text) or _UNDERLINE.search(text):
@@ -44,7 +48,7 @@ class TextReader:
                 warnings=decoded.warnings,
             )
         blocks = _blocks(text)
-        require_text(source, blocks)
+        require_text(blocks)
         return Document.of(
             source,
             reader=self.identity,
@@ -66,7 +70,9 @@ def _blocks(text: str) -> tuple[Block, ...]:
         body = found[0]
         if body[-1].isspace():
             end = start + len(body.rstrip())
-        if end - start > _MAX_SHOUT or not _is_shouted(text[start:end]):
+        if cells := _cells(text, start, end):
+            blocks.append(Block(BlockKind.TABLE, Span(start, end), heading_path=path, cells=cells))
+        elif end - start > _MAX_SHOUT or not _is_shouted(text[start:end]):
             blocks.append(Block(BlockKind.PARAGRAPH, Span(start, end), heading_path=path))
         elif not blocks:
             title = path = (text[start:end],)
@@ -75,6 +81,44 @@ def _blocks(text: str) -> tuple[Block, ...]:
             path = (*title, text[start:end])
             blocks.append(Block(BlockKind.HEADING, Span(start, end), level=2, heading_path=title))
     return tuple(blocks)
+
+
+def _cells(text: str, start: int, end: int) -> tuple[Cell, ...]:
+    """The cells of a paragraph whose lines are rows of one table; () where they are not."""
+    if _BAR not in text[start:end]:
+        return ()
+    rows: list[list[Span]] = []
+    for line in re.finditer(r"[^\n]+", text[start:end]):
+        if _BAR not in line[0] and not ("|" in line[0] and set(line[0]) <= set("|:- \t")):
+            return ()
+        at, row = start + line.start(), []
+        for part in line[0].split("|"):
+            row.append(_trimmed(text, at, at + len(part)))
+            at += len(part) + 1
+        rows.append(row)
+    width = len(rows[0])
+    if len(rows) < 2 or any(len(row) != width for row in rows) or len(rows) * width > MAX_CELLS:
+        return ()
+    if all(not len(row[0]) and not len(row[-1]) for row in rows):
+        rows = [row[1:-1] for row in rows]  # bars at both ends of every line are a frame
+    rows = [row for row in rows if not all(_RULE.fullmatch(cell.of(text)) for cell in row)]
+    # Rows without a stub above the first that has one name the columns; else a first row without any number does.
+    headers = next((number for number, row in enumerate(rows) if len(row[0])), 0)
+    if headers == 0 and rows and not any(map(str.isdigit, "".join(cell.of(text) for cell in rows[0]))):
+        headers = 1
+    return tuple(
+        Cell(number, column, cell, header=number < headers)
+        for number, row in enumerate(rows)
+        for column, cell in enumerate(row)
+    )
+
+
+def _trimmed(text: str, start: int, end: int) -> Span:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return Span(start, end)
 
 
 def _pieces(text: str) -> Iterator[Piece]:

@@ -25,6 +25,7 @@ def _region_data(region: Region) -> list[Any]:
 
 
 def to_data(document: Document) -> dict[str, Any]:
+    """`document` as JSON-able data, without what the owner of the worker knows itself."""
     return {
         "title": document.title,
         "text": document.text,
@@ -86,7 +87,7 @@ def to_document(data: Mapping[str, Any], source: Source, identity: str) -> Docum
         )
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ReadError(
-            "corrupt", f"{source.uri}: the parser's answer is not a document ({error!r}). The file may be hostile."
+            "corrupt", f"The parser's answer is not a document ({error!r}). The file may be hostile."
         ) from error
 
 

@@ -17,11 +17,13 @@ from typing import Any, NoReturn
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
+from citewell.reading.formats import not_installed
 from citewell.reading.wire import LENGTH, frame, to_data
 from citewell.types import Source
 
 
 def make_reader(spec: str, options: Mapping[str, Any]) -> Reader:
+    """The reader that `module:name`, called with `options`, makes."""
     module, _, name = spec.partition(":")
     target: Any = import_module(module)
     for part in name.split("."):
@@ -77,21 +79,26 @@ def work() -> NoReturn:
 
 def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> dict[str, Any]:
     _limit_cpu(head.pop("timeout_s"))
-    uri = head["uri"]
     metadata = {key: tuple(value) if isinstance(value, list) else value for key, value in head.pop("metadata").items()}
     try:
         return to_data(reader.read(Source(content=content, metadata=metadata, **head)))
     except ReadError as error:
         return {"error": error.kind, "message": str(error), "broken": False}
+    except ImportError as error:
+        lacking = not_installed(error)
+        return {"error": lacking.kind, "message": str(lacking), "broken": False}
     except MemoryError:
-        return {"error": "limit_exceeded", "message": f"{uri}: reading ran out of the memory allowed to it."}
+        return {
+            "error": "limit_exceeded",
+            "message": "Reading ran out of memory. Split the file, or raise the limit (memory_bytes).",
+        }
     except RecursionError:
-        return {"error": "limit_exceeded", "message": f"{uri}: nested too deeply to be read."}
+        return {"error": "limit_exceeded", "message": "The file is nested too deeply to be read. Flatten it."}
     except Exception as error:  # noqa: BLE001 - the process boundary: whatever a parser raises is one failed document
         said = re.sub(r"\s+", " ", str(error))[:300]
         return {
             "error": "corrupt",
-            "message": f"{uri}: the parser failed with {type(error).__name__}: {said}. The file may be damaged.",
+            "message": f"The parser failed with {type(error).__name__}: {said}. The file may be damaged.",
         }
 
 

@@ -1,1 +1,6 @@
-"""What users need to test their own parts: contract suites for every Protocol, and fakes that behave."""
+"""What tests of Citewell and of its users share: fakes that are real parts, and the contract of every Protocol."""
+
+from citewell.models.hashing import HashEmbedder
+from citewell.testing.scripted import ScriptedGenerator
+
+__all__ = ["HashEmbedder", "ScriptedGenerator"]

@@ -9,136 +9,39 @@ Each case gets a function that opens the same, at first empty store; it is calle
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 
-from citewell.errors import CitewellError, IndexMismatch, NotFound, StoreError
-from citewell.protocols import CatalogueRow, NewVersion, Store, vector_key
+from citewell.errors import IndexMismatch, NotFound, StoreError
+from citewell.protocols import NewVersion, vector_key
+from citewell.testing.store_samples import (
+    ANN,
+    BOB,
+    DIMENSIONS,
+    EMBEDDER,
+    EVE,
+    HR_ONLY,
+    IDENTITY,
+    OpenStore,
+    bound,
+    current,
+    raised,
+    version,
+)
 from citewell.types import (
     Access,
     Block,
     BlockKind,
     Cell,
     Document,
-    Metadata,
     Node,
-    Principal,
     Region,
     Source,
     Span,
     content_hash,
-    node_id,
 )
-
-OpenStore: TypeAlias = Callable[[], Awaitable[Store]]
-
-DIMENSIONS = 8
-EMBEDDER = "contract@1"
-IDENTITY = {"embedder": EMBEDDER, "dimensions": str(DIMENSIONS), "splitter": "lines@1", "analyzer": "words@1"}
-ANN = Principal("acme", "ann", frozenset({"hr"}))
-BOB = Principal("acme", "bob")
-EVE = Principal("other", "ann", frozenset({"hr"}))
-HR_ONLY = Access(frozenset({"group:hr"}))
-
-
-def version(
-    uri: str,
-    text: str,
-    *,
-    bucket: str = "b",
-    tenant: str = "acme",
-    access: Access | None = None,
-    metadata: Metadata | None = None,
-    derived: Sequence[str] = (),
-) -> NewVersion:
-    """A version with one node a line of `text` and one derived node for each of `derived`; vectors follow the text."""
-    source = Source(
-        uri,
-        text.encode("utf-8", "surrogatepass"),
-        tenant,
-        bucket,
-        "text/plain",
-        access or Access.everyone(),
-        metadata or {},
-    )
-    spans = []
-    start = 0
-    for line in text.split("\n"):
-        if line:
-            spans.append(Span(start, start + len(line)))
-        start += len(line) + 1
-    blocks = tuple(Block(BlockKind.PARAGRAPH, span, heading_path=("Top", "Sub")) for span in spans)
-    document = Document.of(
-        source, reader="text@1", media_type="text/plain", title=f"Title of {uri}", text=text, blocks=blocks
-    )
-    nodes = [
-        Node(
-            id=node_id(document.id, "lines@1", span.start, span.end),
-            document_id=document.id,
-            span=span,
-            text=span.of(text),
-            context=f"Title of {uri}",
-            heading_path=("Top", "Sub"),
-            page=number,
-            tokens=len(span),
-        )
-        for number, span in enumerate(spans, 1)
-    ]
-    nodes += [
-        Node(
-            id=node_id(document.id, "lines@1", 0, len(text), f"derived{number}"),
-            document_id=document.id,
-            span=Span(0, len(text)),
-            text=words,
-            derived=True,
-        )
-        for number, words in enumerate(derived)
-    ]
-    return NewVersion(
-        source=source,
-        document=document,
-        nodes=tuple(nodes),
-        vectors=np.array([vector(node.indexed_text) for node in nodes], np.float32).reshape(len(nodes), DIMENSIONS),
-        terms=tuple(Counter(node.indexed_text.lower().split()) for node in nodes),
-        metadata=metadata or {},
-        fingerprint=document.sha256,
-    )
-
-
-def vector(text: str) -> list[float]:
-    """Eight float32 values that follow from `text` alone."""
-    raw = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return [float(value) for value in np.frombuffer(raw, dtype="<u4").astype(np.float32) / np.float32(2**32)]
-
-
-async def bound(open_store: OpenStore) -> Store:
-    """An open store, bound to `IDENTITY`."""
-    store = await open_store()
-    await store.bind(IDENTITY)
-    return store
-
-
-async def raised(kind: type[CitewellError], work: Awaitable[object]) -> str:
-    """The message of the error of this kind that `work` has to raise."""
-    try:
-        await work
-    except kind as error:
-        return str(error)
-    raise AssertionError(f"{kind.__name__} was not raised")
-
-
-def current(catalogue: Iterable[CatalogueRow], sequence: int) -> dict[str, str]:
-    """Document ids by uri as they answer at `sequence`."""
-    return {
-        row.ref.uri: row.ref.id
-        for row in catalogue
-        if row.valid_from <= sequence and (row.valid_to is None or sequence < row.valid_to)
-    }
 
 
 async def a_commit_can_be_read_back_whole(open_store: OpenStore) -> None:

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from citewell.language import Word, words
 from citewell.validation.align import Text, Unit
 from citewell.validation.polarity import is_negation, is_turn, negated, turns
-from citewell.validation.quantities import Quantity, agree
+from citewell.validation.quantities import Quantity, agree, mentions
 
 
 def _set(text: str) -> frozenset[str]:
@@ -160,11 +160,11 @@ def numbers(
         mine = role_of(claim, one)
         enough = 0.5 * sum(sorted(mine.values())[-2:])
         near = [(unit, held) for unit in chosen for held in unit.quantities]
-        same = [(unit, held) for unit, held in near if agree(one, held)]
+        same = [(unit, held) for unit, held in near if _borne_out(one, unit, held, context)]
         rivals = [
             (unit, held, likeness(mine, role_of(unit, held)))
             for unit, held in near
-            if not agree(one, held) and _rival(one, held)
+            if not _borne_out(one, unit, held, context) and _rival(one, held)
         ]
         if same:
             fit = max(likeness(mine, role_of(unit, held)) for unit, held in same)
@@ -175,7 +175,12 @@ def numbers(
             continue
         rivals = [rival for rival in rivals if rival[2] >= enough]
         if not rivals:
-            far = [unit for unit in others for held in unit.quantities if agree(one, held) and mine.keys() & unit.stems]
+            far = [
+                unit
+                for unit in others
+                for held in unit.quantities
+                if _borne_out(one, unit, held, context) and mine.keys() & unit.stems
+            ]
             if far:
                 more.append(max(far, key=lambda unit: len(claim.stems & unit.stems)))
                 continue
@@ -186,6 +191,16 @@ def numbers(
             said = ", ".join(dict.fromkeys(held.text for _, held, _ in rivals[:3]))
             found.append(Difference(kind, f"{kind}: the claim says {one.text!r}, the source {said}"))
     return found, more
+
+
+def _borne_out(one: Quantity, unit: Unit, held: Quantity, context: Text) -> bool:
+    """Whether `held` bears out `one`. A bare number bears out one with a unit only where something names the unit:
+    `3 employees` is not `3 EUR`, but the cell `3` under the header `EUR` is."""
+    if not agree(one, held):
+        return False
+    if held.dimension not in ("", "year") or one.family in ("", "date", "clock"):
+        return True
+    return any(mentions(text, one.dimension) for text in (unit.text, *unit.headers, context.text))
 
 
 def _rival(one: Quantity, held: Quantity) -> bool:

@@ -129,6 +129,7 @@ _NUMBER = re.compile(
 )
 _TOKEN = re.compile(r"[ \u00a0\u202f]?([-–]?)[ \u00a0]?(%|[€$£¥₹]|°[CF]|[^\W\d_]+)")
 _ALPHA = re.compile(r"[^\W\d_]+")
+_NAMED = re.compile(r"[%€$£¥₹]|°[cf]|[^\W\d_]+")
 _ABOUT = re.compile(
     r"(?:about|around|approximately|approx\.?|nearly|almost|roughly|some|circa|ca\.|etwa|rund|~)\s*$", re.I
 )
@@ -415,6 +416,16 @@ def agree(claimed: Quantity, held: Quantity) -> bool:
     return any(
         math.isclose(one, two, rel_tol=tolerance, abs_tol=1e-12) for one in claimed.values for two in held.values
     )
+
+
+def mentions(text: str, dimension: str) -> bool:
+    """Whether a word or sign of this dimension (`money:eur`, `percent`, `time`, …) stands anywhere in `text`."""
+    for token in _NAMED.findall(text.lower()):
+        if token in _PERCENT and dimension == "percent":
+            return True
+        if dimension in (f"money:{_MONEY.get(token, '')}", _UNITS.get(token, ("", 1.0))[0]):
+            return True
+    return False
 
 
 def _digits(one: Quantity) -> int:

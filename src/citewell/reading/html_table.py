@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from typing import Any, Final
 
-from citewell.errors import ReadError
-from citewell.reading.pieces import Table
+from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
+from citewell.reading.tables import CellText, Places, Table, grid
 
 _MAX_SPAN: Final = 1000  # as browsers do
 _DIGITS: Final = re.compile(r"\s*(\d{1,6})")
 _PARTS: Final = frozenset({"thead", "tr", "td", "th", "caption"})
-_BREAKS: Final = frozenset(
-    {
-        "br",
-        "p",
-        "div",
-        "li",
-        "ul",
-        "ol",
-        "dt",
-        "dd",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "pre",
-        "blockquote",
-        "tr",
-        "hr",
-    }
-)
+_BREAKS: Final = BLOCKS | {"br"}
 
 
 def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]]:
@@ -44,8 +22,6 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
     Raises ReadError limit_exceeded when the grid, spans included, has more than `max_cells` places.
     """
     from lxml import etree
-
-    from citewell.reading.html import SKIPPED, is_hidden
 
     found: list[list[tuple[list[str], bool, int, int]]] = []
     heads: set[int] = set()
@@ -123,50 +99,10 @@ def _span(element: Any, name: str) -> int:
 
 
 def _grid(found: list[list[tuple[list[str], bool, int, int]]], heads: set[int], max_cells: int) -> Table:
-    grid: list[dict[int, str | None]] = [{} for _ in found]
-    spans: dict[tuple[int, int], tuple[int, int]] = {}
-    headers: set[tuple[int, int]] = set()
-    places = 0
-    for r, row in enumerate(found):
-        column = 0
-        for parts, header, asked, column_span in row:
-            while column in grid[r]:
-                column += 1
-            row_span = min(asked, len(found) - r)
-            places += row_span * column_span
-            if places > max_cells:
-                raise ReadError("limit_exceeded", f"A table covers more than {max_cells:,} cells (max_cells).")
-            for below in range(r, r + row_span):
-                for right in range(column, column + column_span):
-                    grid[below].setdefault(right, None)
-            grid[r][column] = " ".join("".join(parts).split())
-            if row_span > 1 or column_span > 1:
-                spans[r, column] = (row_span, column_span)
-            if header or r in heads:
-                headers.add((r, column))
-            column += column_span
-    return _compact(grid, spans, headers)
-
-
-def _compact(
-    grid: list[dict[int, str | None]], spans: dict[tuple[int, int], tuple[int, int]], headers: set[tuple[int, int]]
-) -> Table:
-    # Pages laid out with tables have spacer rows and columns all over; they hold nothing, and break up the rest.
-    rows = [r for r, row in enumerate(grid) if any(row.values())]
-    columns = sorted({c for row in grid for c, text in row.items() if text})
-    new_row = {r: n for n, r in enumerate(rows)}
-    new_column = {c: n for n, c in enumerate(columns)}
-    merged = {}
-    for (r, c), (height, width) in spans.items():
-        if r in new_row and c in new_column and grid[r].get(c) is not None:
-            size = (
-                bisect_left(rows, r + height) - bisect_left(rows, r),
-                bisect_left(columns, c + width) - bisect_left(columns, c),
-            )
-            if size != (1, 1):
-                merged[new_row[r], new_column[c]] = size
-    return Table(
-        [[grid[r].get(c) for c in columns] for r in rows],
-        frozenset((new_row[r], new_column[c]) for r, c in headers if r in new_row and c in new_column),
-        merged=merged,
-    )
+    places = Places(len(found), max_cells)
+    cells: list[CellText] = []
+    for row, listed in enumerate(found):
+        for parts, header, asked, across in listed:
+            column, down = places.take(row, asked, across)
+            cells.append(CellText(row, column, "".join(parts), header or row in heads, down, across))
+    return grid(cells, max_cells)

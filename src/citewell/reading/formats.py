@@ -1,0 +1,87 @@
+"""The formats there are: their media types, and what to tell people of those that are not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from citewell.errors import ReadError
+
+CSV: Final = "text/csv"
+DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+HTML: Final = "text/html"
+JSON: Final = "application/json"
+MARKDOWN: Final = "text/markdown"
+PDF: Final = "application/pdf"
+TEXT: Final = "text/plain"
+
+EPUB: Final = "application/epub+zip"
+MAIL: Final = "message/rfc822"
+ODF: Final = "application/vnd.oasis.opendocument"
+PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+SVG: Final = "image/svg+xml"
+WEB_ARCHIVE: Final = "multipart/related"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+_READ: Final = {
+    CSV: "CSV",
+    DOCX: "Word (.docx)",
+    HTML: "HTML",
+    JSON: "JSON with questions and answers",
+    MARKDOWN: "Markdown",
+    PDF: "PDF",
+    TEXT: "plain text",
+}
+_AS_PDF: Final = "Save it as PDF and ingest that."
+_AS_SHEETS: Final = "Save its sheets as CSV and ingest those."
+_AS_TEXT: Final = "Save what it says as a text or HTML file and ingest that."
+_AS_WORD: Final = "Save it as .docx or PDF and ingest that."
+_UNPACKED: Final = "Unpack it and ingest what is in it."
+_UNREAD: Final = {
+    EPUB: ("an EPUB book", "Convert it to HTML or PDF and ingest that."),
+    MAIL: ("an e-mail", _AS_TEXT),
+    PPTX: ("a PowerPoint presentation", _AS_PDF),
+    SVG: ("an SVG drawing", _AS_PDF),
+    WEB_ARCHIVE: ("a web page saved as an archive (MHTML)", "Save the page as HTML and ingest that."),
+    XLSX: ("an Excel workbook", _AS_SHEETS),
+    f"{ODF}.graphics": ("an OpenDocument drawing", _AS_PDF),
+    f"{ODF}.presentation": ("an OpenDocument presentation", _AS_PDF),
+    f"{ODF}.spreadsheet": ("an OpenDocument spreadsheet", _AS_SHEETS),
+    f"{ODF}.text": ("an OpenDocument text", _AS_WORD),
+    "application/msword": ("an old Word document (.doc)", _AS_WORD),
+    "application/rtf": ("a Rich Text document", _AS_WORD),
+    "application/vnd.ms-excel": ("an old Excel workbook (.xls)", _AS_SHEETS),
+    "application/vnd.ms-outlook": ("an Outlook message (.msg)", _AS_TEXT),
+    "application/vnd.ms-powerpoint": ("an old PowerPoint presentation (.ppt)", _AS_PDF),
+    "application/x-7z-compressed": ("a 7-Zip archive", _UNPACKED),
+    "application/x-gzip": ("a gzip archive", _UNPACKED),
+    "application/x-ole-storage": ("an old office file of an unknown kind", _AS_PDF),
+    "application/x-tar": ("a tar archive", _UNPACKED),
+    "application/x-xz": ("an xz archive", _UNPACKED),
+    "application/zip": ("a ZIP archive", _UNPACKED),
+}
+_UNREAD_FAMILIES: Final = {
+    "audio": ("a sound recording", "Ingest a transcript of it."),
+    "image": ("an image", "Make it a PDF with a text layer (for example with ocrmypdf) and ingest that."),
+    "video": ("a film", "Ingest a transcript of it."),
+}
+
+
+def unread(media_type: str, read: Iterable[str]) -> str:
+    """What to say of a file of `media_type`, for which there is no reader; `read` are the types for which there is."""
+    family, _, kind = media_type.partition("/")
+    if media_type in _UNREAD:
+        name, advice = _UNREAD[media_type]
+        return f"This is {name}, which is not read yet. {advice}"
+    if family in _UNREAD_FAMILIES:
+        name, advice = _UNREAD_FAMILIES[family]
+        return f"This is {name} ({kind}), which is not read yet. {advice}"
+    known = ", ".join(sorted(_READ.get(one, one) for one in read))
+    return f"This is of type {media_type}, which is not read. Save it as one of these: {known}."
+
+
+def not_installed(error: ImportError) -> ReadError:
+    """The error for a file whose reader lacks a library; readers import theirs when they first read."""
+    missing = error.name or str(error)
+    said = f"Files of this type are read with {missing}, which is not installed. Install it."
+    return ReadError("unsupported_type", said)

@@ -1,0 +1,112 @@
+"""A table before it has a place in the text: cells with spans, in whatever way a format lists them, become rows."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from citewell.errors import ReadError
+from citewell.types import Region
+
+MAX_CELLS: Final = 1_000_000
+"""How many places the tables of one document may have, those that merged cells cover included."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellText:
+    """A table cell before its place in the text is known."""
+
+    row: int
+    column: int
+    text: str
+    header: bool = False
+    row_span: int = 1
+    column_span: int = 1
+    region: Region | None = None
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows of cell texts; None where a cell from above or from the left reaches.
+
+    By (row, column): `headers` are the header cells beside those of the first `header_rows`, `merged` has the
+    (row span, column span) of cells that reach further than themselves, `regions` the places on a page.
+    """
+
+    rows: Sequence[Sequence[str | None]]
+    headers: frozenset[tuple[int, int]] = frozenset()
+    header_rows: int = 0
+    merged: Mapping[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    regions: Mapping[tuple[int, int], Region] = field(default_factory=dict)
+
+
+class Places:
+    """Where cells go that are listed row by row without columns: each takes the first place that is free."""
+
+    def __init__(self, rows: int, max_cells: int = MAX_CELLS) -> None:
+        self._next = [0] * rows
+        self._covered: list[set[int]] = [set() for _ in range(rows)]
+        self._max_cells = max_cells
+        self._places = 0
+
+    def take(self, row: int, row_span: int, column_span: int) -> tuple[int, int]:
+        """The column of the next cell of `row`, and its row span, which ends with the table.
+
+        Raises ReadError limit_exceeded when all cells together cover more than `max_cells` places.
+        """
+        column = self._next[row]
+        while column in self._covered[row]:
+            column += 1
+        self._next[row] = column + column_span
+        row_span = min(row_span, len(self._next) - row)
+        self._places += row_span * column_span
+        if self._places > self._max_cells:
+            raise too_many_cells(self._max_cells)
+        for below in range(row + 1, row + row_span):
+            self._covered[below].update(range(column, column + column_span))
+        return column, row_span
+
+
+def grid(cells: Sequence[CellText], max_cells: int = MAX_CELLS) -> Table:
+    """`cells` as a table, without the rows and columns that hold no text.
+
+    Pages and documents laid out with tables have spacers all over, and Word divides columns wherever an edge of any
+    row falls: they hold nothing, and break up the rest. Raises ReadError limit_exceeded above `max_cells` places.
+    """
+    filled = [cell for cell in cells if cell.text and not cell.text.isspace()]
+    rows, columns = sorted({cell.row for cell in filled}), sorted({cell.column for cell in filled})
+    if len(rows) * len(columns) > max_cells:
+        raise too_many_cells(max_cells)
+    new_row = {row: number for number, row in enumerate(rows)}
+    new_column = {column: number for number, column in enumerate(columns)}
+    texts: list[list[str | None]] = [[None] * len(columns) for _ in rows]
+    headers: set[tuple[int, int]] = set()
+    merged: dict[tuple[int, int], tuple[int, int]] = {}
+    regions: dict[tuple[int, int], Region] = {}
+    for cell in cells:
+        row, column = new_row.get(cell.row), new_column.get(cell.column)
+        if row is None or column is None:
+            continue
+        place = row, column
+        texts[row][column] = cell.text
+        if cell.header:
+            headers.add(place)
+        if cell.region is not None:
+            regions[place] = cell.region
+        if cell.row_span > 1 or cell.column_span > 1:
+            reach = (
+                bisect_left(rows, cell.row + cell.row_span) - row,
+                bisect_left(columns, cell.column + cell.column_span) - column,
+            )
+            if reach != (1, 1):
+                merged[place] = reach
+    return Table(texts, frozenset(headers), merged=merged, regions=regions)
+
+
+def too_many_cells(limit: int) -> ReadError:
+    """The error for tables with more than `limit` places."""
+    return ReadError(
+        "limit_exceeded", f"The tables have more than {limit:,} cells (max_cells). Split the file or raise the limit."
+    )

@@ -1,0 +1,54 @@
+"""Every journal keeps the contract of workflow.Journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from citewell.flows.journal import StoreJournal
+from citewell.storage import SqliteStore
+from citewell.testing.journal_contract import CASES, a_run_that_never_started_takes_no_entries
+from citewell.types import Principal
+from citewell.types.journal import CHAIN
+from citewell.workflow import Entry, MemoryJournal
+
+ME = Principal.local()
+FAULTS = {a_run_that_never_started_takes_no_entries: "MemoryJournal.ended takes a run id that nobody started"}
+IN_MEMORY = [
+    pytest.param(case, marks=[pytest.mark.xfail(strict=True, reason=FAULTS[case])] if case in FAULTS else [])
+    for case in CASES
+]
+
+
+@pytest.mark.parametrize("case", IN_MEMORY, ids=lambda case: case.__name__)
+def test_the_journal_in_memory_keeps_the_contract(case):
+    journal = MemoryJournal()
+
+    async def read(run_id: str) -> Sequence[Entry]:
+        return journal.entries[run_id]
+
+    asyncio.run(case(journal, read))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_the_journal_in_the_store_keeps_the_contract(case, tmp_path):
+    async def run() -> None:
+        async with await SqliteStore.open(tmp_path) as store:
+
+            async def read(run_id: str) -> Sequence[Entry]:
+                _, kept = await store.run(run_id, ME)
+                return [entry(one) for one in kept]
+
+            await case(StoreJournal(store, ME, "a question"), read)
+
+    asyncio.run(run())
+
+
+def entry(kept: dict[str, object]) -> Entry:
+    """The entry that was written as this JSON, with its lists as the tuples they were."""
+    fields = {name: value for name, value in kept.items() if name != CHAIN}
+    for name in ("caused_by", "state_deleted"):
+        fields[name] = tuple(fields[name])
+    return Entry(**fields)
