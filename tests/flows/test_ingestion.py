@@ -140,7 +140,7 @@ def test_one_source_that_fails_anywhere_stops_no_other(with_engine):
                 case "0005":
                     return []
                 case "0007":
-                    return [][0]
+                    return {}["no such node"]
             return list(nodes)
 
     async def work(engine):

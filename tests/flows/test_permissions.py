@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import fields, is_dataclass
-from enum import Enum
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from worlds import SETTINGS, clock_free, fail_with
 
 from citewell.config import assemble
 from citewell.errors import ConfigError, NotFound
 from citewell.types import Access, Outcome, Principal, Source
-
-from worlds import SETTINGS, clock_free, fail_with
 
 ANN = Principal("local", "ann", frozenset({"hr"}))
 BOB = Principal("local", "bob")
@@ -161,7 +158,7 @@ def test_a_run_is_read_by_its_own_principal_only(with_engine):
 
 
 def test_who_loses_a_group_loses_documents_and_citations_and_keeps_own_journals(with_engine):
-    """The contract: a journal is the record of what its asker was shown then; documents are asked for anew each time."""
+    """The contract: a journal records what its asker was shown then; documents are asked for anew each time."""
     left = Principal("local", "ann")
 
     async def work(engine):
