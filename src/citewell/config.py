@@ -176,10 +176,12 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
     ]
     if settings.splitting.max_tokens:
         at_least.append(("splitting", "max_tokens", settings.splitting.max_tokens, MIN_NODE_TOKENS))
-    for section, key, value, least in at_least:
-        if not least <= value < float("inf"):  # NaN is not either
+    ranges = [(*one, float("inf"), f"of at least {one[3]}") for one in at_least]
+    ranges.append(("answering", "threshold", answering.threshold, 0.0, 1.0, "between 0 and 1"))
+    for section, key, value, least, most, wanted in ranges:
+        if not least <= value <= most or value == float("inf"):  # NaN is not either
             where = f"{place((section, key))}: " if place else ""
-            raise ConfigError(f"{where}{section}.{key} is {value}; it must be a number of at least {least}.")
+            raise ConfigError(f"{where}{section}.{key} is {value}; it must be a number {wanted}.")
 
 
 def _said(kind: str, message: str, place: tuple[int | str, ...]) -> str:
@@ -286,6 +288,8 @@ def _writer(settings: AnsweringSettings, embedder: Embedder) -> Writer:
         from citewell.synthesis.extract import Extractive
 
         return Extractive(embedder, threshold=settings.threshold)
+    if settings.writer != "generative":
+        raise ConfigError(f'answering.writer is {settings.writer!r}; it must be "extractive" or "generative".')
     from citewell.synthesis.generate import Generative
 
     if not settings.model:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import fields, is_dataclass
-from enum import Enum
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from worlds import SETTINGS, clock_free, fail_with
 
 from citewell.config import assemble
 from citewell.errors import ConfigError, NotFound
 from citewell.types import Access, Outcome, Principal, Source
-
-from worlds import SETTINGS, clock_free, fail_with
 
 ANN = Principal("local", "ann", frozenset({"hr"}))
 BOB = Principal("local", "bob")
@@ -104,9 +101,7 @@ hidden_texts = st.lists(
 async def seen_by_bob(engine) -> object:
     """All that bob can learn, without ids of runs and times."""
     questions = ["What is the hotel limit per night?", "salary limit", "What is the salary of band E4?"]
-    found = [
-        await engine.search(text, principal=BOB, **more) for text in questions for more in ({}, {"limit": 1})
-    ]
+    found = [await engine.search(text, principal=BOB, **more) for text in questions for more in ({}, {"limit": 1})]
     answers = [await engine.ask(text, principal=BOB) for text in questions]
     status = await engine.status(principal=BOB)
     return clock_free([found, answers, await engine.documents(principal=BOB), status.buckets, status.identity])
@@ -163,7 +158,7 @@ def test_a_run_is_read_by_its_own_principal_only(with_engine):
 
 
 def test_who_loses_a_group_loses_documents_and_citations_and_keeps_own_journals(with_engine):
-    """The contract: a journal is the record of what its asker was shown then; documents are asked for anew each time."""
+    """The contract: a journal records what its asker was shown then; documents are asked for anew each time."""
     left = Principal("local", "ann")
 
     async def work(engine):
@@ -307,7 +302,8 @@ def test_an_empty_list_of_buckets_is_not_all_buckets(with_engine, buckets):
 
 
 @pytest.mark.parametrize(
-    "rule", [Access(frozenset({"hr"})), Access(frozenset({"everyone"}), frozenset({"bob"})), Access(frozenset({"group:"}))]
+    "rule",
+    [Access(frozenset({"hr"})), Access(frozenset({"everyone"}), frozenset({"bob"})), Access(frozenset({"group:"}))],
 )
 def test_a_rule_with_a_name_that_names_nobody_is_refused(with_engine, rule, tmp_path):
     (tmp_path / "a.md").write_text("# A\n\nText.")
