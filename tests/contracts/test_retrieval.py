@@ -50,6 +50,6 @@ def test_a_retriever_keeps_the_contract(name, case, tmp_path):
     asyncio.run(case(RETRIEVERS[name], tmp_path))
 
 
-@pytest.mark.parametrize(("name", "case"), cases("index", INDEX_CASES))
+@pytest.mark.parametrize(("name", "case"), list(cases("index", INDEX_CASES)))
 def test_the_index_keeps_the_contract(name, case, tmp_path):
     asyncio.run(case(lambda store, folder: Index(store, Analyzer(), folder), tmp_path))
