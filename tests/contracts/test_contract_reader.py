@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from sources import sources
+from contract_sources import sources
 
 from citewell.protocols import Reader
 from citewell.reading.csv_ import CsvReader
