@@ -28,7 +28,14 @@ EVE = Principal("other", "eve")
 NOBODY = Principal("empty", "nobody")
 HR_ONLY = Access(frozenset({"group:hr"}))
 
-QUERIES = ("rotate the vault key", "holiday pay in Europe", "salary", "vault", "what is not there: zebra", "pay pay key")
+QUERIES = (
+    "rotate the vault key",
+    "holiday pay in Europe",
+    "salary",
+    "vault",
+    "what is not there: zebra",
+    "pay pay key",
+)
 
 
 async def version(
@@ -59,15 +66,22 @@ async def version(
 async def versions() -> list[NewVersion]:
     """What the knowledge base holds; ties (twins), two buckets, another tenant, and documents for one group only."""
     made = [
-        version("keys.md", "Rotate the vault key every ninety days.\nThe vault key is kept in Ghent.\nA key opens a door."),
-        version("pay.md", "Holiday pay in Europe is twelve weeks.\nPay day is the last day.", metadata={"language": "en"}),
+        version(
+            "keys.md", "Rotate the vault key every ninety days.\nThe vault key is kept in Ghent.\nA key opens a door."
+        ),
+        version(
+            "pay.md", "Holiday pay in Europe is twelve weeks.\nPay day is the last day.", metadata={"language": "en"}
+        ),
         version("twin-a.md", "The vault is closed.\nThe vault is closed."),
         version("twin-b.md", "The vault is closed.\nNothing to see."),
         version("secret.md", "The salary of the vault keeper: zebra.\nRotate the salary key.", access=HR_ONLY),
         version("secret-too.md", "Holiday pay of the board in Europe.\nsalary salary salary", access=HR_ONLY),
         version("other.md", "Pay for the key of the vault.\nzebra", bucket="other"),
         version("ours.md", "Rotate the vault key: ours alone.\nsalary", tenant="other"),
-        *(version(f"more-{number}.md", f"Note {number} on gauges.\nKept in Porto, room {number}.") for number in range(9)),
+        *(
+            version(f"more-{number}.md", f"Note {number} on gauges.\nKept in Porto, room {number}.")
+            for number in range(9)
+        ),
     ]
     return [await one for one in made]
 

@@ -129,7 +129,8 @@ async def queries_at_the_same_time_do_not_disturb_each_other(make: MakeRetriever
 
         async def rows(text: str, principal: Principal) -> list[int]:
             view = await index.view(Query(text), principal)
-            return (await retriever.search(Query(text), view, 5)).rows.tolist()
+            found: list[int] = (await retriever.search(Query(text), view, 5)).rows.tolist()
+            return found
 
         asked = [(text, principal) for text in QUERIES for principal in (ANN, BOB, EVE)]
         alone = [await rows(*one) for one in asked]

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from citewell.models.hashing import HashEmbedder
 from citewell.protocols import Splitter, Tokenizer
-from citewell.testing.document_samples import SECRET, UNSEEN, documents
+from citewell.testing.document_samples import HIDDEN_WORD, UNSEEN, documents
 from citewell.types import Block, BlockKind, Node
 
 MakeSplitter: TypeAlias = Callable[[Tokenizer, int], Splitter]
@@ -113,7 +113,7 @@ def what_is_hidden_is_in_no_node(make: MakeSplitter) -> None:
     for document in UNSEEN:
         nodes = _make(make).split(document)
         assert any("Seen" in node.text or "Ghent" in node.text for node in nodes), document.title
-        assert not any(SECRET in node.indexed_text for node in nodes), document.title
+        assert not any(HIDDEN_WORD in node.indexed_text for node in nodes), document.title
 
 
 def _heads(block: Block) -> bool:

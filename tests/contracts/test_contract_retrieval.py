@@ -27,7 +27,9 @@ RETRIEVERS = {
 }
 
 
-INTEGERS = "BM25.scores makes integers of the scores where all rows that hold the terms are hidden (np.bincount of nothing)"
+INTEGERS = (
+    "BM25.scores makes integers of the scores where all rows that hold the terms are hidden (np.bincount of nothing)"
+)
 RANKS = "Fused ranks `rows` among each other in `score`, but by what each retriever found in `search`"
 FAULTS = {
     ("lexical", rankings_are_best_first_and_keep_their_limit): INTEGERS,
