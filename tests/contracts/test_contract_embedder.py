@@ -12,7 +12,7 @@ from citewell.models.hashing import HashEmbedder
 from citewell.models.minilm import MiniLM
 from citewell.models.remote import OpenAIEmbedder
 from citewell.protocols import Embedder
-from citewell.testing.embedder_contract import CASES, what_stands_after_max_tokens_is_not_seen
+from citewell.testing.embedder_contract import CASES
 from citewell.testing.tokenizer_contract import CASES as TOKENIZER_CASES
 
 
@@ -37,21 +37,7 @@ MAKERS = {
     "minilm": local(lambda: MiniLM(threads=2, batch_tokens=512)),
     "openai": remote,
 }
-FAULTS = {
-    ("openai", what_stands_after_max_tokens_is_not_seen): (
-        "OpenAIEmbedder sends the whole text: an endpoint that does not cut refuses it, and the node with it"
-    ),
-}
-PAIRS = [
-    pytest.param(
-        name,
-        case,
-        id=f"{name}-{case.__name__}",
-        marks=[pytest.mark.xfail(strict=True, reason=FAULTS[name, case])] if (name, case) in FAULTS else [],
-    )
-    for name in MAKERS
-    for case in CASES
-]
+PAIRS = [pytest.param(name, case, id=f"{name}-{case.__name__}") for name in MAKERS for case in CASES]
 
 
 @pytest.mark.parametrize(("name", "case"), PAIRS)

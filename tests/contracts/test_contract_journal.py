@@ -9,20 +9,15 @@ import pytest
 
 from citewell.flows.journal import StoreJournal
 from citewell.storage import SqliteStore
-from citewell.testing.journal_contract import CASES, a_run_that_never_started_takes_no_entries
+from citewell.testing.journal_contract import CASES
 from citewell.types import Principal
 from citewell.types.journal import CHAIN
 from citewell.workflow import Entry, MemoryJournal
 
 ME = Principal.local()
-FAULTS = {a_run_that_never_started_takes_no_entries: "MemoryJournal.ended takes a run id that nobody started"}
-IN_MEMORY = [
-    pytest.param(case, marks=[pytest.mark.xfail(strict=True, reason=FAULTS[case])] if case in FAULTS else [])
-    for case in CASES
-]
 
 
-@pytest.mark.parametrize("case", IN_MEMORY, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_the_journal_in_memory_keeps_the_contract(case):
     journal = MemoryJournal()
 

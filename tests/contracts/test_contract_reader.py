@@ -69,7 +69,6 @@ def test_a_reader_in_worker_processes_keeps_the_contract(suffix, case):
         case(make, sources(suffix)[:1])
 
 
-@pytest.mark.xfail(strict=True, reason="an answer under an empty question becomes a FAQ block without a question")
 @pytest.mark.parametrize("suffix", ["txt", "md"])
 def test_an_answer_without_its_question_is_no_pair(suffix):
     source = Source(f"file:///faq.{suffix}", b"Q: \nA: Twice a year.\n")

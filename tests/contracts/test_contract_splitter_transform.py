@@ -11,27 +11,15 @@ from citewell.models.hashing import HashEmbedder
 from citewell.splitting.sections import Sections
 from citewell.testing.document_samples import document
 from citewell.testing.splitter_contract import CASES as SPLITTER_CASES
-from citewell.testing.splitter_contract import what_is_hidden_is_in_no_node
 from citewell.testing.transform_contract import CASES as TRANSFORM_CASES
 from citewell.types import BlockKind, Document, Node, node_id
 
-FAULTS = {
-    what_is_hidden_is_in_no_node: (
-        "Sections packs from the first block's start to the last one's end, over a hidden block between them"
-    )
-}
-SPLITTING = [
-    pytest.param(case, marks=[pytest.mark.xfail(strict=True, reason=FAULTS[case])] if case in FAULTS else [])
-    for case in SPLITTER_CASES
-]
 
-
-@pytest.mark.parametrize("case", SPLITTING, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("case", SPLITTER_CASES, ids=lambda case: case.__name__)
 def test_sections_keeps_the_contract_of_a_splitter(case):
     case(Sections)
 
 
-@pytest.mark.xfail(strict=True, reason="Sections._pieces cuts at line ends first, and leaves the heading by itself")
 def test_a_heading_stays_with_the_beginning_of_a_paragraph_that_has_to_be_cut():
     parts = [(BlockKind.HEADING, "Gauges"), (BlockKind.PARAGRAPH, "The lab in Ghent checks every gauge. " * 30)]
     first, *_ = Sections(HashEmbedder(), 100).split(document("gauges", parts))

@@ -409,7 +409,7 @@ def test_a_broken_validator_is_caught(broken, case):
 def test_a_broken_journal_is_caught():
     class Overwriting(MemoryJournal):
         async def started(self, run):
-            self.entries[run.run_id] = []
+            self.runs[run.run_id], self.entries[run.run_id] = run, []
 
     class Keeping(MemoryJournal):
         async def append(self, run_id, entries):

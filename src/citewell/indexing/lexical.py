@@ -103,7 +103,8 @@ class BM25:
         if not found:
             return np.zeros(visible.rows, np.float64)
         # bincount adds one after the other, in order: a row's sum never depends on which other rows there are.
-        scores: Scores = np.bincount(np.concatenate(found), np.concatenate(weights), visible.rows)  # type: ignore[assignment]
+        # Of nothing it makes integers, which would tell that a hidden row holds the terms.
+        scores: Scores = np.bincount(np.concatenate(found), np.concatenate(weights), visible.rows).astype(np.float64)
         return scores
 
     def _norms(self, visible: Visible) -> Scores:

@@ -95,10 +95,15 @@ class OpenAIEmbedder:
         parts = []
         async with httpx.AsyncClient(timeout=self.timeout_s, headers=headers, follow_redirects=False) as client:
             for start in range(0, len(texts), self.batch_size):
-                batch = texts[start : start + self.batch_size]
+                batch = [self._bounded(text) for text in texts[start : start + self.batch_size]]
                 content, attempts = await self._answer(client, batch)
                 parts.append(await asyncio.to_thread(self._checked, content, len(batch), attempts))
         return cast("NDArray[np.float32]", numpy.concatenate(parts))
+
+    def _bounded(self, text: str) -> str:
+        """The first `max_tokens` tokens: an endpoint may refuse a longer text instead of cutting it."""
+        starts = self.token_starts(text)
+        return text if len(starts) <= self.max_tokens else text[: starts[self.max_tokens]]
 
     async def _answer(self, client: Any, batch: Sequence[str]) -> tuple[bytes, int]:
         """The body of the answer to one batch and how many attempts it took."""

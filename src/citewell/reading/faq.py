@@ -45,7 +45,8 @@ def paired(pieces: Iterable[Piece]) -> Iterator[Piece]:
     at = 0
     while at < len(items):
         piece = items[at]
-        if not (at + 1 < len(items) and _is(_QUESTION, piece) and _is(_ANSWER, items[at + 1])):
+        asked = " ".join(_QUESTION.sub("", piece.text, count=1).split()).strip("*_ ")
+        if not (asked and at + 1 < len(items) and _is(_QUESTION, piece) and _is(_ANSWER, items[at + 1])):
             yield piece
             at += 1
             continue
@@ -54,7 +55,7 @@ def paired(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield Piece(
             BlockKind.FAQ,
             "\n".join(part.strip() for part in answer),
-            question=" ".join(_QUESTION.sub("", piece.text, count=1).split()).strip("*_ "),
+            question=asked,
             boilerplate=piece.boilerplate,
             hidden=piece.hidden,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,24 +30,33 @@ RRF_K = 60
 _Ranks = NDArray[np.int64]
 
 
-def standard_scores(scores: Scores, ranks: _Ranks) -> Scores:
-    """z-scores over the candidates: mean 0, variance 1; all 0 where the scores do not differ."""
-    if not len(scores):
-        return scores
-    spread = float(scores.std())
-    # A spread of rounding errors is none: dividing by it would make noise as loud as the other retrievers.
-    if spread <= 1e-9 * max(1.0, float(np.abs(scores).max(initial=0.0))):
+def standard_scores(scores: Scores, ranks: _Ranks, among: Scores) -> Scores:
+    """How many standard deviations of `among` each score lies above their mean; all 0 where those do not differ."""
+    if not len(among):
         return np.zeros(len(scores))
-    z: Scores = (scores - scores.mean()) / spread
+    spread = float(among.std())
+    # A spread of rounding errors is none: dividing by it would make noise as loud as the other retrievers.
+    if spread <= 1e-9 * max(1.0, float(np.abs(among).max(initial=0.0))):
+        return np.zeros(len(scores))
+    z: Scores = (scores - among.mean()) / spread
     return z
 
 
-def reciprocal_ranks(scores: Scores, ranks: _Ranks) -> Scores:
+def reciprocal_ranks(scores: Scores, ranks: _Ranks, among: Scores) -> Scores:
     """1 / (RRF_K + rank) for what the retriever found itself, 0 for the rest."""
     return np.where(ranks > 0, 1.0 / (RRF_K + ranks), 0.0)
 
 
-METHODS: dict[str, Callable[[Scores, _Ranks], Scores]] = {"zscore": standard_scores, "rrf": reciprocal_ranks}
+METHODS: dict[str, Callable[[Scores, _Ranks, Scores], Scores]] = {"zscore": standard_scores, "rrf": reciprocal_ranks}
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The union of the pools, ascending, with each retriever's scores and ranks of it (0 = not in its own pool)."""
+
+    rows: Rows
+    scores: Sequence[Scores]
+    ranks: Sequence[_Ranks]
 
 
 class Fused:
@@ -87,40 +97,37 @@ class Fused:
 
     async def search(self, query: Query, view: View, limit: int) -> Ranking:
         """The best `limit` rows of the union of pools of at least `limit`."""
-        size = max(self._pool, limit)
-        pools = await asyncio.gather(*(one.search(query, view, size) for one in self._retrievers))
-        candidates = _union([pool.rows for pool in pools])
-        ranks = [_ranks(pool, candidates) for pool in pools]
-        return await self._rank(query, view, candidates, ranks, limit)
-
-    async def score(self, query: Query, view: View, rows: Rows) -> Scores:
-        """The fused score of each of `rows`, among each other: z-scores and ranks are those within `rows`."""
-        scores = await self._scores(query, view, rows)
-        ranks = []
-        for one in scores:
-            order = np.lexsort((rows, -one))
-            rank = np.empty(len(rows), np.int64)
-            rank[order] = np.arange(1, len(rows) + 1)
-            ranks.append(rank)
-        return self._sum(scores, ranks)
-
-    async def _rank(self, query: Query, view: View, candidates: Rows, ranks: Sequence[_Ranks], limit: int) -> Ranking:
-        scores = await self._scores(query, view, candidates)
-        total = self._sum(scores, ranks)
-        best = np.lexsort((candidates, -total))[: max(0, limit)]
+        found = await self._candidates(query, view, max(self._pool, limit))
+        total = self._sum(found.scores, found)
+        best = np.lexsort((found.rows, -total))[: max(0, limit)]
         parts = {
             one.name: (scored[best], rank[best])
-            for one, scored, rank in zip(self._retrievers, scores, ranks, strict=True)
+            for one, scored, rank in zip(self._retrievers, found.scores, found.ranks, strict=True)
         }
-        return Ranking(candidates[best], total[best], parts)
+        return Ranking(found.rows[best], total[best], parts)
+
+    async def score(self, query: Query, view: View, rows: Rows) -> Scores:
+        """The fused score of each of `rows`, on the scale of a search with this pool: z-scores of the rows found."""
+        found = await self._candidates(query, view, self._pool)
+        places = np.searchsorted(found.rows, rows)
+        known = places < len(found.rows)
+        known[known] = found.rows[places[known]] == rows[known]
+        ranks = [np.where(known, np.append(rank, 0)[places], 0) for rank in found.ranks]
+        return self._sum(await self._scores(query, view, rows), found, ranks)
+
+    async def _candidates(self, query: Query, view: View, size: int) -> _Candidates:
+        pools = await asyncio.gather(*(one.search(query, view, size) for one in self._retrievers))
+        rows = _union([pool.rows for pool in pools])
+        return _Candidates(rows, await self._scores(query, view, rows), [_ranks(pool, rows) for pool in pools])
 
     async def _scores(self, query: Query, view: View, rows: Rows) -> list[Scores]:
         return await asyncio.gather(*(one.score(query, view, rows) for one in self._retrievers))
 
-    def _sum(self, scores: Sequence[Scores], ranks: Sequence[_Ranks]) -> Scores:
+    def _sum(self, scores: Sequence[Scores], found: _Candidates, ranks: Sequence[_Ranks] | None = None) -> Scores:
+        """The weighted sum for rows with these scores and ranks (None = those of `found`)."""
         total = np.zeros(len(scores[0]))
-        for one, rank, weight in zip(scores, ranks, self._weights, strict=True):
-            total += weight * self._fuse(one, rank)
+        for one, rank, among, weight in zip(scores, ranks or found.ranks, found.scores, self._weights, strict=True):
+            total += weight * self._fuse(one, rank, among)
         return total
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from citewell.protocols import Tokenizer
@@ -55,26 +55,33 @@ class Sections:
 
     def split(self, document: Document) -> list[Node]:
         """Nodes in reading order; `document.text[node.span] == node.text` for each."""
-        blocks = [block for block in document.blocks if block.span.of(document.text).strip() and not block.hidden]
-        body = [block for block in blocks if not block.boilerplate] or blocks
-        return list(_Pieces(self, document, body).nodes())
+        blocks = [block for block in document.blocks if block.span.of(document.text).strip()]
+        shown = [block for block in blocks if not block.hidden]
+        body = {block.span for block in shown if not block.boilerplate} or {block.span for block in shown}
+        return list(_Pieces(self, document, blocks, body).nodes())
 
 
 class _Pieces:
     """One pass over one document."""
 
-    def __init__(self, rules: Sections, document: Document, blocks: Sequence[Block]) -> None:
+    def __init__(self, rules: Sections, document: Document, blocks: Sequence[Block], body: Set[Span]) -> None:
         self.rules = rules
         self.document = document
         self.text = document.text
         self.blocks = blocks
+        self.body = body
         self.starts = rules.tokenizer.token_starts(document.text)
         self.contexts: dict[tuple[str, ...], tuple[str, int]] = {}
 
     def nodes(self) -> Iterator[Node]:
         group: list[Block] = []
-        captions = {block.caption for block in self.blocks if block.kind is BlockKind.TABLE and block.caption}
+        captions = {block.caption for block in self.blocks if block.span in self.body and block.caption}
         for block in self.blocks:
+            if block.span not in self.body:
+                # A node is everything from its first block to its last: it must end before what is left out.
+                yield from self._prose(group)
+                group = []
+                continue
             if block.kind is BlockKind.CAPTION and block.span in captions:
                 continue  # carried by its table
             if block.kind in (BlockKind.TABLE, BlockKind.FAQ):
@@ -98,10 +105,8 @@ class _Pieces:
             if packed and self._fits(Span(packed[0].span.start, block.span.end), packed[0]):
                 packed.append(block)
                 continue
-            headings_only = all(one.kind is BlockKind.HEADING for one in packed)
-            if packed and headings_only and not self._fits(block.span, block):
-                # A heading stays with the beginning of the text it heads, even where that text has to be cut.
-                yield from self._cut(Span(packed[0].span.start, block.span.end), packed[0], block)
+            if packed and all(one.kind is BlockKind.HEADING for one in packed) and not self._fits(block.span, block):
+                yield from self._cut(block, packed)
                 packed = []
                 continue
             if packed:
@@ -110,14 +115,26 @@ class _Pieces:
             if self._fits(block.span, block):
                 packed = [block]
             else:
-                yield from self._cut(block.span, block, block)
+                yield from self._cut(block, [])
         if packed:
             yield self._node(Span(packed[0].span.start, packed[-1].span.end), packed[0], packed)
 
-    def _cut(self, span: Span, first: Block, rest: Block) -> Iterator[Node]:
-        for number, piece in enumerate(self._pieces(span, self._room(first), 0)):
-            block = first if number == 0 else rest
-            yield self._node(piece, block, [rest])
+    def _cut(self, block: Block, headings: Sequence[Block]) -> Iterator[Node]:
+        """Cut one block; `headings` right above it stay with its first piece, unless they fill half a node."""
+        room = self._room(block)
+        start = block.span.start
+        if headings:
+            above = Span(headings[0].span.start, block.span.start)
+            left = self._room(headings[0]) - self._tokens(above)
+            if left >= room // 2:
+                room, start = min(room, left), above.start
+            else:
+                yield self._node(Span(above.start, headings[-1].span.end), headings[0], headings)
+        for number, piece in enumerate(self._pieces(block.span, room, 0)):
+            if number == 0 and start < block.span.start:
+                yield self._node(Span(start, piece.end), headings[0], [*headings, block])
+            else:
+                yield self._node(piece, block, [block])
 
     def _pieces(self, span: Span, room: int, level: int) -> Iterator[Span]:
         """Cut `span` into spans of at most `room` tokens at the best separators, filling each as far as it goes."""
@@ -266,6 +283,9 @@ class _Pieces:
     def _node(self, span: Span, first: Block, blocks: Sequence[Block], extra: str = "") -> Node:
         span = self._trimmed(span)
         context, context_tokens = self._context(first, extra)
+        at = bisect_left(self.starts, span.start)
+        # A piece that begins inside a long word has its own first token there.
+        inside = at == len(self.starts) or self.starts[at] != span.start
         kinds = {block.kind for block in blocks if block.kind is not BlockKind.HEADING}
         kind = kinds.pop() if len(kinds) == 1 else BlockKind.PARAGRAPH
         if kind not in (BlockKind.TABLE, BlockKind.FAQ, BlockKind.CODE):
@@ -281,7 +301,7 @@ class _Pieces:
             kind=kind,
             heading_path=body.heading_path,
             page=self._page(span, blocks),
-            tokens=context_tokens + self._tokens(span),
+            tokens=context_tokens + self._tokens(span) + inside,
         )
 
     @staticmethod

@@ -95,7 +95,13 @@ class MemoryJournal:
         self.entries[run.run_id] = []
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
+        self._known(run_id)
         self.entries[run_id].extend(entries)
 
     async def ended(self, run_id: str, outcome: Outcome) -> None:
+        self._known(run_id)
         self.outcomes[run_id] = outcome
+
+    def _known(self, run_id: str) -> None:
+        if run_id not in self.runs:
+            raise WorkflowError(f"Run {run_id!r} is not in the journal. Call `started` first.")
