@@ -245,7 +245,9 @@ class Screen:
         if asked:
             run = asked[0].answer.run_id[:12]
             folder = FOLDER.relative_to(Path.cwd()) if FOLDER.is_relative_to(Path.cwd()) else FOLDER
-            self.print(Text(f"Why an answer is as it is: citewell --kb {folder} runs explain {run}", style="dim"))
+            beside = Path(sys.executable).with_name("citewell")  # `make demo` installs into .venv, which is on no PATH
+            program = beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside
+            self.print(Text(f"Why answer 1: {program} --kb {folder} runs explain {run}", style="dim"))
 
 
 def _hanging(title: Text) -> Table:

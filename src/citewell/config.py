@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -156,8 +156,7 @@ def _validated(given: dict[str, Any], place: Callable[[tuple[str, ...]], str]) -
         lines = []
         for one in error.errors():
             path = tuple(map(str, one["loc"]))
-            unknown = one["type"] == "unexpected_keyword_argument"
-            lines.append(f"{place(path)}: {'.'.join(path)}: {'there is no such setting' if unknown else one['msg']}")
+            lines.append(f"{place(path)}: {'.'.join(path)}: {_said(one['type'], one['msg'], one['loc'])}")
         raise ConfigError("; ".join(lines) + ".") from error
 
 
@@ -183,6 +182,16 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
         if not least <= value <= most or value == float("inf"):  # NaN is not either
             where = f"{place((section, key))}: " if place else ""
             raise ConfigError(f"{where}{section}.{key} is {value}; it must be a number {wanted}.")
+
+
+def _said(kind: str, message: str, place: tuple[int | str, ...]) -> str:
+    """What pydantic found at `place`, in the words of a settings file; an unknown key with the known ones."""
+    if kind != "unexpected_keyword_argument":
+        return message
+    section: Any = Settings()
+    for name in place[:-1]:
+        section = getattr(section, str(name))
+    return f"unknown key. Known are {', '.join(sorted(one.name for one in fields(section)))}"
 
 
 async def assemble(

@@ -246,8 +246,11 @@ def fold(text: str) -> str:
 
 
 def cells(row: str) -> list[str]:
-    """The cells of a table row, folded; outer bars are not cells."""
-    return [fold(cell) for cell in re.split(r"\s*\|\s*", row.strip().strip("|"))]
+    """The cells of a table row, folded. Bars at both ends are a frame; one at one end stands beside an empty cell."""
+    bare = row.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] == "|":
+        bare = bare[1:-1]
+    return [fold(cell) for cell in bare.split("|")]
 
 
 def renderings(row: str, headers: Sequence[str]) -> list[str]:

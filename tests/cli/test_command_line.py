@@ -106,7 +106,16 @@ def test_an_unknown_setting_is_wrong_use(run: Run, kb: Path) -> None:
     (kb / "citewell.toml").write_text("[retrieval]\nfussion = 'rrf'\n", "utf-8")
     ran = run("status", "--kb", str(kb))
     assert ran.code == 2
-    assert "retrieval.fussion" in ran.error
+    assert "retrieval.fussion: unknown key. Known are dense_weight, fusion, lexical_weight, pool" in ran.error
+    (kb / "citewell.toml").write_text("[retrival]\nfusion = 'rrf'\n", "utf-8")
+    ran = run("status", "--kb", str(kb))
+    assert "retrival: unknown key. Known are answering, embedding, reading, retrieval, splitting" in ran.error
+
+
+def test_a_misspelt_command_is_told_the_nearest_one(run: Run) -> None:
+    ran = run("aks", "x")
+    assert ran.code == 2
+    assert "Did you mean 'ask'? Try `citewell --help`." in ran.error
 
 
 def test_options_work_before_and_after_the_command(run: Run, kb: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citewell.language import cut, renderings, sentences
+from citewell.language import cells, cut, renderings, sentences
 
 
 def test_abbreviations_decimals_and_initials_end_no_sentence() -> None:
@@ -45,3 +45,9 @@ def test_sentences_ascend_and_leave_out_nothing_visible(text: str) -> None:
     assert all(one[1] <= other[0] for one, other in pairwise(found))
     covered = {at for start, end in found for at in range(start, end)}
     assert all(ch.isspace() for at, ch in enumerate(text) if at not in covered)
+
+
+def test_a_bar_at_one_end_of_a_row_stands_beside_an_empty_cell() -> None:
+    assert cells(" | 2001 | 2002") == ["", "2001", "2002"]
+    assert cells("| Name | Age |") == ["Name", "Age"]
+    assert renderings("Sales | 5 | 6", [" | 2001 | 2002"])[0] == "Sales; 2001: 5; 2002: 6"

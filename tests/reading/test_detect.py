@@ -130,9 +130,9 @@ MAIL_HEAD = "From: a@b.c\nTo: d@e.f\nSubject: Plan\n"
 MAIL_CODED = f"{MAIL_HEAD}Content-Type: text/plain;\n charset=utf-8\nContent-Transfer-Encoding: base64\n\nSGk="
 
 
-def test_a_mail_is_told_from_a_memo_by_its_name_or_by_a_body_that_nobody_can_read() -> None:
+def test_a_mail_is_told_from_a_memo_by_a_body_that_nobody_can_read() -> None:
     assert detect(MAIL_CODED.encode(), "x") == MAIL
     assert detect(MAIL_CODED.replace("\n", "\r\n").encode(), "x.txt") == MAIL
     assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.txt") == TEXT
-    assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.eml") == MAIL
+    assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.eml") == TEXT
     assert detect(f"On MIME:\n\n{MAIL_CODED}".encode(), "x.txt") == TEXT

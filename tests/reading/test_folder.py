@@ -264,3 +264,27 @@ def test_an_error_can_be_sent_to_another_process() -> None:
     (item,) = find(["/nowhere/at/all"])
     assert isinstance(item, Unreadable)
     assert isinstance(item.error, ReadError)
+
+
+@pytest.mark.parametrize("match", ["HR/*.md", "hr/*.txt", "salaries.md"])
+def test_a_rule_that_protects_nothing_stops_everything(tmp_path: Path, match: str) -> None:
+    (tmp_path / "hr").mkdir()
+    (tmp_path / "hr" / "pay.md").write_text("Pay is 9 euros.")
+    (tmp_path / "citewell-rules.toml").write_text(f'[[rule]]\nmatch = "{match}"\nallow = ["group:hr"]\n')
+    with pytest.raises(ConfigError, match="no file matches") as caught:
+        find([tmp_path])
+    assert match in str(caught.value)
+
+
+def test_a_rule_for_a_folder_holds_for_everything_below_it(tmp_path: Path) -> None:
+    (tmp_path / "hr" / "old").mkdir(parents=True)
+    (tmp_path / "hr" / "old" / "pay.md").write_text("Pay is 9 euros.")
+    (tmp_path / "citewell-rules.toml").write_text('[[rule]]\nmatch = "hr/"\nallow = ["group:hr"]\n')
+    (source,) = find([tmp_path])
+    assert source.access.allow == {"group:hr"}
+
+
+def test_a_rule_on_metadata_alone_may_wait_for_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("A.")
+    (tmp_path / "citewell-rules.toml").write_text('[[rule]]\nmatch = "later/*"\nmetadata = { audience = "all" }\n')
+    assert len(list(find([tmp_path]))) == 1

@@ -122,3 +122,46 @@ def test_whatever_is_quoted_is_proved_by_the_judge(
     assert bool(draft.statements) != (draft.abstained is not None)
     for judged in asyncio.run(Deterministic().judge(draft, given_evidence)):
         assert judged.verdict is Verdict.SUPPORTED, (judged.statement, judged.reasons)
+
+
+@needs_model
+def test_a_row_of_another_measure_is_no_answer(embedder: Embedder) -> None:
+    table = "Material | Price\nBirch plywood 3 mm | 8 euro\nBirch plywood 6 mm | 14 euro"
+    draft = asyncio.run(
+        Extractive(embedder).write(
+            "What is the price of 9 mm birch plywood?", [evidence(1, "Prices", table, BlockKind.TABLE)]
+        )
+    )
+    assert draft.abstained
+    six = asyncio.run(
+        Extractive(embedder).write(
+            "What is the price of 6 mm birch plywood?", [evidence(1, "Prices", table, BlockKind.TABLE)]
+        )
+    )
+    assert [statement.text for statement in six.statements] == ["Material: Birch plywood 6 mm; Price: 14 euro"]
+
+
+@needs_model
+def test_what_is_allowed_does_not_answer_what_is_forbidden(embedder: Embedder) -> None:
+    text = (
+        "Allowed materials in the laser cutter: plywood, cardboard, acrylic and felt. "
+        "Forbidden in the laser cutter: PVC and polycarbonate, because they give off poisonous gas."
+    )
+    draft = asyncio.run(
+        Extractive(embedder).write(
+            "Which materials are forbidden in the laser cutter?", [evidence(1, "Laser cutter", text)]
+        )
+    )
+    assert draft.statements
+    assert all("PVC" in statement.text for statement in draft.statements)
+
+
+def test_a_header_row_is_no_quote(embedder: Embedder) -> None:
+    from citewell.synthesis.candidates import candidates
+    from citewell.synthesis.question import understand
+
+    table = "Printer | Cost per hour\nPrusa | 1.20\nVoron | 0.90"
+    found = candidates(
+        understand("Which printer costs least per hour?"), [evidence(1, "Printers", table, BlockKind.TABLE)]
+    )
+    assert all("Cost per hour" not in one.evidence.quotable[one.span.start : one.span.end] for one in found)

@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What typer found wrong on the command line.
         context = getattr(error, "ctx", None)
         hint = f"Try `{context.command_path if context else 'citewell'} --help`."
-        return _report(given, "UsageError", f"{error.format_message().rstrip('.')}. {hint}", _WRONG_USE)
+        said = error.format_message().rstrip(".")
+        return _report(given, "UsageError", f"{said}{'' if said.endswith('?') else '.'} {hint}", _WRONG_USE)
     except typer.Abort:
         return _report(given, "Stopped", "Nothing was done.", _FAILED)
     except KeyboardInterrupt:

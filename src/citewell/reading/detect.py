@@ -43,7 +43,6 @@ _SUFFIXES: Final = {
     ".json": JSON,
     ".jsonl": JSON,
     ".ndjson": JSON,
-    ".eml": MAIL,
     ".mht": WEB_ARCHIVE,
     ".mhtml": WEB_ARCHIVE,
 }

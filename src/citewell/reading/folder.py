@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.reading.readers import MAX_BYTES, too_large
-from citewell.reading.rules import RULES_FILE, Rules, apply_all, glob, load_rules, rules_above
+from citewell.reading.rules import RULES_FILE, Rules, apply_all, glob, load_rules, require_matches, rules_above
 from citewell.types import Access, Metadata, Source
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -108,7 +108,7 @@ def _find(finder: _Finder, named: Sequence[str], rules: dict[str, list[Rules]]) 
                 yield item
                 continue
             message = (
-                f"Another file of this call has the same place, so that one would replace the other ({_clean(name)}). "
+                f"A file of this name was already found in this call; one would replace the other ({_clean(name)}). "
                 "Name a folder above both, or ingest them into two buckets."
             )
             yield Unreadable(replace(source, content=b""), ReadError("not_permitted", message))
@@ -122,10 +122,17 @@ def _rules_for(name: str, hidden: bool) -> list[Rules]:
     path = path.resolve()
     rules = rules_above(path)
     if path.is_dir():
+        below: list[Path] = []
         for folder, folders, files in os.walk(path):
             folders[:] = sorted(inner for inner in folders if hidden or not inner.startswith("."))
             if RULES_FILE in files and Path(folder) != path:
                 rules.append(load_rules(Path(folder, RULES_FILE)))
+            below.extend(Path(folder, file) for file in files)
+        for one in rules:
+            # Rules from above speak of files elsewhere too, which are not looked at here.
+            if one.folder.is_relative_to(path):
+                inside = [file for file in below if file.is_relative_to(one.folder)]
+                require_matches(one, [file.relative_to(one.folder).as_posix() for file in inside])
     return rules
 
 

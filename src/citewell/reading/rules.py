@@ -23,9 +23,10 @@ _KEYS: Final = frozenset({"match", "allow", "deny", "series", "version", "effect
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `[[rule]]`: what it says of the files that match `glob`."""
+    """One `[[rule]]`: what it says of the files that match `glob`. `where` names it in messages."""
 
     glob: Glob
+    where: str = ""
     allow: frozenset[str] | None = None
     deny: frozenset[str] = frozenset()
     metadata: Metadata = field(default_factory=dict)
@@ -141,7 +142,21 @@ def _rule(table: Mapping[str, object], where: str) -> Rule:
     merged: dict[str, Value] = {**check_metadata(metadata, f"{where}: metadata"), **check_metadata(named, where)}
     allow = check_names(table["allow"], f"{where}: 'allow'") if "allow" in table else None
     deny = check_names(table["deny"], f"{where}: 'deny'") if "deny" in table else frozenset()
-    return Rule(glob(match.removeprefix("./")), allow, deny, merged)
+    match = match.removeprefix("./")
+    return Rule(glob(f"{match}**" if match.endswith("/") else match), f"{where} ({match!r})", allow, deny, merged)
+
+
+def require_matches(rules: Rules, paths: Sequence[str]) -> None:
+    """Raises ConfigError for a rule on who may read that meets none of `paths` (POSIX, below the rules' folder).
+
+    Its files would be open to everyone: a misspelt glob must stop the ingestion, as a misspelt key does.
+    """
+    for rule in rules.rules:
+        if (rule.allow is not None or rule.deny) and not any(map(rule.glob.matches, paths)):
+            raise ConfigError(
+                f"{rule.where}: no file matches, so nothing would be protected. Correct 'match' (case counts) or "
+                "take the rule out."
+            )
 
 
 def rules_above(path: Path) -> list[Rules]:

@@ -49,6 +49,7 @@ class Candidate:
 def candidates(intent: Intent, evidence: Sequence[Evidence]) -> list[Candidate]:
     """At most `MAX_CANDIDATES`, in the order they stand; those that share words with the question go first."""
     found = [one for item in evidence for one in _of(item)]
+    found = _asked_side(intent, [one for one in found if not _of_other_measure(intent, one)])
     if len(found) > MAX_CANDIDATES:
         wanted = frozenset(intent.terms)
         order = sorted(
@@ -58,6 +59,36 @@ def candidates(intent: Intent, evidence: Sequence[Evidence]) -> list[Candidate]:
     return found
 
 
+_MEASURE = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)?)\s?(%|[^\W\d_]{1,12})")
+_FORBIDS = re.compile(
+    r"\b(?:forbidden|prohibited|banned|not (?:be )?(?:allowed|permitted)|must not|may not|never|verboten|nicht erlaubt|"
+    r"interdite?s?|prohibid[oa]s?)\b",
+    re.IGNORECASE,
+)
+_ALLOWS = re.compile(r"\b(?:allowed|permitted|may|erlaubt|zulässig|autorisée?s?|permitid[oa]s?)\b", re.IGNORECASE)
+
+
+def _of_other_measure(intent: Intent, one: Candidate) -> bool:
+    """Whether a table row is about another measure than the question: `6 mm` where 9 mm were asked for."""
+    if one.kind != "row":
+        return False
+    held: dict[str, set[str]] = {}
+    for number, unit in _MEASURE.findall(one.text.lower()):
+        held.setdefault(unit, set()).add(number)
+    return any(unit in held and number not in held[unit] for number, unit in _MEASURE.findall(intent.text.lower()))
+
+
+def _asked_side(intent: Intent, found: list[Candidate]) -> list[Candidate]:
+    """Without what is allowed where the question asks what is forbidden, and the other way round, if both are there."""
+    if intent.kind == "yes-no":
+        return found  # "may I" is answered by either
+    sides = ["forbids" if _FORBIDS.search(one.text) else "allows" if _ALLOWS.search(one.text) else "" for one in found]
+    asked = "forbids" if _FORBIDS.search(intent.text) else "allows" if _ALLOWS.search(intent.text) else ""
+    if not asked or asked not in sides:
+        return found
+    return [one for one, side in zip(found, sides, strict=True) if side in (asked, "")]
+
+
 def _of(evidence: Evidence) -> list[Candidate]:
     node, text = evidence.hit.node, evidence.quotable
     title = f"{evidence.hit.document.title}\n{node.context}"
@@ -65,6 +96,7 @@ def _of(evidence: Evidence) -> list[Candidate]:
     context = frozenset(word.stem for word in words(title + "\n" + "\n".join(node.heading_path)))
     found: list[Candidate] = []
     before: frozenset[str] = frozenset()
+    heads = {header for piece in pieces for header in piece.headers}
     asked = next((text[p.start : p.end] for p in pieces if p.kind == "question"), "")
     if node.kind.value == "faq":
         pieces = _whole_answer(text, pieces)
@@ -83,7 +115,7 @@ def _of(evidence: Evidence) -> list[Candidate]:
             stems |= frozenset(word.stem for word in words(seen))
         if asked:
             seen, stems = asked, stems | frozenset(word.stem for word in words(asked))
-        if not content(words(quote)) or (piece.kind == "row" and quote in piece.headers):
+        if not content(words(quote)) or (piece.kind == "row" and quote in heads):
             continue
         span = Span(evidence.span.start + piece.start, evidence.span.start + piece.end)
         found.append(

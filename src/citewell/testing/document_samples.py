@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from citewell.types import Block, BlockKind, Cell, Document, Region, Source, Span, Node, node_id
+from citewell.types import Block, BlockKind, Cell, Document, Node, Region, Source, Span, node_id
 
 _SENTENCE = "The calibration lab in Ghent checks every gauge twice a year, and keeps the record for ten years. "
 
@@ -16,7 +16,9 @@ def document(name: str, parts: Sequence[Part], *, pages: bool = False, flags: Se
 
     Lines of a table are its rows, the first one its header; a FAQ pair's first line is its question.
     """
-    text, blocks, path = "", [], ()
+    text = ""
+    blocks: list[Block] = []
+    path: tuple[str, ...] = ()
     for number, (kind, body) in enumerate(parts):
         text += "\n\n" if text else ""
         span = Span(len(text), len(text) + len(body))
@@ -31,7 +33,9 @@ def document(name: str, parts: Sequence[Part], *, pages: bool = False, flags: Se
                 heading_path=() if kind is BlockKind.HEADING else path,
                 regions=(Region(1 + number // 3),) if pages else (),
                 cells=_cells(body, span.start) if kind is BlockKind.TABLE else (),
-                caption=blocks[-1].span if kind is BlockKind.TABLE and parts[number - 1][0] is BlockKind.CAPTION else None,
+                caption=blocks[-1].span
+                if kind is BlockKind.TABLE and parts[number - 1][0] is BlockKind.CAPTION
+                else None,
                 question=question,
                 hidden=flag == "hidden",
                 boilerplate=flag == "boilerplate",
@@ -64,7 +68,9 @@ def documents() -> tuple[Document, ...]:
     pair = "How often are gauges checked?\n"
     return (
         document("one letter", [(paragraph, "x")]),
-        document("prose", [(heading, "Gauges"), (paragraph, _SENTENCE * 3), (heading, "Records"), (paragraph, "Kept.")]),
+        document(
+            "prose", [(heading, "Gauges"), (paragraph, _SENTENCE * 3), (heading, "Records"), (paragraph, "Kept.")]
+        ),
         document("a long paragraph", [(heading, "Gauges"), (paragraph, _SENTENCE * 80)]),
         document("lists", [(heading, "Steps"), *((item, f"Step {number}: {_SENTENCE}") for number in range(30))]),
         document("a table", [(heading, "Table"), (BlockKind.CAPTION, "All gauges"), (BlockKind.TABLE, table)]),
@@ -80,18 +86,18 @@ def documents() -> tuple[Document, ...]:
     )
 
 
-SECRET = "Swordfish"
+HIDDEN_WORD = "Swordfish"
 
 UNSEEN: tuple[Document, ...] = tuple(
     document(name, [(BlockKind.PARAGRAPH, text) for text in texts], flags=flags)
     for name, texts, flags in (
-        ("unseen first", (f"The {SECRET} is hidden.", "Seen."), ("hidden",)),
-        ("unseen last", ("Seen.", f"The {SECRET} is hidden."), ("", "hidden")),
-        ("unseen between", ("Seen.", f"The {SECRET} is hidden.", "Seen as well."), ("", "hidden")),
-        ("unseen far between", (_SENTENCE * 40, f"The {SECRET} is hidden.", _SENTENCE * 40), ("", "hidden")),
+        ("unseen first", (f"The {HIDDEN_WORD} is hidden.", "Seen."), ("hidden",)),
+        ("unseen last", ("Seen.", f"The {HIDDEN_WORD} is hidden."), ("", "hidden")),
+        ("unseen between", ("Seen.", f"The {HIDDEN_WORD} is hidden.", "Seen as well."), ("", "hidden")),
+        ("unseen far between", (_SENTENCE * 40, f"The {HIDDEN_WORD} is hidden.", _SENTENCE * 40), ("", "hidden")),
     )
 )
-"""Documents of which the block with SECRET is hidden, and the rest is seen."""
+"""Documents of which the block with HIDDEN_WORD is hidden, and the rest is seen."""
 
 
 def nodes_of(document: Document) -> list[Node]:

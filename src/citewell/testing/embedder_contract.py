@@ -124,7 +124,7 @@ async def any_event_loop_may_use_it(make: MakeEmbedder) -> None:
     here = await embedder.embed(TEXTS[:2], role="passage")
 
     def elsewhere() -> Vectors:
-        return asyncio.run(embedder.embed(TEXTS[:2], role="passage"))  # type: ignore[arg-type]
+        return asyncio.run(embedder.embed(TEXTS[:2], role="passage"))
 
     there = await asyncio.gather(*(asyncio.to_thread(elsewhere) for _ in range(3)))
     assert all(_near(here, one) for one in there)

@@ -84,7 +84,7 @@ async def every_way_to_end_is_taken(journal: Journal, read: ReadEntries) -> None
     for status in ("done", "failed", "timed_out", "cancelled", "stuck"):
         await journal.started(replace(_START, run_id=status))
         await journal.append(status, _ENTRIES[:1])
-        await journal.ended(status, Outcome(status, 1, 2.0, None if status == "done" else "why\nit ended"))  # type: ignore[arg-type]
+        await journal.ended(status, Outcome(status, 1, 2.0, None if status == "done" else "why\nit ended"))
         assert list(await read(status)) == [_ENTRIES[0]]
 
 

@@ -109,11 +109,13 @@ def _read_or_refused(reader: Reader, source: Source) -> Document | None:
     try:
         document = reader.read(source)
     except ReadError as error:
-        assert error.kind in ReadError.KINDS
-        assert source.uri in str(error), error
-        return None
-    assert_document(document, source)
-    return document
+        refused = error
+    else:
+        assert_document(document, source)
+        return document
+    assert refused.kind in ReadError.KINDS
+    assert source.uri in str(refused), refused
+    return None
 
 
 def _damaged(content: bytes) -> Iterator[bytes]:

@@ -17,7 +17,21 @@ TEXTS: tuple[str, ...] = (
 """Texts with something to find in each of them."""
 
 ODD_TEXTS: tuple[str, ...] = (
-    *("", " ", "\n\t \n", "\0", "\ufeff", "\u200b\u200d", "\ud800", "x\udcffy", "?!…—", '"', "AND OR NOT (", "*", "-a +b"),
+    *(
+        "",
+        " ",
+        "\n\t \n",
+        "\0",
+        "\ufeff",
+        "\u200b\u200d",
+        "\ud800",
+        "x\udcffy",
+        "?!…—",
+        '"',
+        "AND OR NOT (",
+        "*",
+        "-a +b",
+    ),
     *("a:b^2~", "%", "'; DROP TABLE nodes; --", "\U0001f600", "word " * 3000, "\u0301" * 50, "9" * 400),
 )
 """Texts that hold little or nothing, or that some query language would take for a command."""

@@ -36,7 +36,7 @@ def progress(screen: Screen) -> Iterator[Callable[[Ingested], None] | None]:
     columns = (SpinnerColumn(), BarColumn(bar_width=16), TimeElapsedColumn(), Said())
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with Progress(*columns, console=console, transient=True, expand=True) as bar:
-        task = bar.add_task("looking for files", total=None)
+        task = bar.add_task("reading the first file", total=None)
         done = failed = 0
 
         def on_done(one: Ingested) -> None:

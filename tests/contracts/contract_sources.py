@@ -44,7 +44,7 @@ HTML = f"""<!doctype html><html lang="en"><head><title>Gauges</title><meta name=
 <table><caption>All gauges</caption><tr><th>Gauge<th>Pressure</tr><tr><td rowspan=2>north<td>7 bar</tr>
 <tr><td>2 bar</tr></table><pre>check(gauge)</pre><details><summary>How often?</summary>Twice a year.</details></main>
 <footer>Imprint</footer></body></html>"""
-CSV = "Gauge,Pressure,Remark\nnorth,7 bar,\"checked, and\nrecorded\"\nsouth,2 bar,\n"
+CSV = 'Gauge,Pressure,Remark\nnorth,7 bar,"checked, and\nrecorded"\nsouth,2 bar,\n'
 FAQ = json.dumps([{"question": "How often?", "answer": PROSE}, {"question": "Where?", "answer": "In Ghent."}])
 
 
@@ -60,7 +60,12 @@ def pdf(pages: int) -> bytes:
     flow = []
     for number in range(1, pages + 1):
         flow += [Paragraph(f"Part {number}", styles["Heading1"]), Paragraph(PROSE * 3, styles["BodyText"])]
-        flow += [Table([["Gauge", "Pressure"], ["north", "7 bar"], ["south", "2 bar"]], style=[("GRID", (0, 0), (-1, -1), 1, "black")])]
+        flow += [
+            Table(
+                [["Gauge", "Pressure"], ["north", "7 bar"], ["south", "2 bar"]],
+                style=[("GRID", (0, 0), (-1, -1), 1, "black")],
+            )
+        ]
         flow.append(PageBreak())
     SimpleDocTemplate(buffer, pagesize=letter, title="Gauges", invariant=1).build(flow)
     return buffer.getvalue()

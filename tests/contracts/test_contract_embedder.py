@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
-from endpoint import DIMENSIONS, endpoint
+from contract_endpoint import DIMENSIONS, endpoint
 
 from citewell.models.hashing import HashEmbedder
 from citewell.models.minilm import MiniLM
