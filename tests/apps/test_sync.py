@@ -26,8 +26,8 @@ def kb(tmp_path):
         yield opened
 
 
-def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name == "citewell"}
+def loops() -> int:
+    return sum(thread.name == "citewell" for thread in threading.enumerate())
 
 
 def test_it_works_inside_a_running_event_loop(kb):
@@ -95,12 +95,12 @@ def test_errors_keep_their_type(kb):
 
 
 def test_a_knowledge_base_that_cannot_be_opened_leaves_no_thread(tmp_path):
-    before = threading.active_count()
+    assert loops() == 0
     with pytest.raises(StoreError):
         citewell.open(tmp_path / "missing", SETTINGS, create=False)
     with pytest.raises(ConfigError):
         citewell.open(tmp_path / "missing", Settings(embedding=EmbeddingSettings("nobody")))
-    assert threading.active_count() == before
+    assert loops() == 0
     assert not (tmp_path / "missing").exists()
 
 
@@ -212,5 +212,5 @@ def test_an_interruption_ends_the_work_and_leaves_whole_documents(tmp_path):
         assert time.monotonic() - begun < 10
         assert process.wait(10) == 0
     with citewell.open(tmp_path / "kb", SETTINGS) as kb:
-        assert len(kb.documents()) == count > 40
+        assert len(kb.documents()) == count >= 32
         assert [run.status for run in kb.runs()] == ["failed"]

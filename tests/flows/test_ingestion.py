@@ -209,7 +209,7 @@ def test_two_files_of_one_name_are_both_in_the_report(with_engine, tmp_path):
     async def work(engine):
         report = await engine.ingest(str(tmp_path / "one"), str(tmp_path / "two"))
         assert sorted((one.uri, one.outcome) for one in report.sources) == [("a.md", "added"), ("a.md", "failed")]
-        assert "already found" in report.failed[0].message
+        assert "would replace the other" in report.failed[0].message
         assert len(report.failed) == 1
 
     with_engine(work)

@@ -46,11 +46,11 @@ def test_a_hidden_document_is_absent_from_every_method(with_engine, who):
                 principal=who,
                 **{name: value for name, value in filters.items() if name != "limit"},
             )
-            assert "95000" not in repr(answer)
+            assert "EUR 95000" not in repr(answer)
             assert "bands" not in repr(answer)
             assert answer.outcome is Outcome.ABSTAINED
             account = await engine.explain(answer.run_id, principal=who)
-            assert "95000" not in repr(account)
+            assert "EUR 95000" not in repr(account)
         assert "bands.md" not in {state.uri for state in await engine.documents(principal=who)}
         assert "bands.md" not in {state.uri for state in await engine.documents(bucket="default", principal=who)}
         hidden = await error_of(engine.document(ids["bands.md"], principal=who))
@@ -170,7 +170,7 @@ def test_who_loses_a_group_loses_documents_and_citations_and_keeps_own_journals(
         absent = await error_of(engine.document("0" * 32, principal=left))
         assert hidden[1].replace(ids["bands.md"], "ID") == absent[1].replace("0" * 32, "ID")
         assert (await engine.ask("What is the salary of band E4?", principal=left)).outcome is Outcome.ABSTAINED
-        assert "95000" in repr((await engine.explain(answer.run_id, principal=left)).shown)
+        assert "EUR 95000" in repr((await engine.explain(answer.run_id, principal=left)).shown)
 
     with_engine(work)
 
@@ -221,7 +221,7 @@ def test_a_hidden_document_is_neither_replaced_nor_revealed_by_its_name(with_eng
         return refused.message
 
     said = with_engine(work)
-    assert "95000" not in said
+    assert "EUR 95000" not in said
 
 
 def test_the_refusal_says_the_same_whatever_is_given_and_whatever_is_there(with_engine):
