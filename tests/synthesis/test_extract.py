@@ -165,3 +165,22 @@ def test_a_header_row_is_no_quote(embedder: Embedder) -> None:
         understand("Which printer costs least per hour?"), [evidence(1, "Printers", table, BlockKind.TABLE)]
     )
     assert all("Cost per hour" not in one.evidence.quotable[one.span.start : one.span.end] for one in found)
+
+
+@needs_model
+def test_the_steps_below_a_heading_are_quoted_together(embedder: Embedder) -> None:
+    text = (
+        "Starting the laser cutter\n\n- Open the valve of the extraction.\n- Switch on the chiller.\n"
+        "- Turn the key to the right.\n- Press the green button."
+    )
+    node = evidence(1, "Laser cutter", text)
+    hit = Hit(
+        Node("n", "d", node.span, text, "Laser cutter", heading_path=("Starting the laser cutter",)),
+        node.hit.document,
+        1.0,
+        1,
+        1,
+    )
+    whole = Evidence(1, hit, node.text, text, node.span, 50)
+    draft = asyncio.run(Extractive(embedder).write("How do I start the laser cutter?", [whole]))
+    assert any("extraction" in one.text and "green button" in one.text for one in draft.statements)

@@ -145,20 +145,26 @@ def _whole_answer(text: str, pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _with_lists(text: str, pieces: Sequence[Piece]) -> list[Piece]:
-    """A line that ends in a colon is quoted with the list it announces, where that is not long."""
+    """A list that is not long is quoted whole too: with the line in front of it that ends in a colon, or, right below
+    a heading (the steps of a how-to), by itself."""
     found: list[Piece] = []
     at = 0
     while at < len(pieces):
         piece = pieces[at]
-        end = at + 1
-        if piece.kind == "sentence" and text[: piece.end].endswith(":"):
-            while end < len(pieces) and pieces[end].kind == "item":
-                end += 1
-            if end > at + 1 and len(text[piece.start : pieces[end - 1].end].split()) <= _LONG_ANSWER:
-                found.append(Piece(piece.start, pieces[end - 1].end, "list"))
-                found.extend(pieces[at + 1 : end])
-                at = end
-                continue
+        announced = piece.kind == "sentence" and text[: piece.end].endswith(":")
+        headed = piece.kind == "item" and (at == 0 or pieces[at - 1].kind == "heading")
+        first = at + 1 if announced else at
+        end = first
+        while (announced or headed) and end < len(pieces) and pieces[end].kind == "item":
+            end += 1
+        if (
+            end - first > (0 if announced else 1)
+            and len(text[piece.start : pieces[end - 1].end].split()) <= _LONG_ANSWER
+        ):
+            found.append(Piece(piece.start, pieces[end - 1].end, "list"))
+            found.extend(pieces[first:end])
+            at = end
+            continue
         found.append(piece)
         at += 1
     return found

@@ -99,7 +99,8 @@ class Extractive:
         chance = 1.0 / (1.0 + math.exp(-choice.odds))
         if chance < self._threshold:
             lacking = f" It lacks: {', '.join(choice.lacking)}." if choice.lacking else ""
-            reason = f"The closest passage does not seem to answer this (chance {chance:.2f}).{lacking}"
+            estimate = f"estimated chance {chance:.0%}, where {self._threshold:.0%} are needed"
+            reason = f"The closest passage does not seem to answer this ({estimate}).{lacking}"
             return Draft((), self.name, abstained=AbstainReason.WEAK_EVIDENCE, reason=reason, usage=usage)
         statements = tuple(Statement(one.text, (Mark(one.evidence.number, one.span),)) for one in choice.chosen)
         return Draft(statements, self.name, usage=usage)
