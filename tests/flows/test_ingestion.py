@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -500,12 +499,14 @@ def test_every_character_of_a_document_can_be_found_or_is_named_as_left_out(with
 def test_deleting_while_ingesting_leaves_one_of_both_and_never_half(with_engine):
     async def work(engine):
         for number in range(6):
-            with contextlib.suppress(NotFound):
-                await asyncio.gather(
-                    engine.ingest_text(f"# A\n\nText number {number}.", uri="a"),
-                    engine.delete("a"),
-                    return_exceptions=False,
-                )
+            # Both must have ended before anything is looked at: a failing one would leave the other running.
+            ended = await asyncio.gather(
+                engine.ingest_text(f"# A\n\nText number {number}.", uri="a"),
+                engine.delete("a"),
+                return_exceptions=True,
+            )
+            assert not isinstance(ended[0], BaseException)
+            assert not isinstance(ended[1], BaseException) or isinstance(ended[1], NotFound)
             hits = await engine.search("text")
             states = await engine.documents()
             assert len(hits) == len(states) <= 1

@@ -94,6 +94,8 @@ def ingest(
         session.json(report_json(report))
     else:
         show_report(session.screen, report)
+        if mirror and not report.mirror:
+            session.screen.show("Nothing was deleted: --mirror is held back when a place could not be listed.")
     return 1 if report.failed or not report.sources else 0
 
 

@@ -16,6 +16,7 @@ from citewell.protocols import Grounds, Index, Judgement, Ranking, Retriever, St
 from citewell.synthesis.pack import pack
 from citewell.synthesis.question import Intent, understand
 from citewell.types import (
+    AbstainReason,
     Answer,
     Block,
     Citation,
@@ -215,7 +216,10 @@ class Answering(Workflow):
     @step
     async def write(self, event: Packed) -> Written:
         """A draft with citations, or the writer's word that the evidence does not answer."""
-        return Written(event.case, event.evidence, await self.writer.write(event.case.question, event.evidence))
+        draft = await self.writer.write(event.case.question, event.evidence)
+        if not event.evidence and any(one.stale for one in event.dropped):
+            draft = replace(draft, abstained=AbstainReason.STALE_ONLY, reason="")
+        return Written(event.case, event.evidence, draft)
 
     @step
     async def judge(self, event: Written) -> Judged:

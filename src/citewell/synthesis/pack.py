@@ -39,7 +39,9 @@ def pack(
         grams, marks = _shingles(hit.node.text), _marks(hit.node.text)
         size = _tokens(hit)
         reason = reasons.get(at) or _unquotable(hit) or _repeats(hit, grams, marks, shown)
-        if not reason and at >= SURE_RANKS and not _touches(intent, hit):
+        # Counted without outdated versions: behind many of them the current one stands far down.
+        sure = at - sum(other < at for other in reasons) < SURE_RANKS
+        if not reason and not sure and not _touches(intent, hit):
             reason = f"holds none of the question's terms, and stands at rank {at + 1}"
         if not reason and len(kept) >= limit:
             reason = f"beyond the limit of {limit} pieces of evidence"
@@ -49,7 +51,7 @@ def pack(
         if not reason and by_document.get(hit.document.uri, 0) + size > share:
             reason = f"one document may fill {share} of {budget_tokens} tokens; {hit.document.uri} has its share"
         if reason:
-            dropped.append(Dropped(hit, reason))
+            dropped.append(Dropped(hit, reason, stale=at in reasons))
             continue
         kept.append((hit, size))
         shown.append((hit, grams, marks))

@@ -26,10 +26,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A hit that was not shown, and why."""
+    """A hit that was not shown, and why. `stale`: because its version is superseded or not yet in force."""
 
     hit: Hit
     reason: str
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ _WORDS = {
     AbstainReason.WEAK_EVIDENCE: "What was found does not answer this well enough.",
     AbstainReason.UNSUPPORTED: "What was written could not be proved by the sources, so it is not shown.",
     AbstainReason.OUT_OF_SCOPE: "This is outside of what these documents are about.",
-    AbstainReason.STALE_ONLY: "Only outdated versions of a source were found.",
+    AbstainReason.STALE_ONLY: "What was found is outdated, or not yet in force.",
 }
 
 
