@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -46,9 +47,13 @@ class BucketStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a knowledge base holds for one principal, and who built it. `sequence` counts its commits."""
+    """What a knowledge base holds for one principal, and who built it. `sequence` counts its commits.
+
+    `outdated` of the documents were read by a reader that has changed since; ingesting them again reads them anew.
+    """
 
     sequence: int
+    outdated: int
     buckets: tuple[BucketStatus, ...]
     identity: Mapping[str, str]
     writer: str
@@ -339,13 +344,17 @@ class Engine:
     async def status(self, *, principal: Principal | None = None) -> Status:
         """What the knowledge base holds for the principal."""
         counts: dict[str, list[int]] = {}
+        outdated = 0
+        readers = set(re.split(r"[()+]", self.reader.identity))  # a dispatcher's names those inside
         for state in await self.documents(principal=principal):
+            outdated += state.document is not None and state.reader not in readers
             bucket = counts.setdefault(state.bucket, [0, 0, 0])
             bucket[0] += state.document is not None
             bucket[1] += state.state == "failed"
             bucket[2] += state.nodes
         return Status(
             sequence=await self.store.sequence(),
+            outdated=outdated,
             buckets=tuple(BucketStatus(name, *numbers) for name, numbers in sorted(counts.items())),
             identity=dict(self.store.identity),
             writer=self.writer.name,

@@ -265,7 +265,7 @@ class SourceState:
     """What the store knows of one uri: readiness (`active`, `failed`, `deleted`), the bytes' hash and the document.
 
     `fingerprint` covers bytes, access rule, metadata and the parts that read and split: an equal one means that
-    nothing has to be done.
+    nothing has to be done. `reader` is the identity of the reader that made the document ("" where there is none).
     """
 
     uri: str
@@ -277,6 +277,7 @@ class SourceState:
     error_kind: str | None = None
     error: str | None = None
     updated_at: str = ""
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ NODE = {
     *("id", "document_id", "span", "text", "context", "kind", "heading_path", "page", "tokens", "derived"),
 }
 SOURCE = {
-    *("uri", "bucket", "state", "fingerprint", "document", "nodes", "error_kind", "error", "updated_at"),
+    *("uri", "bucket", "state", "fingerprint", "reader", "document", "nodes", "error_kind", "error", "updated_at"),
 }
 INGESTED = {
     *("uri", "outcome", "document_id", "version", "nodes", "characters", "kind", "message", "warnings"),
@@ -72,7 +72,7 @@ def test_ingest(run: Run, kb: Path, corpus: Path) -> None:
 def test_status(run: Run, kb: Path) -> None:
     found = run("status", "--kb", str(kb), "--json").json
     assert keys(found) == {"folder", "status"}
-    assert keys(found["status"]) == {"sequence", "buckets", "identity", "writer", "retriever"}
+    assert keys(found["status"]) == {"sequence", "outdated", "buckets", "identity", "writer", "retriever"}
     assert keys(found["status"]["buckets"][0]) == {"name", "active", "failed", "nodes"}
 
 

@@ -513,3 +513,23 @@ def test_deleting_while_ingesting_leaves_one_of_both_and_never_half(with_engine)
         assert await engine.store.check() == []
 
     with_engine(work)
+
+
+def test_documents_of_an_older_reader_are_counted_and_read_anew(with_engine, monkeypatch):
+    from citewell.reading import versions
+    from citewell.reading.markdown import MarkdownReader
+
+    async def ingest(engine):
+        report = await engine.ingest_text("# A\n\nText.", uri="a.md")
+        await engine.ingest_text("Text.", uri="b.txt", media_type="text/plain")
+        return report.count("added"), report.count("updated"), (await engine.status()).outdated
+
+    async def look(engine):
+        return (await engine.status()).outdated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "MARKDOWN", "markdown@0")
+        patch.setattr(MarkdownReader, "identity", "markdown@0")
+        assert with_engine(ingest) == (1, 0, 0)
+    assert with_engine(look) == 1
+    assert with_engine(ingest) == (0, 1, 0)

@@ -187,6 +187,11 @@ async def _inside(folder: Path, settings: Settings, principal: Principal) -> lis
         found += [await _integrity(engine), await _index(engine, nodes, principal)]
         if bad := sum(one.failed for one in status.buckets):
             found.append(Check("Sources", "warn", f"{bad:,} could not be read", "See why: citewell documents --failed"))
+        if status.outdated:
+            said = f"{status.outdated:,} documents were read by an older reader"
+            found.append(
+                Check("Readers", "warn", said, "Ingest them again: what has not changed otherwise is read anew")
+            )
         return found
     except CitewellError as error:
         return [Check("Knowledge base", "fail", str(error), "Restore it from a backup, or ingest into a new folder.")]

@@ -221,14 +221,14 @@ class KnownSource:
 
 _SOURCE = (
     "SELECT s.id, s.access, s.uri, b.name, s.state, s.fingerprint, s.error_kind, s.error, s.updated_at,"
-    f" coalesce(d.nodes, 0), d.key, {_REF}"
+    f" coalesce(d.nodes, 0), coalesce(d.reader, ''), d.key, {_REF}"
     " FROM sources s JOIN buckets b ON b.id = s.bucket"
     " LEFT JOIN documents d ON d.source = s.id AND d.valid_to IS NULL WHERE b.tenant = ?"
 )
 
 
 def _known(columns: Sequence[Any]) -> KnownSource:
-    number, access, uri, bucket, state, mark, error_kind, error, updated_at, held, key, *ref = columns
+    number, access, uri, bucket, state, mark, error_kind, error, updated_at, held, reader, key, *ref = columns
     return KnownSource(
         number,
         codec.load_access(access),
@@ -242,6 +242,7 @@ def _known(columns: Sequence[Any]) -> KnownSource:
             error_kind=error_kind,
             error=error,
             updated_at=updated_at,
+            reader=reader,
         ),
     )
 

@@ -33,6 +33,8 @@ def show_status(screen: Screen, folder: Path, status: Status) -> None:
         screen.show(outcome(screen, "none", "Nothing in it that you may read."), "")
     facts = grid()
     facts.add_row("folder", line(str(folder.absolute())))
+    if status.outdated:
+        facts.add_row("outdated", f"{count(status.outdated, 'document')} read by an older reader: ingest again")
     facts.add_row("commits", f"{status.sequence:,}")
     facts.add_row("retriever", line(status.retriever))
     facts.add_row("writer", line(status.writer))
