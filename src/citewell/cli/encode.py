@@ -7,8 +7,10 @@ One JSON document on stdout; keys may be added, none is renamed or dropped withi
     search           query, hits: [node, document, score, rank, row, found_by: {retriever: {score, rank}}]
     ingest           run_id, bucket, mirror, counts: {added, updated, unchanged, deleted, failed}, nodes,
                      sources: [uri, outcome, document_id, version, nodes, characters, kind, message, warnings]
-    status           folder, status: {sequence, buckets: [name, active, failed, nodes], identity, writer, retriever}
-    documents        documents: [uri, bucket, state, fingerprint, document, nodes, error_kind, error, updated_at, reader]
+    status           folder, status: {sequence, outdated, buckets: [name, active, failed, nodes], identity, writer,
+                     retriever}
+    documents        documents: [uri, bucket, state, fingerprint, document, nodes, error_kind, error, updated_at,
+                     reader]
     documents show   source (as listed), content: {characters, blocks, kinds, nodes} or null, warnings
     delete           deleted: [as listed by documents]
     runs             runs: [run_id, flow, principal, status, started_at, ended_at, summary]
