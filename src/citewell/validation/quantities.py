@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from citewell.language import parse_number
+
 _MONTHS = {
     name: index
     for index, names in enumerate(
@@ -165,36 +167,6 @@ class Quantity:
         if self.dimension.startswith("money"):
             return "money"
         return "time" if self.dimension == "months" else self.dimension
-
-
-def parse_number(text: str) -> frozenset[float]:
-    """The values a numeral may have: `1,000.5`, `1.000,5`, `1 000,5` and `1'000.5` are all 1000.5."""
-    plain = re.sub(r"[\s\u00a0\u202f'’]", "", text)
-    dots, commas = plain.count("."), plain.count(",")
-    if dots and commas:
-        point = "." if plain.rfind(".") > plain.rfind(",") else ","
-        plain = plain.replace("," if point == "." else ".", "").replace(point, ".")
-        return _values(plain)
-    mark = "." if dots else ","
-    if dots + commas == 0:
-        return _values(plain)
-    groups = plain.split(mark)
-    thousands = len(groups[0]) <= 3 and groups[0] != "0" and all(len(group) == 3 for group in groups[1:])
-    if len(groups) > 2:
-        return _values("".join(groups)) if thousands else frozenset()
-    if thousands and mark == ",":
-        return _values("".join(groups))
-    if thousands:
-        return _values("".join(groups)) | _values(".".join(groups))
-    return _values(".".join(groups))
-
-
-def _values(plain: str) -> frozenset[float]:
-    # A digit string can be as long as an attacker likes; float() is linear, and infinity equals itself.
-    try:
-        return frozenset({float(plain[:400])})
-    except ValueError:
-        return frozenset()
 
 
 def quantities(text: str) -> list[Quantity]:
