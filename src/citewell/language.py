@@ -21,8 +21,9 @@ def _set(text: str) -> frozenset[str]:
 ROW_BAR = " | "
 """What stands between two cells of a table row in a document's text."""
 
+# 128: a part of an identifier longer than that is none; without an end to it "a1a1…" is scanned again from each letter.
 _WORD = re.compile(
-    r"\d+(?:[.,:]\d+)*(?=\D|$)|[^\W_]+(?:_[^\W_]+)+|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\W_]+|[₀-₉]+", re.UNICODE
+    r"\d+(?:[.,:]\d+)*(?=\D|$)|[^\W_]{1,128}+(?:_[^\W_]+)+|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\W_]+|[₀-₉]+", re.UNICODE
 )
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 
@@ -111,6 +112,36 @@ def words(text: str) -> list[Word]:
     return found
 
 
+def parse_number(text: str) -> frozenset[float]:
+    """The values a numeral may have: `1,000.5`, `1.000,5`, `1 000,5` and `1'000.5` are all 1000.5."""
+    plain = re.sub(r"[\s\u00a0\u202f'’]", "", text)
+    dots, commas = plain.count("."), plain.count(",")
+    if dots and commas:
+        point = "." if plain.rfind(".") > plain.rfind(",") else ","
+        plain = plain.replace("," if point == "." else ".", "").replace(point, ".")
+        return _values(plain)
+    mark = "." if dots else ","
+    if dots + commas == 0:
+        return _values(plain)
+    groups = plain.split(mark)
+    thousands = len(groups[0]) <= 3 and groups[0] != "0" and all(len(group) == 3 for group in groups[1:])
+    if len(groups) > 2:
+        return _values("".join(groups)) if thousands else frozenset()
+    if thousands and mark == ",":
+        return _values("".join(groups))
+    if thousands:
+        return _values("".join(groups)) | _values(".".join(groups))
+    return _values(".".join(groups))
+
+
+def _values(plain: str) -> frozenset[float]:
+    # A digit string can be as long as an attacker likes; float() is linear, and infinity equals itself.
+    try:
+        return frozenset({float(plain[:400])})
+    except ValueError:
+        return frozenset()
+
+
 def language_of(lowers: Iterable[str]) -> str:
     """`en`, `de`, `fr` or `es` by the stop words that occur; `en` in doubt."""
     seen = frozenset(lowers)
@@ -149,7 +180,9 @@ _ABBREVIATIONS = _set(
     p.m ph.d u.s.a"""
 )
 _NEEDS_NUMBER = frozenset({"no", "nos", "p", "pp", "art", "max", "min", "mar", "v", "sec", "ch", "st", "op", "ed"})
-_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[”’」』）]*")
+# Possessive, and only from the start of a run: a long run of points that ends no sentence is read once.
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|$)|[。！？]+[”’」』）]*")
+_VISIBLE = re.compile(r"\S")
 _MARKER = re.compile(r"\s*(?:[-*+•–▪‣◦]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|#{1,6})\s+")
 
 
@@ -185,9 +218,7 @@ def _trim(text: str, start: int, end: int) -> list[tuple[int, int]]:
 def _pieces(text: str) -> list[tuple[int, int]]:
     """Stretches that no sentence crosses: wrapped lines joined; rows, list items and headings apart."""
     found: list[tuple[int, int]] = []
-    for block in re.finditer(r"(?:[^\n]*\S[^\n]*(?:\n|$))+", text):
-        rows = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text[block.start() : block.end()])]
-        rows = [(a + block.start(), b + block.start()) for a, b in rows]
+    for rows in _blocks(text):
         widest = max(b - a for a, b in rows)
         start = rows[0][0]
         for (a, b), (c, d) in zip(rows, [*rows[1:], (-1, -1)], strict=True):
@@ -209,6 +240,19 @@ def _pieces(text: str) -> list[tuple[int, int]]:
     return [cut for a, b in found for cut in _trim(text, a, b)]
 
 
+def _blocks(text: str) -> list[list[tuple[int, int]]]:
+    """The lines of each run of lines that are not blank."""
+    found: list[list[tuple[int, int]]] = [[]]
+    at = 0
+    for line in text.split("\n"):
+        if line and not line.isspace():
+            found[-1].append((at, at + len(line)))
+        elif found[-1]:
+            found.append([])
+        at += len(line) + 1
+    return [rows for rows in found if rows]
+
+
 def _begins(following: str) -> bool:
     first = following[:1]
     return first.isupper() or first.isdigit() or first in "\"'“‘«([*`_•-–¿¡$€£" or bool(_CJK.match(first))
@@ -221,16 +265,17 @@ def _split(text: str, start: int, end: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     at = start
     for match in _END.finditer(text, marker.end() if marker else start, end):
-        following = text[match.end() : end].lstrip()
-        if following and text[match.start()] not in "。！？":
+        visible = _VISIBLE.search(text, match.end(), end)
+        if visible and text[match.start()] not in "。！？":
+            following = visible.group()
             if not _begins(following):
                 continue
             if match.group().startswith(".") and len(match.group().rstrip("\"'”’»)]")) == 1:
-                before = re.search(r"[^\s(\[\"“]+$", text[at : match.start()])
-                last = before.group().lower() if before else ""
-                if last in _ABBREVIATIONS and (last not in _NEEDS_NUMBER or following[:1].isdigit()):
+                before = _last_token(text, at, match.start())
+                last = before.lower()
+                if last in _ABBREVIATIONS and (last not in _NEEDS_NUMBER or following.isdigit()):
                     continue
-                if len(last) == 1 and last.isalpha() and (before and before.group().isupper()):
+                if len(last) == 1 and last.isalpha() and before.isupper():
                     continue
                 if last.isdigit() and at + len(last) == match.start():
                     continue
@@ -238,6 +283,14 @@ def _split(text: str, start: int, end: int) -> list[tuple[int, int]]:
         at = match.end()
     found.extend(_trim(text, at, end))
     return found
+
+
+def _last_token(text: str, start: int, end: int) -> str:
+    """What stands before `end`, back to white space, an opening bracket or quote, or `start`."""
+    at = end
+    while at > start and not text[at - 1].isspace() and text[at - 1] not in '(["“':
+        at -= 1
+    return text[at:end]
 
 
 def fold(text: str) -> str:
@@ -284,6 +337,8 @@ class Piece:
     headers: tuple[str, ...] = ()
 
 
+_LOOK_AT = 200
+"""Rows of a node that decide whether its first row is a header; more would not change the picture."""
 _BULLET = re.compile(r"[-*+•–▪‣◦]\s+")
 
 
@@ -295,18 +350,23 @@ def cut(text: str, kind: str, context: str = "", headings: Sequence[str] = ()) -
     spans = lines(text) if kind == "table" else sentences(text)
     above = [line for line in context.splitlines() if "|" in line]
     found: list[Piece] = []
-    run: list[str] = []  # the rows of the table at hand
+    likely: dict[tuple[int, str], tuple[str, ...]] = {}  # by the width of a row and the first row of its table
+    table = [cells(text[a:b]) for a, b in spans[:_LOOK_AT]]
+    first = ""  # row of the table at hand
     for start, end in spans:
         here = text[start:end]
         if kind == "table" or ROW_BAR in here:
-            headers = [*reversed(above), *run[:1]]
-            if len(cells(here)) < 2:
+            width = len(cells(here))
+            if width < 2:
                 found.append(Piece(start, end, "sentence"))
                 continue
-            found.append(Piece(start, end, "row", _likely(headers, here, [text[a:b] for a, b in spans[:200]])))
-            run.append(here)
+            if (width, first) not in likely:
+                headers = [*reversed(above), *([first] if first else [])]
+                likely[width, first] = _likely(headers, width, table)
+            found.append(Piece(start, end, "row", likely[width, first]))
+            first = first or here
             continue
-        run = []
+        first = ""
         if kind == "faq" and all(piece.kind == "heading" for piece in found) and here.endswith(("?", "？")):
             found.append(Piece(start, end, "question"))
         elif fold(here.lstrip("# ")).lower() in named:
@@ -320,13 +380,16 @@ def cut(text: str, kind: str, context: str = "", headings: Sequence[str] = ()) -
     return found
 
 
-def _likely(headers: Sequence[str], row: str, rows: Sequence[str]) -> tuple[str, ...]:
-    """The headers that fit a row. Of a table of two columns the first row is one only if it looks unlike all others:
-    `Owner | Jane` stands above `Since | 2020` without naming its cells."""
-    width = len(cells(row))
+def _likely(headers: Sequence[str], width: int, rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The headers that fit a row of `width` cells; `rows` are those of its node, in cells.
+
+    Of a table of two columns the first row is a header only if it looks unlike all others: `Owner | Jane` stands above
+    `Since | 2020` without naming its cells.
+    """
     fitting = [header for header in headers if len(cells(header)) == width]
     if width == 2 and fitting:
-        body = [values[1] for one in rows if len(values := cells(one)) == 2 and one != fitting[0]]
+        header = cells(fitting[0])
+        body = [values[1] for values in rows if len(values) == 2 and values != header]
         numeric = len(body) > 1 and all(any(ch.isdigit() for ch in value) for value in body if value)
         if not numeric or any(ch.isdigit() for ch in fitting[0]):
             return ()

@@ -184,3 +184,24 @@ def test_the_steps_below_a_heading_are_quoted_together(embedder: Embedder) -> No
     whole = Evidence(1, hit, node.text, text, node.span, 50)
     draft = asyncio.run(Extractive(embedder).write("How do I start the laser cutter?", [whole]))
     assert any("extraction" in one.text and "green button" in one.text for one in draft.statements)
+
+
+@pytest.mark.parametrize(
+    ("question", "row", "stays"),
+    [
+        ("What is the price of 9 mm plywood?", "Plywood 6 mm | 14 euro", False),
+        ("Was kostet 9 mm Sperrholz?", "Sperrholz 6 mm | 14 Euro", False),
+        ("What is the price of 9.0 mm plywood?", "Plywood 9 mm | 14 euro", True),
+        ("What do 1000 sheets cost?", "1,000 sheets | 14 euro", True),
+        ("What does a parcel of 3 kg cost?", "Up to 5 kg | 9 euro", True),
+        ("Was kostet ein Paket mit 3 kg?", "bis 5 kg | 9 Euro", True),
+        ("What does a parcel of 3 kg cost?", "Parcel, 2 kg to 5 kg | 9 euro", True),
+        ("What was the limit in 2024 for hotels?", "Decided in 2023 for hotels | 120 euro", True),
+    ],
+)
+def test_only_a_row_that_must_be_about_another_measure_is_left_out(question: str, row: str, stays: bool) -> None:
+    from citewell.synthesis.candidates import candidates
+    from citewell.synthesis.question import understand
+
+    found = candidates(understand(question), [evidence(1, "Prices", row, BlockKind.TABLE)])
+    assert bool(found) is stays

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from citewell.language import Piece, content, cut, fold, rarity, renderings, words
+from citewell.language import STOP_WORDS, Piece, content, cut, fold, parse_number, rarity, renderings, stem, words
 from citewell.synthesis.question import Intent
 from citewell.types import Evidence, Span
 
@@ -59,7 +59,12 @@ def candidates(intent: Intent, evidence: Sequence[Evidence]) -> list[Candidate]:
     return found
 
 
-_MEASURE = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)?)\s?(%|[^\W\d_]{1,12})")
+_MEASURE = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*)\s?(%|[^\W\d_]{1,12})")
+_BOUND = re.compile(
+    r"[<>≤≥]|\b(?:up to|at (?:least|most)|over|under|above|below|from|until|(?:more|less|fewer) than|or (?:more|less)|"
+    r"max|min|maximum|minimum|ab|bis|über|unter|höchstens|mindestens|jusqu'à|à partir|hasta|desde)\b",
+    re.IGNORECASE,
+)
 _FORBIDS = re.compile(
     r"\b(?:forbidden|prohibited|banned|not (?:be )?(?:allowed|permitted)|must not|may not|never|verboten|nicht erlaubt|"
     r"interdite?s?|prohibid[oa]s?)\b",
@@ -69,13 +74,29 @@ _ALLOWS = re.compile(r"\b(?:allowed|permitted|may|erlaubt|zulässig|autorisée?s
 
 
 def _of_other_measure(intent: Intent, one: Candidate) -> bool:
-    """Whether a table row is about another measure than the question: `6 mm` where 9 mm were asked for."""
-    if one.kind != "row":
+    """Whether a table row is about another measure than the question: `6 mm` where 9 mm were asked for.
+
+    A row that gives a bound (`up to 5 kg`) or several numbers of the unit (`2 kg to 5 kg`) may hold the one asked for.
+    """
+    if one.kind != "row" or _BOUND.search(one.text):
         return False
-    held: dict[str, set[str]] = {}
-    for number, unit in _MEASURE.findall(one.text.lower()):
-        held.setdefault(unit, set()).add(number)
-    return any(unit in held and number not in held[unit] for number, unit in _MEASURE.findall(intent.text.lower()))
+    held = _measures(one.text)
+    return any(
+        len(asked) == len(held.get(unit, ())) == 1 and asked[0].isdisjoint(held[unit][0])
+        for unit, asked in _measures(intent.text).items()
+    )
+
+
+def _measures(text: str) -> dict[str, list[frozenset[float]]]:
+    """Stem of a unit → the values of each number before it; a little word (`2023 in`) is no unit.
+
+    So `s` and `t`, little words of English too, are none: a row too many does less harm than the right one left out.
+    """
+    found: dict[str, list[frozenset[float]]] = {}
+    for number, unit in _MEASURE.findall(text.lower()):
+        if unit == "%" or not any(unit in stops for stops in STOP_WORDS.values()):
+            found.setdefault(stem(unit), []).append(parse_number(number))
+    return found
 
 
 def _asked_side(intent: Intent, found: list[Candidate]) -> list[Candidate]:

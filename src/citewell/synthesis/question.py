@@ -60,10 +60,14 @@ _SMALL_TALK = re.compile(
     r"who are you|what can you do|there|you|very much|so much)\W*)+",
     re.IGNORECASE,
 )
+# A change is compared only where it is what is asked for: "How often is the password changed?" asks of one version.
 _COMPARE = re.compile(
-    r"\b(?:compar\w+|versus|vs\.?|differ(?:s|ed|ence|ences|ent)?|conflict\w*|contradict\w*|disagree\w*"
-    r"|inconsisten\w+|changed?|changes|"
-    r"unterschied\w*|vergleich\w*|différence|diferencia)\b",
+    r"\b(?:compar\w+|versus|vs\.?|differ(?:s|ed|ence|ences|ent)?|conflict\w*|contradict\w*|disagree\w*|inconsisten\w+|"
+    r"what (?:(?:has|have|had|was|is) )?(?:\w+ )?changed|what changes (?:between|for|from|in|on|since|with)|"
+    r"how (?:has|have|had) [^?]{1,80} changed|how did (?!i |we |you )[^?]{1,80} change|"
+    r"chang(?:es?|ed) (?:\w+ ){0,4}?(?:between|since)|"
+    r"unterschied\w*|vergleich\w*|was (?:hat|haben) sich [^?]{0,80}(?:ge|ver)ändert|"
+    r"différence|qu'est-ce qui a changé|diferencia|qué ha cambiado)\b",
     re.IGNORECASE,
 )
 _UPCOMING = re.compile(

@@ -12,10 +12,12 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# 64: the longest local part of an address (RFC 5321); without an end to it a long run of points is scanned from each.
 _IDENTIFIER = re.compile(
     r"(?<![\w])(?:[A-Za-z]+[-_/]?\d[\w-]*|\w+_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*"
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+)(?!\w)"
+    r"|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+|https?://\S+)(?!\w)"
 )
+_OPENERS = frozenset(':•-“"|')
 _NOT_NAMES = _set(
     """january february march april may june july august september october november december monday tuesday wednesday
     thursday friday saturday sunday yes no i"""
@@ -42,22 +44,25 @@ def names(text: str) -> list[Name]:
     ]
     if not any(ch.islower() for ch in text):
         return sorted(found, key=lambda one: one.start)
-    openings = {start for start, _ in sentences(text)}
+    openings = {start + at for start, _ in sentences(text) for at in range(4)}  # a quote, a bracket may come first
+    taken = bytearray(len(text))  # a mark on each character of an identifier
+    for one in found:
+        taken[one.start : one.end] = b"\1" * (one.end - one.start)
     run: list[Word] = []
 
     def close() -> None:
         if run:
-            first = text[: run[0].start].rstrip()
-            opening = any(o <= run[0].start <= o + 3 for o in openings) or first.endswith(
-                (":", "•", "-", "“", '"', "|")
-            )
+            at = run[0].start
+            while at and text[at - 1].isspace():
+                at -= 1
+            opening = run[0].start in openings or text[at - 1 : at] in _OPENERS
             while run and opening and _plain(run[0]):
                 run.pop(0)
                 opening = False
         if run and not (len(run) == 1 and _plain(run[0])):
             sure = not (opening and len(run) == 1 and not run[0].text.isupper())
             start, end = run[0].start, run[-1].end
-            if all(end <= one.start or one.end <= start for one in found):
+            if taken.find(1, start, end) < 0:
                 found.append(Name(text[start:end], tuple(word.lower for word in run), start, end, sure))
         run.clear()
 

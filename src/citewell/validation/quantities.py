@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from citewell.language import parse_number
+
 _MONTHS = {
     name: index
     for index, names in enumerate(
@@ -34,8 +36,8 @@ _DATES = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"(?<![\w.-])(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\w-])",
-        rf"(?<![\w.,]){_DAY}\s+(?:of\s+|de\s+)?{_MONTH}(?:\s*,?\s*(?:de\s+)?{_YEAR})?",
-        rf"(?<!\w){_MONTH}\s+{_DAY}(?![\d%]|[.,]\d)(?:\s*,?\s*{_YEAR})?",
+        rf"(?<![\w.,]){_DAY}\s+(?:of\s+|de\s+)?{_MONTH}(?:(?:\s*,)?\s*(?:de\s+)?{_YEAR})?",
+        rf"(?<!\w){_MONTH}\s+{_DAY}(?![\d%]|[.,]\d)(?:(?:\s*,)?\s*{_YEAR})?",
         rf"(?<!\w){_MONTH}(?:\s*,|\s+of|\s+de)?\s+{_YEAR}",
         r"(?<![\w.])(?P<day>3[01]|[12]\d|0?[1-9])\.(?P<month>1[0-2]|0?[1-9])\.(?P<year>\d{4})(?!\w)",
         r"(?<![\w/])(?P<one>\d{1,2})/(?P<two>\d{1,2})/(?P<year>\d{4})(?![\w/])",
@@ -134,6 +136,8 @@ _ABOUT = re.compile(
     r"(?:about|around|approximately|approx\.?|nearly|almost|roughly|some|circa|ca\.|etwa|rund|~)\s*$", re.I
 )
 _RANGE = re.compile(r"\s*(?:-|–|—|to|and|or|bis|à|a|und|/)\s*(?:€|\$|£|eur\s|usd\s)?\s*$", re.I)
+_WIDEST_RANGE = 40
+"""Characters between the two numbers of a range, a line break with its indent included."""
 
 Day = tuple[int | None, int | None, int | None]
 
@@ -165,47 +169,17 @@ class Quantity:
         return "time" if self.dimension == "months" else self.dimension
 
 
-def parse_number(text: str) -> frozenset[float]:
-    """The values a numeral may have: `1,000.5`, `1.000,5`, `1 000,5` and `1'000.5` are all 1000.5."""
-    plain = re.sub(r"[\s\u00a0\u202f'’]", "", text)
-    dots, commas = plain.count("."), plain.count(",")
-    if dots and commas:
-        point = "." if plain.rfind(".") > plain.rfind(",") else ","
-        plain = plain.replace("," if point == "." else ".", "").replace(point, ".")
-        return _values(plain)
-    mark = "." if dots else ","
-    if dots + commas == 0:
-        return _values(plain)
-    groups = plain.split(mark)
-    thousands = len(groups[0]) <= 3 and groups[0] != "0" and all(len(group) == 3 for group in groups[1:])
-    if len(groups) > 2:
-        return _values("".join(groups)) if thousands else frozenset()
-    if thousands and mark == ",":
-        return _values("".join(groups))
-    if thousands:
-        return _values("".join(groups)) | _values(".".join(groups))
-    return _values(".".join(groups))
-
-
-def _values(plain: str) -> frozenset[float]:
-    # A digit string can be as long as an attacker likes; float() is linear, and infinity equals itself.
-    try:
-        return frozenset({float(plain[:400])})
-    except ValueError:
-        return frozenset()
-
-
 def quantities(text: str) -> list[Quantity]:
     """All quantities of `text`, ascending, not overlapping. Digits inside identifiers (`L-14`, `emp_0451`) are none."""
     found: list[Quantity] = []
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text))  # a mark on each character: asking every quantity found would be quadratic
 
     def free(start: int, end: int) -> bool:
-        return all(end <= a or b <= start for a, b in taken)
+        return taken.find(1, start, end) < 0
 
     def add(one: Quantity) -> None:
         found.append(one)
-        taken.append((one.start, one.end))
+        taken[one.start : one.end] = b"\1" * (one.end - one.start)
 
     if any(ch.isdigit() for ch in text):
         for pattern in _DATES:
@@ -375,7 +349,7 @@ def _ranges(text: str, found: list[Quantity]) -> list[Quantity]:
         one, two = found[at], found[at + 1]
         if one.dimension == "" and two.dimension not in ("", "date", "year", "clock", "ordinal"):
             between = text[one.end : two.start]
-            if _RANGE.fullmatch(between):
+            if len(between) <= _WIDEST_RANGE and _RANGE.fullmatch(between):
                 factor = 1.0
                 unit = _TOKEN.match(text, two.end - len(two.text.split()[-1])) if two.dimension in _DIMENSIONS else None
                 if unit is not None and unit.group(2).lower() in _UNITS:
