@@ -1,6 +1,7 @@
 """Words and sentences with exact places: what the writers and the judge both count in.
 
-It stands below the stages, because the judge must cut text at the same places as the writer whose quotes it checks.
+It stands below the stages, because the judge must cut text at the same places, and take the same words for numbers and
+negations, as the writer whose quotes it checks.
 """
 
 from __future__ import annotations
@@ -146,6 +147,22 @@ def language_of(lowers: Iterable[str]) -> str:
     """`en`, `de`, `fr` or `es` by the stop words that occur; `en` in doubt."""
     seen = frozenset(lowers)
     return max(STOP_WORDS, key=lambda code: (len(seen & STOP_WORDS[code]), code == "en"))
+
+
+_NEGATIONS = _set(
+    """not no never none nobody nothing nowhere neither nor without cannot cant can't n't lack lacks lacked lacking fail
+    fails failed unable nicht kein keine keinen keiner keinem keines nie keins keinerlei niemals ohne weder ne
+    pas jamais aucun aucune sans ni nunca ningún ninguno ninguna sin hardly scarcely barely"""
+)
+_NO_NEGATION_IN_ENGLISH = frozenset({"ne", "pas", "sin", "ni", "ohne", "sans"})
+
+
+def is_negation(word: Word, language: str) -> bool:
+    """Whether `word` negates in a text of `language`: not, never, no, without, n't, nicht, kein, ne … pas."""
+    lower = word.lower.replace("’", "'")
+    if lower.endswith("n't"):
+        return True
+    return lower in _NEGATIONS and not (language == "en" and lower in _NO_NEGATION_IN_ENGLISH)
 
 
 def content(found: Sequence[Word]) -> list[Word]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citewell.language import cells, cut, renderings, sentences
+from citewell.language import cells, cut, is_negation, renderings, sentences, words
 
 
 def test_abbreviations_decimals_and_initials_end_no_sentence() -> None:
@@ -51,3 +51,15 @@ def test_a_bar_at_one_end_of_a_row_stands_beside_an_empty_cell() -> None:
     assert cells(" | 2001 | 2002") == ["", "2001", "2002"]
     assert cells("| Name | Age |") == ["Name", "Age"]
     assert renderings("Sales | 5 | 6", [" | 2001 | 2002"])[0] == "Sales; 2001: 5; 2002: 6"
+
+
+def test_a_negation_is_told_from_a_word_of_another_language() -> None:
+    assert [word.text for word in words("We don’t, cannot and never sin.") if is_negation(word, "en")] == [
+        "don’t",
+        "cannot",
+        "never",
+    ]
+    assert [word.text for word in words("Ohne Ausweis gibt es keinerlei Zutritt.") if is_negation(word, "de")] == [
+        "Ohne",
+        "keinerlei",
+    ]

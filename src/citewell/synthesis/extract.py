@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from citewell.language import content, words
+from citewell.language import content, is_negation, language_of, words
 from citewell.protocols import Embedder
 from citewell.synthesis.candidates import FEATURES, Candidate, candidates, weigh
 from citewell.synthesis.question import Intent, understand
@@ -187,7 +186,10 @@ def _named(intent: Intent) -> frozenset[str]:
     return frozenset(word.stem for name in intent.names for word in words(name))
 
 
-_NEGATION = re.compile(r"\b(?:not|no|never|none|without|nicht|kein\w*)\b|n['’]t\b", re.IGNORECASE)
+def _negates(text: str) -> bool:
+    found = words(text)
+    language = language_of(word.lower for word in found)
+    return any(is_negation(word, language) for word in found)
 
 
 def _same(one: Candidate, other: Candidate) -> bool:
@@ -209,4 +211,4 @@ def _disagree(one: Candidate, other: Candidate) -> bool:
         return False
     numbers = {word.lower for word in mine if word.number}, {word.lower for word in theirs if word.number}
     differ = bool(numbers[0] - numbers[1]) and bool(numbers[1] - numbers[0])
-    return differ or bool(_NEGATION.search(one.text)) != bool(_NEGATION.search(other.text))
+    return differ or _negates(one.text) != _negates(other.text)

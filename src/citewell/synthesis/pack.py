@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 
-from citewell.language import content, fold, words
+from citewell.language import content, fold, is_negation, language_of, words
 from citewell.synthesis.question import Intent
 from citewell.types import BlockKind, Dropped, Evidence, Hit
 
@@ -86,29 +86,17 @@ def _shingles(text: str) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(lowers[at : at + size]) for at in range(len(lowers) - size + 1)) if size else frozenset()
 
 
+_TURNING = frozenset({"except", "unless", "only", "must", "may"})
+
+
 def _marks(text: str) -> frozenset[str]:
-    """What makes two alike texts differ in meaning: numbers, words with digits, negations."""
+    """What makes two alike texts differ in meaning: numbers, words with digits, negations, exceptions, duties."""
+    found = words(text)
+    language = language_of(word.lower for word in found)
     return frozenset(
         word.lower
-        for word in words(text)
-        if any(ch.isdigit() for ch in word.text)
-        or word.lower
-        in (
-            "not",
-            "no",
-            "never",
-            "none",
-            "without",
-            "except",
-            "unless",
-            "only",
-            "must",
-            "may",
-            "nicht",
-            "kein",
-            "keine",
-        )
-        or word.lower.endswith(("n't", "n’t"))
+        for word in found
+        if any(ch.isdigit() for ch in word.text) or word.lower in _TURNING or is_negation(word, language)
     )
 
 

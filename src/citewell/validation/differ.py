@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from citewell.language import Word, words
+from citewell.language import Word, is_negation, words
 from citewell.validation.align import Text, Unit
-from citewell.validation.polarity import is_negation, is_turn, negated, turns
+from citewell.validation.polarity import is_turn, negated, turns
 from citewell.validation.quantities import Quantity, agree, mentions
 
 

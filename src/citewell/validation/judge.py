@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from citewell.language import fold, renderings
+from citewell.language import fold, is_negation, renderings
 from citewell.protocols import Grounds, Judgement
 from citewell.types import Draft, Evidence, Mark, Statement, Verdict
 from citewell.validation.align import MAX_SENTENCES, Alignment, Text, Unit, align, shown_context, units
 from citewell.validation.differ import Difference, numbers, strangers, swapped, turned, wording
-from citewell.validation.polarity import is_negation
 
 SUPPORT = 0.75
 """Least share of a claim that the cited places must hold."""

@@ -1,4 +1,4 @@
-"""Negations, quantifiers, modals and bounds: the small words that turn a true sentence into a false one."""
+"""Quantifiers, modals, bounds, the reach of a negation: small words that turn a true sentence into a false one."""
 
 from __future__ import annotations
 
@@ -6,20 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from citewell.language import Word
-
-
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-NEGATIONS = _set(
-    """not no never none nobody nothing nowhere neither nor without cannot cant can't n't lack lacks lacked lacking fail
-    fails failed unable nicht kein keine keinen keiner keinem nie niemals ohne weder ne pas jamais aucun aucune sans
-    ni nunca ningún ninguno ninguna sin hardly scarcely barely"""
-)
-# "ne", "sin" and the like are words of their own in English: only unmistakable ones count in any text.
-_AMBIGUOUS = frozenset({"ne", "pas", "sin", "ni", "ohne", "sans", "cant", "nor", "fail", "fails", "failed"})
+from citewell.language import Word, is_negation
 
 _CLASSES: dict[str, dict[str, str]] = {
     "bound": {
@@ -94,16 +81,6 @@ def turns(text: str) -> list[Turn]:
     ]
 
 
-def is_negation(word: Word, language: str = "en") -> bool:
-    """Whether `word` negates: not, never, no, without, n't, nicht, kein, ne … pas."""
-    lower = word.lower.replace("’", "'")
-    if lower.endswith("n't"):
-        return True
-    return lower in NEGATIONS and (
-        language != "en" or lower not in _AMBIGUOUS or lower in ("nor", "cant", "fail", "fails", "failed")
-    )
-
-
 def is_turn(word: Word) -> bool:
     """Whether `word` alone is a quantifier, modal, bound, exception, trend or permission."""
     return any(pattern.fullmatch(word.lower) for pattern in _PATTERN.values()) or word.lower in (
@@ -117,7 +94,7 @@ def is_turn(word: Word) -> bool:
 def negated(found: Sequence[Word], language: str, stops: frozenset[str]) -> dict[str, bool]:
     """Stem → whether it stands negated: the first three content words after a negation, within its clause."""
     state: dict[str, bool] = {}
-    reach, last_end = 0, 0
+    reach = 0
     for word in found:
         if is_negation(word, language):
             reach = 3
@@ -126,6 +103,4 @@ def negated(found: Sequence[Word], language: str, stops: frozenset[str]) -> dict
         elif word.lower not in stops:
             state[word.stem] = state.get(word.stem, False) or reach > 0
             reach = max(0, reach - 1)
-        last_end = word.end
-    assert last_end >= 0
     return state

@@ -120,7 +120,7 @@ _WORDS = {
 _ORDINAL_WORDS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
 _ORDINALS = {name: float(index) for index, name in enumerate(_ORDINAL_WORDS.split(), start=1)}
 _TIMES = {"twice": 2.0, "thrice": 3.0}
-_FRACTIONS = {"half": 0.5, "quarter": 0.25}
+_FRACTIONS = {"half": 0.5}  # a quarter is mostly three months
 
 _NUMERAL = r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,'’]\d+)*"
 _NUMBER = re.compile(
@@ -250,7 +250,7 @@ def _number(text: str, match: re.Match[str]) -> Quantity | None:
         end = match.end("glue")
         dimension, factor = kind[0] or dimension, kind[1]
     for _ in range(2):  # a scale, then a unit: 5 million euros
-        if dimension and not (dimension.startswith("money") or dimension == ""):
+        if dimension and not dimension.startswith("money"):
             break
         after = _TOKEN.match(text, end)
         if after is None:
@@ -271,8 +271,8 @@ def _number(text: str, match: re.Match[str]) -> Quantity | None:
 
 def _unit(word: str, *, glued: bool, money: bool) -> tuple[str, float] | None:
     lower = word.lower()
-    if lower in _PERCENT or lower == "per":
-        return ("percent", 1.0) if lower != "per" else None
+    if lower in _PERCENT:
+        return ("percent", 1.0)
     if lower in _MONEY:
         return (f"money:{_MONEY[lower]}", 1.0)
     if lower in _SCALES and (lower not in _LETTERS or money or (glued and lower in ("k", "bn", "mn"))):
@@ -337,7 +337,7 @@ def _in_words(text: str) -> list[Quantity]:
             found.append(Quantity(text[start:end], start, end, "ordinal", frozenset({_ORDINALS[word]})))
         elif word in _TIMES:
             found.append(Quantity(text[start:end], start, end, "times", frozenset({_TIMES[word]})))
-        elif word in _FRACTIONS and word == "half":
+        elif word in _FRACTIONS:
             found.append(Quantity(text[start:end], start, end, "fraction", frozenset({_FRACTIONS[word]})))
         at += 1
     return found
