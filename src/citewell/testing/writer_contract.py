@@ -139,7 +139,7 @@ async def evidence_cannot_end_the_place_it_stands_in(make: MakeModelWriter) -> N
             fences = [before.rstrip("\n").rpartition("\n")[2], after.lstrip("\n").partition("\n")[0]]
             # No evidence could have written beforehand the line that begins or ends it.
             assert all(fence and not any(fence in other.text for other in HOSTILE) for fence in fences), fences
-        assert "999" not in system
+        assert "999 guests" not in system  # the words too: a random mark may hold the digits
     assert prompts[0] != prompts[1], "each request has marks of its own"
 
 
