@@ -6,6 +6,7 @@ liteparse finds structure; pypdfium2 counts pages, opens metadata and reads the 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,9 @@ _CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 _OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
 
+# PDFium is not made for threads: two documents open at once in one process can bring the process down.
+_PDFIUM = threading.Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class PdfReader:
@@ -70,7 +74,7 @@ class PdfReader:
             raise ReadError("limit_exceeded", f"The PDF has over {self.max_bytes >> 20} MiB (max_bytes). Split it.")
         warnings: list[str] = []
         content = _from_header(source.content)
-        with _Plain(content) as plain:
+        with _PDFIUM, _Plain(content) as plain:
             total = len(plain)
             if total > self.max_pages:
                 raise ReadError(
