@@ -12,9 +12,11 @@ import asyncio
 import gzip
 import json
 import os
+import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import citewell
@@ -80,6 +82,7 @@ async def measure(folder: Path, keep: Path) -> dict[str, float]:
         }
         judged = {question.id for question in held.answerable}
         questions = held.questions if people else held.answerable
+        figures["documents"], figures["queries"] = len(held.corpus), len(questions)
         for name, retriever in retrievers.items():
             gains, recalls, leaked = [], [], 0
             started = time.perf_counter()
@@ -129,7 +132,9 @@ def main() -> int:
             tail = "" if leaked is None else f"   leaked {leaked:.0f}"
             name = folder.name if variant == "dense" else ""
             print(f"{name:<20}{variant:<8}{line[0]:>9.4f}{line[1]:>11.4f}{line[2]:>10.1f}{tail}", flush=True)
-    file.write_text(json.dumps({key: round(value, 5) for key, value in sorted(figures.items())}, indent=1))
+    ran_on = {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "onnxruntime")}}
+    measured = {key: round(value, 5) for key, value in sorted(figures.items()) if key not in ran_on}
+    file.write_text(json.dumps({**ran_on, **measured}, indent=1))
     return 0
 
 
