@@ -54,7 +54,7 @@ class ModelUnavailable(CitewellError):
 
 
 class IndexMismatch(CitewellError):
-    """The knowledge base was built by another embedder, splitter, reader or format; says how to rebuild."""
+    """The knowledge base was built by another embedder, splitter, analyzer or format; says how to rebuild."""
 
 
 class StoreError(CitewellError):

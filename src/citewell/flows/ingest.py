@@ -236,9 +236,10 @@ class Ingestion(Workflow):
         uris = dict.fromkeys([*sources, *(one.source.uri for one in unreadable)])
         states = await self.stages.store.source_states(self.principal.tenant, bucket, list(uris))
         works, kept = [], []
+        stages = self.stages.identity
         for source in sources.values():
             known = states.get(source.uri)
-            mark = fingerprint(source, self.stages.identity)
+            mark = fingerprint(source, stages)
             same = known and known.state == "active" and known.fingerprint == mark and known.document
             # An equal fingerprint means an equal rule, so nothing has to be read to know who may.
             if known and same and source.access.permits(self.principal):
@@ -300,13 +301,13 @@ class Ingestion(Workflow):
             for transform in self.stages.transforms:
                 nodes = transform.apply(document, nodes)
             if not nodes:
-                raise ReadError("no_text", f"{work.source.uri}: nothing in it can be searched. Is it the right file?")
+                raise ReadError("no_text", "Nothing in it can be searched. Is it the right file?")
             work.terms = [self.stages.terms(node.indexed_text) for node in nodes]
             work.nodes, work.document = nodes, document
         except ReadError as error:
             work.error = error
         except Exception as error:  # noqa: BLE001 - what one document does to a splitter must not stop the others
-            reason = f"{work.source.uri} was read, but could not be split and indexed: {type(error).__name__}: {error}"
+            reason = f"It was read, but could not be split and indexed: {type(error).__name__}: {error}"
             work.error = ReadError("corrupt", " ".join(reason.split())[:400])
 
     async def _embed(self, texts: Sequence[str]) -> Vectors:
