@@ -1,63 +1,117 @@
-"""An event-driven workflow engine that knows nothing of retrieval: typed events in, typed events out, all
-recorded.
+"""An event-driven workflow engine that knows nothing of retrieval: typed events in, typed events out, all recorded.
+
+A workflow written for llama-index-workflows runs after changing its imports: the same names stand at the same places
+(`citewell.workflow`, `.events`, `.retry_policy`, `.resource`, `.errors`, `.testing`).
 """
 
 from citewell.workflow.codec import decode, encode
+from citewell.workflow.collect import All, Collect, Take
 from citewell.workflow.context import Context
 from citewell.workflow.errors import (
+    AnswerRefused,
     CodecError,
+    ContextSerdeError,
+    ContextStateError,
+    DefinitionChanged,
     JournalFailed,
+    RunNotFound,
+    StartKeyConflict,
     StateRefused,
-    StepFailed,
     UndeclaredEvent,
-    WorkflowCancelled,
-    WorkflowDefinitionError,
+    WorkflowCancelledByUser,
+    WorkflowConfigurationError,
     WorkflowError,
-    WorkflowFailed,
+    WorkflowRuntimeError,
+    WorkflowStepDoesNotExistError,
     WorkflowStuck,
-    WorkflowTimeout,
+    WorkflowTimeoutError,
+    WorkflowValidationError,
 )
-from citewell.workflow.events import Event, RunFailed, StartEvent, StopEvent
+from citewell.workflow.events import (
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StepFailedEvent,
+    StopEvent,
+    WorkflowCancelledEvent,
+    WorkflowFailedEvent,
+    WorkflowTimedOutEvent,
+)
 from citewell.workflow.graph import GraphEdge, GraphNode, GraphView
-from citewell.workflow.handler import Handler, Stream
+from citewell.workflow.handler import WorkflowHandler
 from citewell.workflow.journal import Entry, Journal, MemoryJournal, Outcome, RunStart
-from citewell.workflow.retry import Retry, RetryPolicy
-from citewell.workflow.step import step
-from citewell.workflow.workflow import Workflow, graph, to_mermaid
+from citewell.workflow.outlet import Stream
+from citewell.workflow.plain import (
+    PlainEvent,
+    PlainHumanResponseEvent,
+    PlainInputRequiredEvent,
+    PlainStartEvent,
+    PlainStopEvent,
+)
+from citewell.workflow.resource import Resource, ResourceConfig, ResourceManager
+from citewell.workflow.retry_policy import RetryInfo, RetryPolicy, retry_policy
+from citewell.workflow.step import catch_error, step
+from citewell.workflow.workflow import Workflow, graph, launch
 
 __all__ = [
+    "All",
+    "AnswerRefused",
     "CodecError",
+    "Collect",
     "Context",
+    "ContextSerdeError",
+    "ContextStateError",
+    "DefinitionChanged",
     "Entry",
     "Event",
     "GraphEdge",
     "GraphNode",
     "GraphView",
-    "Handler",
+    "HumanResponseEvent",
+    "InputRequiredEvent",
     "Journal",
     "JournalFailed",
     "MemoryJournal",
     "Outcome",
-    "Retry",
+    "PlainEvent",
+    "PlainHumanResponseEvent",
+    "PlainInputRequiredEvent",
+    "PlainStartEvent",
+    "PlainStopEvent",
+    "Resource",
+    "ResourceConfig",
+    "ResourceManager",
+    "RetryInfo",
     "RetryPolicy",
-    "RunFailed",
+    "RunNotFound",
     "RunStart",
     "StartEvent",
+    "StartKeyConflict",
     "StateRefused",
-    "StepFailed",
+    "StepFailedEvent",
     "StopEvent",
     "Stream",
+    "Take",
     "UndeclaredEvent",
     "Workflow",
-    "WorkflowCancelled",
-    "WorkflowDefinitionError",
+    "WorkflowCancelledByUser",
+    "WorkflowCancelledEvent",
+    "WorkflowConfigurationError",
     "WorkflowError",
-    "WorkflowFailed",
+    "WorkflowFailedEvent",
+    "WorkflowHandler",
+    "WorkflowRuntimeError",
+    "WorkflowStepDoesNotExistError",
     "WorkflowStuck",
-    "WorkflowTimeout",
+    "WorkflowTimedOutEvent",
+    "WorkflowTimeoutError",
+    "WorkflowValidationError",
+    "catch_error",
     "decode",
     "encode",
     "graph",
+    "launch",
+    "retry_policy",
     "step",
-    "to_mermaid",
 ]

@@ -1,15 +1,19 @@
-"""One job's attempts: the step in its mode, its timeout, its retries."""
+"""One job's attempts: the step in its mode, with its resources, its timeout, its retries."""
 
 import asyncio
 import contextvars
 import functools
-import time
+import hashlib
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from citewell.workflow.context import Context
-from citewell.workflow.errors import UndeclaredEvent, WorkflowTimeout
+from citewell.workflow.context import StepContext
+from citewell.workflow.errors import UndeclaredEvent, WorkflowTimeoutError
+from citewell.workflow.past import Past
 from citewell.workflow.reducer import Job
+from citewell.workflow.resource import resolve
+from citewell.workflow.retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
     from citewell.workflow.run import Run
@@ -17,34 +21,59 @@ if TYPE_CHECKING:
 
 async def attempts(run: "Run", job: Job) -> Any:
     """What the step returned in the attempt that succeeded; raises what the last one raised."""
-    policy = job.spec.config.retry
-    failed_at = 0.0
+    policy = job.spec.config.retry_policy
+    if job.past is not None and (rest_s := job.past.due - run.clock.wall()) > 0:
+        await asyncio.sleep(rest_s)
     while True:
         try:
             return await _attempt(run, job)
         except Exception as error:
-            if policy is None or run.closing or isinstance(job.verdict, UndeclaredEvent):
+            if run.closing or isinstance(job.verdict, UndeclaredEvent):
                 raise
-            failed_at = failed_at or time.monotonic()
-            seed = f"{run.run_id}/{job.spec.name}/{job.seq}"
-            delay_s = policy.next_delay_s(job.attempt, time.monotonic() - failed_at, error, seed)
+            past = job.past = job.past or Past()
+            now = run.clock.wall()
+            past.failed(error, now, job.started_at or now)
+            if policy is None:
+                raise
+            delay_s = _next_delay_s(policy, now - past.first_failed_at, job.attempt, error, _seed(run.run_id, job))
             if delay_s is None:
                 raise
-            run.record_failure(job, f"{type(error).__name__}: {error}")
+            past.due = now + delay_s
+            run.note_failure(job, f"{type(error).__name__}: {error}", due=past.due)
         run.reducer.undo(job)
         job.attempt += 1
+        past.sending = 0
         job.cancelled = False
         job.verdict = None
         run.write_soon()
         await asyncio.sleep(delay_s)
-        job.started_at, job.started = time.time(), time.perf_counter()
+        job.started_at, job.started = run.clock.wall(), run.clock.steady()
+
+
+def _next_delay_s(policy: RetryPolicy, elapsed_s: float, attempt: int, error: Exception, seed: int) -> float | None:
+    if _takes_seed(type(policy)):
+        return policy.next(elapsed_s, attempt, error, seed=seed)
+    # A policy of somebody's own may know nothing of seeds.
+    return policy.next(elapsed_s, attempt, error)
+
+
+@functools.lru_cache(maxsize=256)
+def _takes_seed(kind: type) -> bool:
+    parameters = inspect.signature(kind.next).parameters.values()  # type: ignore[attr-defined]
+    return any(p.name == "seed" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _seed(run_id: str, job: Job) -> int:
+    # From what a replay knows too, so that it waits as long as the recorded run did.
+    text = f"{run_id}/{job.spec.name}/{job.seq}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
 async def _attempt(run: "Run", job: Job) -> Any:
     spec = job.spec
-    context = Context(run, job) if spec.wants_context else None
+    context = StepContext(run, job)
     timeout_s = spec.config.timeout_s
-    if spec.mode == "inline":
+    if spec.mode == "inline" and not spec.resources:
         return spec.invoke(run.workflow, context, job.event)
     if timeout_s is None:
         return await _call(run, job, context)
@@ -54,23 +83,27 @@ async def _attempt(run: "Run", job: Job) -> Any:
     except TimeoutError as error:
         if not scope.expired():
             raise
-        job.verdict = WorkflowTimeout(
+        job.verdict = WorkflowTimeoutError(
             f"Step {spec.name!r} took longer than {timeout_s} s on {job.label}, attempt {job.attempt}. "
-            "Raise its timeout_s, or give it a retry.",
+            "Raise its timeout_s, or give it a retry_policy.",
             timeout_s=timeout_s,
             step=spec.name,
         )
         raise job.verdict from error
 
 
-async def _call(run: "Run", job: Job, context: Context[Any] | None) -> Any:
-    if job.spec.mode == "async":
-        return await job.spec.invoke(run.workflow, context, job.event)
+async def _call(run: "Run", job: Job, context: "StepContext[Any]") -> Any:
+    spec = job.spec
+    resources = await resolve(run.resources, spec.resources) if spec.resources else {}
+    if spec.mode == "async":
+        return await spec.invoke(run.workflow, context, job.event, **resources)
+    if spec.mode == "inline":
+        return spec.invoke(run.workflow, context, job.event, **resources)
 
     def on_cancel() -> None:
         job.cancelled = True
 
-    return await _in_thread(lambda: job.spec.invoke(run.workflow, context, job.event), on_cancel)
+    return await _in_thread(lambda: spec.invoke(run.workflow, context, job.event, **resources), on_cancel)
 
 
 async def _in_thread(call: Callable[[], Any], on_cancel: Callable[[], None]) -> Any:

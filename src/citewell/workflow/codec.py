@@ -178,25 +178,73 @@ def _dataclass(kind: type, path: str) -> Codec:
 
 
 def _pydantic(kind: Any) -> Codec:
+    """Declared fields as pydantic writes them; undeclared ones, and those declared as Any, under their types' names."""
+    from citewell.workflow.plain import PlainStopEvent
+    from citewell.workflow.tagged import from_json, to_json
+
+    fields = kind.model_fields
+    loose = frozenset(name for name, field in fields.items() if field.annotation in (Any, object, list, dict))
+    loose |= {name for name, field in fields.items() if field.annotation in (list[Any], dict[str, Any])}
+    typed = frozenset(fields) - loose
+    adapters: dict[str, Any] = {}
+    result = issubclass(kind, PlainStopEvent)
+    if result:
+        # Field by field: pydantic would write the result, whose type it does not know, as it sees fit.
+        from pydantic import TypeAdapter
+
+        hints = typing.get_type_hints(kind, include_extras=True)
+        adapters = {name: TypeAdapter(hints[name], config={"arbitrary_types_allowed": True}) for name in typed
+                    if not _is_model(hints[name])}
+
     def encode(value: Any, path: str) -> Any:
         if type(value) is not kind:
             raise wrong(value, kind.__name__, path)
-        return value.model_dump(mode="json")
+        try:
+            if result:
+                data = {
+                    name: adapters[name].dump_python(getattr(value, name), mode="json")
+                    if name in adapters
+                    else getattr(value, name).model_dump(mode="json")
+                    for name in fields
+                    if name in typed
+                }
+                if value._result is not None:
+                    data["result"] = to_json(value._result, f"{path}.result")
+            else:
+                data = value.__pydantic_serializer__.to_python(value, mode="json", include=typed)
+        except CodecError:
+            raise
+        except Exception as error:  # pydantic_core raises errors of its own for what it cannot write
+            raise CodecError(f"{path}: {kind.__name__} has no JSON form ({error}).") from error
+        for name in loose:
+            data[name] = to_json(getattr(value, name), f"{path}.{name}")
+        for name, item in (value.__pydantic_extra__ or {}).items():
+            data[name] = to_json(item, f"{path}.{name}")
+        return data
 
     def decode(value: Any, path: str) -> Any:
+        if type(value) is not dict:
+            raise wrong(value, f"an object ({kind.__name__})", path)
+        given = {
+            name: item if name in typed else from_json(item, f"{path}.{name}") for name, item in value.items()
+        }
         try:
-            return kind.model_validate(value)
+            return kind.model_validate(given)
         except ValueError as error:
             raise CodecError(f"{path}: {error}") from error
 
     return Codec(encode, decode)
 
 
+def _is_model(hint: Any) -> bool:
+    return isinstance(hint, type) and hasattr(hint, "model_validate")
+
+
 def _marker(kind: type, hint: Any, path: str) -> Codec:
     # An event without fields may be a plain class; anything else without declared fields hides its content.
-    from citewell.workflow.events import Event
+    from citewell.workflow.plain import PlainEvent
 
-    if not issubclass(kind, Event) or kind.__init__ is not object.__init__:
+    if not issubclass(kind, PlainEvent) or kind.__init__ is not object.__init__:
         raise _unsupported(hint, path)
 
     def encode(value: Any, path: str) -> Any:

@@ -9,16 +9,24 @@ class WorkflowError(CitewellError):
     """A workflow could not be defined, run or recorded."""
 
 
-class WorkflowDefinitionError(WorkflowError):
-    """The step graph of a class is wrong; raised when the class is defined, before anything runs."""
+class WorkflowValidationError(WorkflowError):
+    """A step's signature or the step graph is wrong."""
 
 
-class WorkflowFailed(WorkflowError):
-    """The run ended without its stop event; the subclass says how."""
+class WorkflowConfigurationError(WorkflowError):
+    """A workflow has no start or no stop, or more than one of them, or was given impossible settings."""
 
 
-class StepFailed(WorkflowFailed):
-    """A step raised in its last attempt; the step's own exception is `__cause__`."""
+class WorkflowRuntimeError(WorkflowError):
+    """A run was asked for something that it cannot do, or ended without its stop event."""
+
+
+class WorkflowStepDoesNotExistError(WorkflowRuntimeError):
+    """An event was addressed to a step that the workflow does not have."""
+
+
+class UndeclaredEvent(WorkflowRuntimeError):
+    """A step returned or sent something that its annotation, or the graph, has no place for."""
 
     def __init__(self, message: str, *, step: str, event: str, attempt: int) -> None:
         super().__init__(message)
@@ -27,24 +35,7 @@ class StepFailed(WorkflowFailed):
         self.attempt = attempt
 
 
-class UndeclaredEvent(StepFailed):
-    """A step returned or sent something that its annotation, or the graph, has no place for."""
-
-
-class WorkflowTimeout(WorkflowFailed):
-    """A run, or one step of it when `step` is set, took longer than `timeout_s`."""
-
-    def __init__(self, message: str, *, timeout_s: float, step: str | None = None) -> None:
-        super().__init__(message)
-        self.timeout_s = timeout_s
-        self.step = step
-
-
-class WorkflowCancelled(WorkflowFailed):
-    """The run was cancelled; its steps had finished their clean-up when this was raised."""
-
-
-class WorkflowStuck(WorkflowFailed):
+class WorkflowStuck(WorkflowRuntimeError):
     """Nothing runs, nothing is queued and no stop event came; `waiting` has a line for each waiting step."""
 
     def __init__(self, message: str, *, waiting: Sequence[str]) -> None:
@@ -52,17 +43,66 @@ class WorkflowStuck(WorkflowFailed):
         self.waiting = tuple(waiting)
 
 
-class JournalFailed(WorkflowFailed):
+class WorkflowTimeoutError(WorkflowError):
+    """A run, or one step of it when `step` is set, took longer than `timeout_s`."""
+
+    def __init__(self, message: str, *, timeout_s: float = 0.0, step: str | None = None) -> None:
+        super().__init__(message)
+        self.timeout_s = timeout_s
+        self.step = step
+
+
+class WorkflowCancelledByUser(WorkflowError):
+    """The run was cancelled; its steps had finished their clean-up when this was raised."""
+
+
+class JournalFailed(WorkflowError):
     """The journal did not take an entry, so the run stopped there; the adapter's exception is `__cause__`."""
+
+
+class ContextStateError(WorkflowError):
+    """A context was asked for something that it can do only before a run, from outside one, or in a step."""
+
+
+class ContextSerdeError(WorkflowError):
+    """A saved context cannot be read: it is damaged, or of another workflow or format."""
 
 
 class CodecError(WorkflowError):
     """A value has no JSON form, or a recorded form does not fit its type; the message names the path."""
 
 
-class StateRefused(WorkflowError):
+class StateRefused(WorkflowError, ValueError):
     """A value was refused by the state store at the write; names the key and the type."""
 
     def __init__(self, message: str, *, key: str) -> None:
         super().__init__(message)
         self.key = key
+
+
+class RunNotFound(WorkflowError, KeyError):
+    """No run of that id, or key, is in the journal."""
+
+    def __str__(self) -> str:
+        # KeyError would show the message in quotes.
+        return str(self.args[0])
+
+
+class StartKeyConflict(WorkflowError):
+    """A start key was used before, with another workflow or another start event; `run_id` is that run."""
+
+    def __init__(self, message: str, *, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class AnswerRefused(WorkflowError):
+    """An answer came too late, twice, from somebody who may not give it, or does not fit the question."""
+
+
+class DefinitionChanged(WorkflowError):
+    """A recorded run does not fit the present code; `changed` names what differs."""
+
+    def __init__(self, message: str, *, changed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.changed = tuple(changed)

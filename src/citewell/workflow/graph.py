@@ -1,22 +1,31 @@
-"""The step graph of a workflow class: compiled once, checked before anything runs, and drawn."""
+"""The step graph of a workflow class: which event reaches which step, compiled once and checked before anything runs."""
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from citewell.workflow.errors import WorkflowDefinitionError
-from citewell.workflow.events import Event, StartEvent, StopEvent
-from citewell.workflow.state import StateSchema
+from citewell.workflow.errors import WorkflowConfigurationError, WorkflowValidationError
+from citewell.workflow.events import StepFailedEvent
+from citewell.workflow.plain import (
+    PlainEvent,
+    PlainHumanResponseEvent,
+    PlainInputRequiredEvent,
+    PlainStartEvent,
+    PlainStopEvent,
+)
+from citewell.workflow.state import Schema, schema_of
 from citewell.workflow.step import MARK, StepSpec, compile_step
+
+WorkflowGraphCheck = Literal["reachability", "terminal_event"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A step, or an event type with its part in the run."""
+    """A step, or an event type with its part in the run: "ask" goes out to people, "answer" comes from them."""
 
     name: str
-    kind: Literal["step", "event", "start", "stop"]
+    kind: Literal["step", "event", "start", "stop", "ask", "answer"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,52 +45,98 @@ class GraphView:
 
 
 class Graph:
-    """The compiled wiring of one class. `routes` maps an exact event type to the steps that receive it."""
+    """The compiled wiring of one class.
 
-    __slots__ = ("_fingerprint", "by_name", "events", "name", "routes", "start", "state", "steps")
+    `routes` maps an exact event type to the indexes of the steps that receive it. `opens` maps a step that returns
+    lists to the collecting steps that gather what comes of them. `handler_for` maps a step to the `@catch_error`
+    step that stands in for it. `listens` says whether some step takes what people answer.
+    """
+
+    __slots__ = (
+        "by_name",
+        "events",
+        "handler_for",
+        "listens",
+        "name",
+        "opens",
+        "recordable",
+        "resources_checked",
+        "routes",
+        "start",
+        "state",
+        "steps",
+        "stop",
+        "wants_resources",
+    )
 
     def __init__(
-        self, name: str, steps: tuple[StepSpec, ...], start: type[StartEvent], state: StateSchema | None
+        self,
+        name: str,
+        steps: tuple[StepSpec, ...],
+        start: type[PlainEvent],
+        stop: type[PlainEvent],
+        state: Schema | None,
     ) -> None:
         self.name = name
         self.steps = steps
         self.start = start
+        self.stop = stop
         self.state = state
         self.by_name = {spec.name: spec for spec in steps}
-        self.events: dict[str, type[Event]] = {
-            kind.__name__: kind for spec in steps for kind in (*spec.accepts, *spec.emits)
-        }
+        self.wants_resources = any(spec.resources for spec in steps)
+        # Set by those who check, so that it is done once.
+        self.resources_checked = False
+        self.recordable = False
+        self.events: dict[str, type[PlainEvent]] = {}
+        for spec in steps:
+            for kind in (*spec.accepts, *spec.emits):
+                self.events.setdefault(kind.__name__, kind)
         self.routes: dict[type, tuple[int, ...]] = {}
-        self._fingerprint: str | None = None
         for kind in self.events.values():
             self.route(kind)
+        self.handler_for = _handlers(steps)
+        self.listens = any(issubclass(kind, PlainHumanResponseEvent) for kind in self.events.values())
+        self.opens = self._openings()
         for spec in steps:
-            spec.known = {kind for kind in spec.emits if self.routes[kind] or issubclass(kind, StopEvent)}
+            spec.known = {
+                kind
+                for kind in spec.bare
+                if (self.routes[kind] or issubclass(kind, PlainStopEvent))
+                and not issubclass(kind, PlainInputRequiredEvent)
+                and not any(steps[index].cardinality for index in self.routes[kind])
+            }
 
     def route(self, kind: type) -> tuple[int, ...]:
-        """The steps that receive events of this type: every one that accepts it or a base of it."""
-        indexes = tuple(spec.index for spec in self.steps if issubclass(kind, spec.accepts))
-        self.routes[kind] = indexes
-        return indexes
+        """The steps that receive events of this type.
+
+        Those that take exactly this type, and those that take a base of it and ask for subclasses; if there are
+        none, those that take the nearest base.
+        """
+        exact = tuple(
+            spec.index
+            for spec in self.steps
+            if kind in spec.accepts or (spec.config.accept_event_subclasses and issubclass(kind, spec.accepts))
+        )
+        if not exact:
+            for base in kind.__mro__[1:]:
+                exact = tuple(spec.index for spec in self.steps if base in spec.accepts)
+                if exact:
+                    break
+        self.routes[kind] = exact
+        return exact
+
+    def routed(self, kind: type) -> tuple[int, ...]:
+        """As `route`, remembered."""
+        found = self.routes.get(kind)
+        return self.route(kind) if found is None else found
 
     def has_place(self, kind: type) -> bool:
-        """Whether an event of this type reaches a step or ends the run."""
-        return bool(self.routes[kind] if kind in self.routes else self.route(kind)) or issubclass(kind, StopEvent)
+        """Whether an event of this type reaches a step, ends the run or asks somebody outside."""
+        return bool(self.routed(kind)) or issubclass(kind, PlainStopEvent | PlainInputRequiredEvent)
 
     def producers(self, consumer: StepSpec) -> list[str]:
         """Names of the steps that emit what this step accepts."""
-        return [spec.name for spec in self.steps if any(_meet(out, consumer.accepts) for out in spec.emits)]
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever a step, its events or its state type does; bound to every recorded run."""
-        if self._fingerprint is None:
-            import hashlib
-
-            lines = [f"{spec.name}({_union(spec.accepts)})->{_union(spec.emits)}" for spec in self.steps]
-            text = "\n".join([self.name, *lines, self.state.name if self.state else ""])
-            self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return self._fingerprint
+        return [spec.name for spec in self.steps if any(meet(out, consumer.accepts) for out in spec.emits)]
 
     def view(self) -> GraphView:
         """Nodes and edges for drawing and for the record."""
@@ -90,144 +145,261 @@ class Graph:
         for spec in self.steps:
             nodes[spec.name] = GraphNode(spec.name, "step")
             for kind in (*spec.accepts, *spec.emits):
-                part: Literal["event", "stop"] = "stop" if issubclass(kind, StopEvent) else "event"
-                nodes.setdefault(kind.__name__, GraphNode(kind.__name__, part))
+                nodes.setdefault(kind.__name__, GraphNode(kind.__name__, _part(kind)))
             edges += [GraphEdge(kind.__name__, spec.name) for kind in spec.accepts]
             edges += [GraphEdge(spec.name, kind.__name__) for kind in spec.emits]
-        return GraphView(tuple(nodes.values()), tuple(edges))
+        for failing, (handler, _) in self.handler_for.items():
+            edges.append(GraphEdge(failing, handler))
+        return GraphView(tuple(nodes.values()), tuple(dict.fromkeys(edges)))
+
+    def _openings(self) -> dict[int, tuple[int, ...]]:
+        openers = {spec.index for spec in self.steps if spec.listed}
+        while True:
+            found = {index: self._gatherers(index, openers) for index in openers}
+            kept = {index for index, joins in found.items() if joins}
+            if kept == openers:
+                return found
+            # A list that nobody gathers opens nothing: its members belong to the list around it.
+            openers = kept
+
+    def _gatherers(self, opener: int, openers: set[int]) -> tuple[int, ...]:
+        joins: dict[int, None] = {}
+        frontier: list[tuple[type, int]] = [(kind, 0) for kind in self.steps[opener].listed]
+        seen = set(frontier)
+        while frontier:
+            kind, depth = frontier.pop()
+            for index in self.routed(kind):
+                spec = self.steps[index]
+                if spec.cardinality is not None:
+                    if depth == 0:
+                        joins[index] = None
+                        continue
+                    within, listed_within = depth - 1, depth - 1 + (index in openers)
+                else:
+                    within, listed_within = depth, depth + (index in openers)
+                reached = [(one, within) for one in spec.bare] + [(one, listed_within) for one in spec.listed]
+                for step in reached:
+                    if step not in seen and step[1] <= len(self.steps):
+                        seen.add(step)
+                        frontier.append(step)
+        return tuple(joins)
 
 
-def compile_graph(owner: type) -> Graph | None:
-    """The checked graph of a workflow class, or None when it has no steps (an abstract base)."""
-    marked = _marked(owner)
-    if not marked:
-        return None
+def _part(kind: type) -> Literal["event", "stop", "ask", "answer"]:
+    if issubclass(kind, PlainStopEvent):
+        return "stop"
+    if issubclass(kind, PlainInputRequiredEvent):
+        return "ask"
+    return "answer" if issubclass(kind, PlainHumanResponseEvent) else "event"
+
+
+def marked(owner: type) -> dict[str, Callable[..., Any]]:
+    """The marked methods of a class by name, inherited ones first; an override without `@step` removes the step."""
+    found: dict[str, Callable[..., Any]] = {}
+    for klass in reversed(owner.__mro__):
+        for name, value in vars(klass).items():
+            if MARK in getattr(getattr(value, "__func__", value), "__dict__", ()):
+                if isinstance(value, staticmethod | classmethod):
+                    raise WorkflowValidationError(
+                        f"Step {klass.__name__}.{name} is a {type(value).__name__}. Make it a plain method with `self`."
+                    )
+                found[name] = value
+            else:
+                found.pop(name, None)
+    return found
+
+
+def compile_steps(owner: type, free: Mapping[str, Callable[..., Any]]) -> tuple[StepSpec, ...]:
+    """All steps of a class, those that are free functions last. Raises WorkflowValidationError."""
     steps: list[StepSpec] = []
     functions: dict[int, str] = {}
-    for name, fn in marked.items():
+    methods = marked(owner)
+    for name, fn in [*methods.items(), *free.items()]:
         if name in RESERVED:
-            raise WorkflowDefinitionError(f"Step {owner.__name__}.{name}: {name!r} is Workflow's own. Rename the step.")
+            raise WorkflowValidationError(f"Step {owner.__name__}.{name}: {name!r} is Workflow's own. Rename the step.")
         if id(fn) in functions:
-            raise WorkflowDefinitionError(
+            raise WorkflowValidationError(
                 f"Steps {functions[id(fn)]!r} and {name!r} of {owner.__name__} are one function, so it would "
                 "receive each event twice. Remove one name."
             )
         functions[id(fn)] = name
-        spec = compile_step(owner, name, fn)
+        spec = compile_step(owner, name, fn, free=name not in methods)
         spec.index = len(steps)
         steps.append(spec)
-    start = _check(owner.__name__, steps)
-    return Graph(owner.__name__, tuple(steps), start, _state(owner.__name__, steps))
+    return tuple(steps)
 
 
 RESERVED = frozenset({"run"})
 
 
-def _marked(owner: type) -> dict[str, Callable[..., Any]]:
-    # Base classes first, so that an override keeps its place; one without @step removes the step.
-    marked: dict[str, Callable[..., Any]] = {}
-    for klass in reversed(owner.__mro__):
-        for name, value in vars(klass).items():
-            if MARK in getattr(getattr(value, "__func__", value), "__dict__", ()):
-                if isinstance(value, staticmethod | classmethod):
-                    raise WorkflowDefinitionError(
-                        f"Step {klass.__name__}.{name} is a {type(value).__name__}. Make it a plain method with `self`."
-                    )
-                marked[name] = value
-            else:
-                marked.pop(name, None)
-    return marked
+def compile_graph(name: str, steps: tuple[StepSpec, ...], skip: Iterable[str] = (), *, unchecked: bool = False) -> Graph:
+    """The checked graph of compiled steps.
+
+    `skip` names checks that are left out, `unchecked` leaves all out that are not needed to run. Raises
+    WorkflowConfigurationError or WorkflowValidationError.
+    """
+    start, stop = start_of(name, steps), stop_of(name, steps)
+    graph = Graph(name, steps, start, stop, _state(name, steps))
+    if not unchecked:
+        _check(graph, frozenset(skip))
+    return graph
 
 
-def _check(name: str, steps: list[StepSpec]) -> type[StartEvent]:
+def start_of(name: str, steps: Iterable[StepSpec]) -> type[PlainEvent]:
+    """The one start event that some step takes; raises WorkflowConfigurationError."""
+    starts = dict.fromkeys(kind for spec in steps for kind in spec.accepts if issubclass(kind, PlainStartEvent))
+    if not starts:
+        raise WorkflowConfigurationError(f"{name}: no step accepts a StartEvent. Let the first step take one.")
+    if len(starts) > 1:
+        listed = ", ".join(kind.__name__ for kind in starts)
+        raise WorkflowConfigurationError(f"{name} has several start events ({listed}). Keep one; run() must know which.")
+    return next(iter(starts))
+
+
+def stop_of(name: str, steps: Iterable[StepSpec]) -> type[PlainEvent]:
+    """The one stop event that some step emits; raises WorkflowConfigurationError."""
+    stops = dict.fromkeys(kind for spec in steps for kind in spec.emits if issubclass(kind, PlainStopEvent))
+    if not stops:
+        raise WorkflowConfigurationError(f"{name}: no step returns a StopEvent. Let the last step return one.")
+    if len(stops) > 1:
+        listed = ", ".join(kind.__name__ for kind in stops)
+        raise WorkflowConfigurationError(
+            f"{name} has several stop events ({listed}). Keep one, so that who awaits a run knows what comes of it."
+        )
+    return next(iter(stops))
+
+
+def is_whole(steps: Iterable[StepSpec]) -> bool:
+    """Whether some step takes a start event and some step emits a stop event."""
+    steps = tuple(steps)
+    return any(issubclass(kind, PlainStartEvent) for spec in steps for kind in spec.accepts) and any(
+        issubclass(kind, PlainStopEvent) for spec in steps for kind in spec.emits
+    )
+
+
+def _handlers(steps: tuple[StepSpec, ...]) -> dict[str, tuple[str, int]]:
+    named = {spec.name: spec.config.handles for spec in steps if spec.config.handles is not None}
+    found: dict[str, tuple[str, int]] = {}
+    for handler, handles in named.items():
+        for covered in handles.for_steps or ():
+            found[covered] = (handler, handles.max_recoveries)
+    for handler, handles in named.items():
+        if handles.for_steps is None:
+            for spec in steps:
+                if spec.name not in named:
+                    found.setdefault(spec.name, (handler, handles.max_recoveries))
+    return found
+
+
+def check_handlers(name: str, steps: tuple[StepSpec, ...]) -> None:
+    """Raise WorkflowValidationError unless every failure has at most one handler, and every handler its steps."""
+    handlers = [spec for spec in steps if spec.config.handles is not None]
+    names = {spec.name for spec in steps}
+    wildcards = [spec.name for spec in handlers if spec.config.handles and spec.config.handles.for_steps is None]
+    if len(wildcards) > 1:
+        raise WorkflowValidationError(
+            f"{name} has several @catch_error steps for all failures: {', '.join(wildcards)}. Keep one, or give the "
+            "others for_steps."
+        )
+    owners: dict[str, str] = {}
+    for spec in handlers:
+        assert spec.config.handles is not None
+        for covered in spec.config.handles.for_steps or ():
+            if covered not in names:
+                raise WorkflowValidationError(
+                    f"{name}: @catch_error step {spec.name!r} names {covered!r}, which is no step "
+                    f"(there are {', '.join(sorted(names))})."
+                )
+            if any(covered == other.name for other in handlers):
+                raise WorkflowValidationError(
+                    f"{name}: @catch_error step {spec.name!r} cannot stand in for {covered!r}, which is one itself."
+                )
+            if covered in owners:
+                raise WorkflowValidationError(
+                    f"{name}: step {covered!r} has two @catch_error steps, {owners[covered]!r} and {spec.name!r}."
+                )
+            owners[covered] = spec.name
+
+
+def _check(graph: Graph, skip: frozenset[str]) -> None:
+    name, steps = graph.name, graph.steps
+    check_handlers(name, steps)
     accepted = {kind: spec.name for spec in reversed(steps) for kind in spec.accepts}
     emitted = {kind: spec.name for spec in reversed(steps) for kind in spec.emits}
-    _check_names(name, {**accepted, **emitted})
-    starts = [kind for spec in steps for kind in spec.accepts if issubclass(kind, StartEvent)]
-    if not starts:
-        raise WorkflowDefinitionError(f"{name}: no step accepts a StartEvent. Let the first step take one.")
-    if len(set(starts)) > 1:
-        kinds = ", ".join(dict.fromkeys(kind.__name__ for kind in starts))
-        raise WorkflowDefinitionError(f"{name} has several start events ({kinds}). Keep one; run() must know which.")
-    if not any(issubclass(kind, StopEvent) for kind in emitted):
-        raise WorkflowDefinitionError(f"{name}: no step returns a StopEvent. Let the last step return one.")
     for kind, step in accepted.items():
-        if not issubclass(kind, StartEvent) and not _meet(kind, emitted):
-            raise WorkflowDefinitionError(
+        outside = issubclass(kind, PlainStartEvent | PlainHumanResponseEvent | StepFailedEvent)
+        if not outside and not meet(kind, emitted):
+            raise WorkflowValidationError(
                 f"{name}: step {step!r} waits for {kind.__name__}, which no step emits. Add it to the return "
                 "annotation of the step that returns or sends it, or remove the step."
             )
-    for kind, step in emitted.items():
-        if not issubclass(kind, StopEvent) and not _meet(kind, accepted):
-            raise WorkflowDefinitionError(
-                f"{name}: step {step!r} emits {kind.__name__}, which no step accepts. Add a step that takes "
-                "it, or use ctx.write_event_to_stream() if only readers of the stream want it."
+    for spec in steps:
+        for one in spec.accepts:
+            for other in spec.accepts:
+                if one is not other and issubclass(one, other) and not spec.slots:
+                    raise WorkflowValidationError(
+                        f"{name}: step {spec.name!r} is ambiguous: it accepts {one.__name__} twice, also as "
+                        f"{other.__name__}. Keep {other.__name__} only."
+                    )
+        if "terminal_event" in skip or "terminal_event" in spec.config.skip_graph_checks:
+            continue
+        for kind in spec.emits:
+            if not issubclass(kind, PlainStopEvent | PlainInputRequiredEvent) and not meet(kind, accepted):
+                raise WorkflowValidationError(
+                    f"{name}: step {spec.name!r} emits {kind.__name__}, which no step accepts. Add a step that takes "
+                    "it, or use ctx.write_event_to_stream() if only readers of the stream want it."
+                )
+    _check_gathering(graph)
+    if "reachability" not in skip:
+        _check_reach(name, steps, graph)
+
+
+def _check_gathering(graph: Graph) -> None:
+    bound = {index for joins in graph.opens.values() for index in joins}
+    for spec in graph.steps:
+        if spec.cardinality is not None and spec.index not in bound:
+            listed = " | ".join(kind.__name__ for kind in spec.accepts)
+            raise WorkflowValidationError(
+                f"{graph.name}: step {spec.name!r} gathers list[{listed}], but no step returns a list that leads to "
+                "it. Return list[...] from the step that fans out, or use ctx.collect_events()."
             )
-    _check_reach(name, steps)
-    return starts[0]
 
 
-def _check_names(name: str, kinds: Iterable[type[Event]]) -> None:
-    seen: dict[str, type[Event]] = {}
-    for kind in kinds:
-        other = seen.setdefault(kind.__name__, kind)
-        if other is not kind:
-            raise WorkflowDefinitionError(
-                f"{name}: {kind.__module__}.{kind.__qualname__} and {other.__module__}.{other.__qualname__} "
-                "have one name, and the journal knows events by name. Rename one."
-            )
-
-
-def _check_reach(name: str, steps: list[StepSpec]) -> None:
-    reached = {spec.name for spec in steps if any(issubclass(kind, StartEvent) for kind in spec.accepts)}
-    consumers: dict[str, list[StepSpec]] = defaultdict(list)
+def _check_reach(name: str, steps: tuple[StepSpec, ...], graph: Graph) -> None:
+    begins = PlainStartEvent | PlainHumanResponseEvent
+    reached = {spec.name for spec in steps if any(issubclass(kind, begins) for kind in spec.accepts)}
+    consumers: dict[str, list[str]] = defaultdict(list)
     for source in steps:
-        consumers[source.name] = [t for t in steps if any(_meet(out, t.accepts) for out in source.emits)]
+        consumers[source.name] = [t.name for t in steps if any(meet(out, t.accepts) for out in source.emits)]
+        if source.name in graph.handler_for:
+            consumers[source.name].append(graph.handler_for[source.name][0])
     frontier = list(reached)
     while frontier:
         for target in consumers[frontier.pop()]:
-            if target.name not in reached:
-                reached.add(target.name)
-                frontier.append(target.name)
+            if target not in reached:
+                reached.add(target)
+                frontier.append(target)
     for spec in steps:
-        if spec.name not in reached:
+        if spec.name not in reached and "reachability" not in spec.config.skip_graph_checks:
             accepts = " or ".join(kind.__name__ for kind in spec.accepts)
-            raise WorkflowDefinitionError(
+            raise WorkflowValidationError(
                 f"{name}: step {spec.name!r} is never reached from the start: {accepts} only comes from "
                 "steps that are not reached either. Emit it from a step that runs, or remove the step."
             )
 
 
-def _state(name: str, steps: list[StepSpec]) -> StateSchema | None:
+def _state(name: str, steps: tuple[StepSpec, ...]) -> Schema | None:
     found: dict[type, str] = {spec.state_type: spec.name for spec in steps if spec.state_type is not None}
     if not found:
         return None
     # Steps may see a base of the state; the most derived type is the state itself.
     for kind, step in found.items():
         if all(issubclass(kind, other) for other in found):
-            return StateSchema(kind, f"{name}: step {step!r}")
+            return schema_of(kind, f"{name}: step {step!r}")
     listed = ", ".join(f"{kind.__name__} in {step!r}" for kind, step in found.items())
-    raise WorkflowDefinitionError(f"{name} has several state types ({listed}). One must derive from all others.")
+    raise WorkflowValidationError(f"{name} has several state types ({listed}). One must derive from all others.")
 
 
-def _union(kinds: Iterable[type[Event]]) -> str:
-    return "|".join(kind.__name__ for kind in kinds)
-
-
-def _meet(kind: type, others: Iterable[type]) -> bool:
-    # Either way round: a step annotated with a base may emit, or accept, the subclass.
+def meet(kind: type, others: Iterable[type]) -> bool:
+    """Whether one of the two derives from the other: a step annotated with a base may emit, or accept, a subclass."""
     return any(issubclass(kind, other) or issubclass(other, kind) for other in others)
-
-
-def mermaid(view: GraphView) -> str:
-    """The graph as Mermaid flowchart text: steps as boxes, events as rounded boxes, start and stop as
-    circles.
-    """
-    shapes = {"step": ("[", "]"), "event": ("(", ")"), "start": ("((", "))"), "stop": ("((", "))")}
-    ids = {node.name: f"n{number}" for number, node in enumerate(view.nodes)}
-    lines = ["flowchart TD"]
-    for node in view.nodes:
-        left, right = shapes[node.kind]
-        lines.append(f'    {ids[node.name]}{left}"{node.name}"{right}')
-    lines += [f"    {ids[edge.source]} --> {ids[edge.target]}" for edge in view.edges]
-    return "\n".join(lines) + "\n"

@@ -1,57 +1,35 @@
 """The caller's end of a run: its result, its stream, its cancellation."""
 
 import asyncio
-from bisect import bisect_right
+import contextlib
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from citewell.workflow.events import Event
+from citewell.workflow.errors import WorkflowCancelledByUser
+from citewell.workflow.outlet import Stream
+from citewell.workflow.plain import PlainEvent
 from citewell.workflow.run import Run
 
-
-class Stream:
-    """The streamed events of a run in order, from one reader's cursor on; ends after the stop event or
-    RunFailed.
-
-    `seq` is the sequence number of the event given last: `stream_events(after=seq)` goes on from there. After
-    a `break` the same object goes on too.
-    """
-
-    __slots__ = ("_next", "_run", "seq")
-
-    def __init__(self, run: Run, after: int) -> None:
-        self._run = run
-        self._next = bisect_right(run.stream, after, key=lambda item: item[0])
-        self.seq = after
-
-    def __aiter__(self) -> "Stream":
-        return self
-
-    async def __anext__(self) -> Event:
-        run = self._run
-        while self._next >= len(run.stream):
-            if run.finished:
-                # The reader was shown the failure, so nobody has to be told that it went unseen.
-                run.done.exception()
-                raise StopAsyncIteration
-            await run.wait_for_news()
-        self.seq, event = run.stream[self._next]
-        self._next += 1
-        return event
+if TYPE_CHECKING:
+    from citewell.workflow.context import Context
+    from citewell.workflow.workflow import Workflow
 
 
-class Handler:
+class WorkflowHandler:
     """A run: await it for its result. The run goes on by itself, whether it is awaited or not.
 
-    Cancelling a task that awaits it leaves the run going, and it can be awaited again; `cancel()` ends it.
+    Cancelling a task that awaits it leaves the run going, and it can be awaited again; `cancel_run()` ends it.
     Inside a step of another run it is the other way: the inner run ends with the step that awaits it.
     """
 
-    __slots__ = ("_nested", "_run")
+    __slots__ = ("_context", "_nested", "_outlet", "_run", "_workflow")
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, workflow: "Workflow", context: "Context[Any] | None" = None) -> None:
         self._run = run
+        self._workflow = workflow
+        self._outlet = run.outlet
         self._nested = run.parent_run_id is not None
+        self._context = context
 
     @property
     def run_id(self) -> str:
@@ -63,35 +41,95 @@ class Handler:
         """The run in a step of which this one was started."""
         return self._run.parent_run_id
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        """The stop event's `result` if it has that attribute, else the stop event itself.
+    @property
+    def ctx(self) -> "Context[Any]":
+        """The run's context as the outside sees it: its state, and the way to send events into it."""
+        # Who holds it may send something at any time, so the run is not called stuck from now on.
+        self._outlet.touched = True
+        if self._context is None:
+            self._context = self._workflow._context_of(self._run)
+        return self._context
 
-        Raises WorkflowFailed: StepFailed, UndeclaredEvent, WorkflowTimeout, WorkflowCancelled, WorkflowStuck
-        or JournalFailed.
+    def __await__(self) -> Generator[Any, None, Any]:
+        """The result of a StopEvent; of a subclass the event itself; of a dataclass its `result` if it has one.
+
+        Raises what a step raised in its last attempt, or WorkflowTimeoutError, WorkflowCancelledByUser,
+        UndeclaredEvent, WorkflowStuck or JournalFailed.
         """
-        done = self._run.done
-        if not done.done():
-            try:
-                yield from asyncio.shield(done).__await__()
-            except asyncio.CancelledError:
-                if self._nested:
-                    self.cancel()
-                    yield from asyncio.wait([done]).__await__()
-                    done.exception()
-                raise
-        return done.result()
+        if not self._outlet.finished:
+            yield from self._ended().__await__()
+        return self._outlet.result()
+
+    async def _ended(self) -> None:
+        done = self._outlet.done()
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            if self._nested:
+                self._run.cancel()
+                await asyncio.wait([done])
+                self._outlet.seen = True
+            raise
 
     def is_done(self) -> bool:
         """Whether the run has ended and its steps have finished their clean-up."""
-        return self._run.finished
+        return self._outlet.finished
+
+    def done(self) -> bool:
+        """As `is_done`."""
+        return self._outlet.finished
 
     def cancel(self) -> None:
-        """Ask the run to end: its steps are cancelled, and `await` raises WorkflowCancelled after their
-        clean-up.
-        """
-        if not self._run.finished:
+        """Ask the run to end: its steps are cancelled, and `await` raises WorkflowCancelledByUser after clean-up."""
+        if not self._outlet.finished:
             self._run.cancel()
 
-    def stream_events(self, after: int = 0) -> Stream:
-        """The streamed events with sequence numbers above `after`: those present, those to come, the last."""
-        return Stream(self._run, after)
+    async def cancel_run(self, *, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the name that users know
+        """Cancel the run and wait for the clean-up of its steps, at most `timeout` seconds."""
+        self.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._outlet.done()), timeout)
+        self._outlet.seen = True
+
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled."""
+        return isinstance(self._outlet.error, WorkflowCancelledByUser)
+
+    def exception(self) -> BaseException | None:
+        """What ended the run, or None when it reached its stop event or goes on."""
+        self._outlet.seen = True
+        return self._outlet.error
+
+    def result(self) -> Any:
+        """What the run came to, as `await` gives it; asyncio.InvalidStateError while it goes on."""
+        if not self._outlet.finished:
+            raise asyncio.InvalidStateError(f"Run {self.run_id} goes on. Await it.")
+        return self._outlet.result()
+
+    def get_stop_event(self) -> PlainEvent | None:
+        """The event that ended the run, None while it goes on."""
+        return self._outlet.last
+
+    async def stop_event_result(self) -> PlainEvent:
+        """The event that ends the run; raises what `await` raises."""
+        await self
+        assert self._outlet.last is not None
+        return self._outlet.last
+
+    async def send_event(self, event: PlainEvent, step: str | None = None) -> None:
+        """Send an event into the run: to the questions it answers and every step that takes it, or the named one."""
+        self._outlet.touched = True
+        self._run.send_from_outside(event, step)
+
+    def stream_events(self, expose_internal: bool = False, *, after: int = 0) -> Stream:
+        """The streamed events with sequence numbers above `after`: those present, those to come, the last.
+
+        Any number of readers may read at once, each from its own cursor. Internal events are told from when the
+        first reader asks for them.
+        """
+        if expose_internal:
+            self._outlet.expose = True
+        return Stream(self._outlet, after, expose_internal, self._run.check_quiet)
+
+    def __str__(self) -> str:
+        return f"WorkflowHandler(workflow={self._run.graph.name}, run_id={self.run_id}, done={self.is_done()})"

@@ -4,34 +4,46 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from citewell.workflow.errors import WorkflowError
+from citewell.workflow.errors import RunNotFound, WorkflowError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunStart:
-    """A run was accepted. `definition` is the fingerprint of the step graph it is bound to."""
+    """A run was accepted.
+
+    `definition` is the fingerprint of the code it is bound to, `code` what the fingerprint was made of, by step and
+    event. `deadline` is when the run times out, in seconds since 1970, UTC, as is `at`.
+    """
 
     run_id: str
     workflow: str
     definition: str
     at: float
     parent_run_id: str | None = None
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    deadline: float | None = None
+    key: str | None = None
 
 
-EntryKind = Literal["event", "stream", "step"]
+EntryKind = Literal["event", "stream", "step", "wait", "memo"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
     """One line of a run's record; `seq` counts from 1 without gaps and in the order of `append`.
 
-    - "event": an event was emitted; it is delivered once the entry is recorded.
+    - "event": an event was emitted, by a step or (`step` None) from outside; it is delivered once it is recorded.
+      `listed` in a returned list, `sent` by send_event. `answers` are the questions it answered, `by` whoever sent it.
     - "stream": an event was shown to the readers only.
-    - "step": one attempt of a step ended. A successful one comes after its events, in the same `append`, with
-      the values it wrote to the state; one with `error` has no events.
+    - "step": one attempt of a step ended. A successful one comes after its events, in the same `append`, with the
+      values it wrote to the state; one with `error` has no events, and is tried again at `due` if that is given.
+      `opened` when it returned a list. `held` are the events it put into, or took out of, buffers: pairs of the
+      buffer's name and None (its own event went in) or the numbers of the events that it took.
+    - "wait": a step asks; `name` is the question's within the step, `payload` its terms, `due` when it lapses.
+    - "memo": a step has remembered a result under `name`, for its next attempts.
 
-    `caused_by` are the sequence numbers of the events that the step worked on, first the one it received
-    last. Times are seconds since 1970, UTC.
+    `caused_by` are the sequence numbers of the events that the step worked on, first the one it received last.
+    Times are seconds since 1970, UTC.
     """
 
     seq: int
@@ -48,11 +60,42 @@ class Entry:
     target: str | None = None
     state: Mapping[str, Any] | None = None
     state_deleted: tuple[str, ...] = ()
+    sent: bool = False
+    listed: bool = False
+    opened: bool = False
+    held: tuple[tuple[str, tuple[int, ...] | None], ...] = ()
+    name: str | None = None
+    due: float | None = None
+    answers: tuple[str, ...] = ()
+    by: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as JSON, without what has its default value."""
+        found: dict[str, Any] = {"seq": self.seq, "kind": self.kind, "at": self.at}
+        for name, default in _DEFAULTS:
+            value = getattr(self, name)
+            if value != default:
+                found[name] = value
+        return found
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any]) -> "Entry":
+        """The entry of which `to_json` made this, before or after it went through JSON text."""
+        values = dict(form)
+        for name in ("caused_by", "state_deleted", "answers"):
+            if name in values:
+                values[name] = tuple(values[name])
+        if "held" in values:
+            values["held"] = tuple((name, None if seqs is None else tuple(seqs)) for name, seqs in values["held"])
+        return cls(**values)
+
+
+_DEFAULTS = tuple((field.name, field.default) for field in dataclasses.fields(Entry) if field.name not in ("seq", "kind", "at"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended; `seq` is that of the event that ended it: the stop event, or RunFailed."""
+    """How a run ended; `seq` is that of the event that ended it: the stop event, or the one that tells why not."""
 
     status: Literal["done", "failed", "timed_out", "cancelled", "stuck"]
     seq: int
@@ -63,20 +106,19 @@ class Outcome:
 class Journal(Protocol):
     """The record of runs. Calls for one run come one at a time and in order; an exception ends the run.
 
-    `append` is one transaction: all of its entries are recorded, or none. What it holds is acted on after it
-    returns.
+    Each call is one transaction: all of it is recorded, or nothing. What it holds is acted on after it returns.
     """
 
-    async def started(self, run: RunStart) -> None:
-        """Record that a run was accepted; refuse a run id that is already known."""
+    async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
+        """Record that a run was accepted, and its first entries; refuse a run id that is already known."""
         ...
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         """Record entries, in order."""
         ...
 
-    async def ended(self, run_id: str, outcome: Outcome) -> None:
-        """Record how the run ended."""
+    async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
+        """Record how the run ended, and its last entries."""
         ...
 
 
@@ -88,20 +130,21 @@ class MemoryJournal:
         self.entries: dict[str, list[Entry]] = {}
         self.outcomes: dict[str, Outcome] = {}
 
-    async def started(self, run: RunStart) -> None:
+    async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
         if run.run_id in self.runs:
             raise WorkflowError(f"Run {run.run_id!r} is already in the journal. Use a new run_id.")
         self.runs[run.run_id] = run
-        self.entries[run.run_id] = []
+        self.entries[run.run_id] = list(entries)
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         self._known(run_id)
         self.entries[run_id].extend(entries)
 
-    async def ended(self, run_id: str, outcome: Outcome) -> None:
+    async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
         self._known(run_id)
+        self.entries[run_id].extend(entries)
         self.outcomes[run_id] = outcome
 
     def _known(self, run_id: str) -> None:
         if run_id not in self.runs:
-            raise WorkflowError(f"Run {run_id!r} is not in the journal. Call `started` first.")
+            raise RunNotFound(f"Run {run_id!r} is not in the journal. Call `started` first.")

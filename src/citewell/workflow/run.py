@@ -14,33 +14,49 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from citewell.workflow.attempt import attempts
+from citewell.workflow.clock import Clock, clock_of
 from citewell.workflow.codec import encode
-from citewell.workflow.context import Context
-from citewell.workflow.declared import check_returned
+from citewell.workflow.context import StepContext
+from citewell.workflow.declared import check_returned, check_target
 from citewell.workflow.errors import (
+    AnswerRefused,
     JournalFailed,
-    StepFailed,
-    WorkflowCancelled,
-    WorkflowFailed,
+    WorkflowCancelledByUser,
+    WorkflowError,
+    WorkflowRuntimeError,
     WorkflowStuck,
-    WorkflowTimeout,
+    WorkflowTimeoutError,
 )
-from citewell.workflow.events import Event, RunFailed
-from citewell.workflow.journal import Journal, Outcome
-from citewell.workflow.record import Batch, Recorder, check_recordable
-from citewell.workflow.reducer import Job, Reducer
+from citewell.workflow.events import (
+    CollectionReleaseEvent,
+    StepFailedEvent,
+    UnhandledEvent,
+    WorkflowCancelledEvent,
+    WorkflowFailedEvent,
+    WorkflowIdleEvent,
+    WorkflowTimedOutEvent,
+)
+from citewell.workflow.journal import Journal, Outcome, RunStart
+from citewell.workflow.outlet import Outlet
+from citewell.workflow.past import Past
+from citewell.workflow.plain import PlainEvent, PlainInputRequiredEvent, PlainStopEvent
+from citewell.workflow.record import Recorder, check_recordable
+from citewell.workflow.reducer import Emitted, Job, Reducer, Trail
+from citewell.workflow.resource import ResourceManager
 from citewell.workflow.state import State
+from citewell.workflow.wait import Wait, key_of
+from citewell.workflow.watch import Watch
 
 if TYPE_CHECKING:
     from citewell.workflow.graph import Graph
 
 log = logging.getLogger("citewell.workflow")
 
-# A run whose steps never wait gives the loop back this often, so that other tasks, timers and cancellation
-# go on.
+# A run whose steps never wait gives the loop back this often, so that other tasks, timers and cancellation go on.
 SLICE_S = 0.005
 BURST = 32
 
@@ -61,82 +77,409 @@ class Worker:
 
 CURRENT: contextvars.ContextVar[Worker | None] = contextvars.ContextVar("citewell_workflow_worker", default=None)
 
+Status = Literal["done", "failed", "timed_out", "cancelled", "stuck"]
+
 
 class Run:
-    """A running workflow; `Handler` is its public face."""
+    """A running workflow; `WorkflowHandler` is its public face.
+
+    `start` is None when it goes on from a saved or recorded state, which `reducer` then holds. `begun` is the record
+    of its acceptance if there is one already. `on_quiet` is told whenever it waits for somebody outside, `on_end`
+    when it is over.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_armed",
+        "_base",
+        "_beginning",
+        "_begun",
+        "_burst",
+        "_failed",
+        "_gate",
+        "_held",
+        "_loop",
+        "_start",
+        "_thread",
+        "_timer",
+        "_workers",
+        "_yielding",
+        "clock",
+        "closing",
+        "deadline",
+        "error",
+        "graph",
+        "on_end",
+        "on_quiet",
+        "outlet",
+        "parent_run_id",
+        "parked",
+        "recorder",
+        "reducer",
+        "resources",
+        "run_id",
+        "state",
+        "timeout_s",
+        "watch",
+        "workflow",
+    )
 
     def __init__(
         self,
         workflow: object,
         graph: "Graph",
-        start: Event,
+        start: PlainEvent | None,
         *,
-        run_id: str | None,
-        journal: Journal | None,
-        timeout_s: float | None,
-        parent: Worker | None,
+        run_id: str | None = None,
+        state: State | None = None,
+        reducer: Reducer | None = None,
+        outlet: Outlet | None = None,
+        journal: Journal | None = None,
+        begun: RunStart | None = None,
+        timeout_s: float | None = None,
+        parent: Worker | None = None,
+        resources: ResourceManager | None = None,
+        gate: asyncio.Semaphore | None = None,
+        watch: Watch | None = None,
+        on_quiet: "Callable[[Run], None] | None" = None,
+        on_end: "Callable[[Run], None] | None" = None,
     ) -> None:
         self.run_id = run_id or os.urandom(16).hex()
         self.parent_run_id = parent.run.run_id if parent is not None else None
         self.graph = graph
-        self.reducer = Reducer(graph)
-        self.state = State(graph.state)
-        self.stream: list[tuple[int, Event]] = []
-        self.error: WorkflowFailed | None = None
-        self.finished = False
+        self.reducer = Reducer(graph) if reducer is None else reducer
+        self.state = State(graph.state) if state is None else state
+        self.outlet = outlet or Outlet(f"Run {self.run_id} of {graph.name}")
+        self.error: Exception | None = None
         self.workflow = workflow
-        self._start: Event | None = start
-        self._timeout_s = timeout_s
+        self.resources: ResourceManager = resources  # type: ignore[assignment]  # set wherever a step asks for one
+        self.watch = watch
+        self.on_quiet = on_quiet
+        self.on_end = on_end
+        self.closing = False
+        self.parked = False
+        self.timeout_s = timeout_s
+        self._start = start
+        self._begun = begun
         self._loop = asyncio.get_running_loop()
+        self.clock: Clock = clock_of(self._loop)
         self._thread = threading.get_ident()
         self._base = copy_context()
-        self._workers: set[Worker] = set()
-        self._readers: list[asyncio.Future[None]] = []
-        self._failed: tuple[int, Event] | None = None
-        self.closing = False
+        self._workers: set[Worker] | None = None
+        self._failed: tuple[int, PlainEvent] | None = None
         self._armed = False
         self._yielding = False
         self._burst = 1
-        self._recorder: Recorder | None = None
+        self._gate = gate
+        self._held: asyncio.Semaphore | None = None
+        self._beginning = False
+        self.recorder: Recorder | None = None
+        self.state.strict = journal is not None
+        self._timer: asyncio.TimerHandle | None = None
+        self.deadline: float | None = None
+        if timeout_s is not None:
+            self.deadline = self.clock.wall() + timeout_s if begun is None else begun.deadline
+            rest_s = timeout_s if begun is None or self.deadline is None else self.deadline - self.clock.wall()
+            self._timer = self._loop.call_later(max(rest_s, 0.0), self._on_timeout)
         if journal is not None:
-            check_recordable(graph, start)
-            self._recorder = Recorder(self.run_id, journal, self.reducer, self.state, self._apply)
-        self._timer = self._loop.call_later(timeout_s, self._on_timeout) if timeout_s is not None else None
-        self.done: asyncio.Future[Any] = self._loop.create_future()
+            check_recordable(graph)
+            if start is not None:
+                encode(start)
+            self.recorder = Recorder(self.run_id, journal, graph, self.reducer, self.state, self.clock)
         self._spawn()
 
     # What the outside and the steps ask for
 
     def cancel(self) -> None:
         """End the run after the clean-up of its steps."""
-        self._close(WorkflowCancelled(f"Run {self.run_id} of {self.graph.name} was cancelled."))
+        self._close(WorkflowCancelledByUser(f"Run {self.run_id} of {self.graph.name} was cancelled."))
 
-    def write_to_stream(self, job: Job, event: Event) -> None:
+    def write_to_stream(self, job: Job, event: PlainEvent) -> None:
         """Number the event and show it to the readers, once it is recorded; from any thread."""
-        if not isinstance(event, Event):
+        if not isinstance(event, PlainEvent):
             raise TypeError(
                 f"Step {job.spec.name!r} wrote a {type(event).__name__} to the stream. Derive it from Event."
             )
-        payload = encode(event) if self._recorder is not None else None
-        if threading.get_ident() == self._thread:
-            self._write_to_stream(job, event, payload)
-        else:
-            self._loop.call_soon_threadsafe(self._write_to_stream, job, event, payload)
+        payload = encode(event) if self.recorder is not None else None
+        self._on_loop(self._write_to_stream, job, event, payload)
 
-    def _write_to_stream(self, job: Job, event: Event, payload: Any) -> None:
+    def _on_loop(self, call: Callable[..., object], *arguments: object) -> None:
+        if threading.get_ident() == self._thread:
+            call(*arguments)
+        else:
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _write_to_stream(self, job: Job | None, event: PlainEvent, payload: Any) -> None:
         if self.closing:
             return
-        if self._recorder is None:
-            self._show(self.reducer.number(), event)
+        if self.recorder is None:
+            self.outlet.show(self.reducer.number(), event)
         else:
-            self._recorder.streamed(job, event, payload)
+            self.recorder.shown(job, event, payload, lambda seq: self.outlet.show(seq, event))
             self.write_soon()
 
-    async def wait_for_news(self) -> None:
-        """Return when the stream has grown or ended."""
-        reader = self._loop.create_future()
-        self._readers.append(reader)
-        await reader
+    def send(self, job: Job, event: PlainEvent, step: str | None) -> None:
+        """An event that a step sends: now, or in a recorded run with the step's outcome, in one transaction."""
+        if self.recorder is not None:
+            if job.sent is None:
+                job.sent = []
+            job.sent.append((event, step))
+        else:
+            self._on_loop(self._send, job, event, step)
+
+    def _send(self, job: Job, event: PlainEvent, step: str | None) -> None:
+        if self.closing:
+            return
+        if job.spec.config.retry_policy is not None and _sent_before(job, event, step):
+            return
+        self.reducer.deliver(self.reducer.number(), event, step, job.trail, sent=True)
+        if self.reducer.waits:
+            self._answer_waits(event)
+        if not self._armed:
+            self._armed = True
+            self._loop.call_soon(self._standby)
+
+    def send_from_outside(self, event: PlainEvent, step: str | None = None, *, by: str | None = None) -> tuple[str, ...]:
+        """An event from outside the run; the keys of the questions it answers.
+
+        Raises WorkflowRuntimeError when the run is over, the step does not take it, or it would end the run.
+        """
+        if not isinstance(event, PlainEvent):
+            raise WorkflowRuntimeError(f"send_event() takes an Event, not a {type(event).__name__}.")
+        who = f"Who sends to run {self.run_id} of {self.graph.name}"
+        if self.closing or self.outlet.finished:
+            raise WorkflowRuntimeError(f"{who} is too late: it is over.")
+        if step is not None:
+            check_target(self.graph, type(event), step, who)
+        elif isinstance(event, PlainStopEvent):
+            raise WorkflowRuntimeError(f"{who} cannot end it with a {type(event).__name__}. Use cancel_run().")
+        answered = tuple(wait.key for wait in self._fitting(event, by)) if step is None else ()
+        if self.recorder is None:
+            self._arrive(self.reducer.number(), event, step, answered)
+        else:
+            self.recorder.outside(
+                event, step, answered, by, lambda seq: self._arrive(seq, event, step, answered)
+            )
+        self._hurry()
+        return answered
+
+    def _arrive(self, seq: int, event: PlainEvent, step: str | None, answered: tuple[str, ...]) -> None:
+        if self.closing:
+            return
+        for key in answered:
+            wait = (self.reducer.waits or {}).get(key)
+            if wait is not None:
+                self._answer(wait, event)
+        taken = self.reducer.deliver(seq, event, step) or bool(answered)
+        if not taken and self.outlet.expose:
+            kind = type(event)
+            self.tell(
+                UnhandledEvent(
+                    event_type=kind.__name__,
+                    qualified_name=f"{kind.__module__}.{kind.__qualname__}",
+                    step_name=step,
+                    idle=self.reducer.quiet,
+                )
+            )
+
+    def _hurry(self) -> None:
+        # Somebody outside has given the run something to do, and all its workers may be gone or waiting.
+        self._spawn()
+
+    # Questions to people
+
+    async def ask(
+        self,
+        job: Job,
+        name: str,
+        kind: type[PlainEvent],
+        shown: PlainEvent | None,
+        requirements: Mapping[str, Any],
+        timeout_s: float | None,
+        who: frozenset[str] | None,
+    ) -> PlainEvent:
+        """The answer to a step's question; TimeoutError when none came in time."""
+        past = job.past = job.past or Past()
+        if past.answers is not None and name in past.answers:
+            return past.answers[name]
+        asked = past.asked is not None and name in past.asked
+        if asked:
+            assert past.asked is not None
+            due = past.asked[name]
+        else:
+            due = None if timeout_s is None else self.clock.wall() + timeout_s
+        if (past.spent and name in past.spent) or (due is not None and due <= self.clock.wall() and asked):
+            raise TimeoutError(_too_late(job, name))
+        key = key_of(job.spec.name, job.seq, name)
+        old = (self.reducer.waits or {}).get(key)
+        wait = old or Wait(job, name, kind, requirements, due, who)
+        wait.kind, wait.requirements = kind, requirements
+        wait.future = self._loop.create_future()
+        if not asked:
+            await self._put(job, wait, shown)
+        else:
+            self._register(wait)
+        if wait.answer is None and wait.error is None:
+            await self._rest(job, wait)
+        if wait.error is not None:
+            raise wait.error
+        assert wait.answer is not None
+        return wait.answer
+
+    async def _put(self, job: Job, wait: Wait, shown: PlainEvent | None) -> None:
+        """Register the question, record it and show its event."""
+
+        def act() -> None:
+            past = job.past = job.past or Past()
+            if past.asked is None:
+                past.asked = {}
+            past.asked[wait.name] = wait.due
+            self._register(wait)
+
+        if self.recorder is None:
+            act()
+            if shown is not None:
+                self._write_to_stream(job, shown, None)
+            return
+        self._flush(job)
+        terms: dict[str, Any] = {"event": wait.kind.__name__}
+        if wait.requirements:
+            terms["requirements"] = dict(wait.requirements)
+        if wait.who is not None:
+            terms["who"] = sorted(wait.who)
+        if shown is not None:
+            terms["asks"] = encode(shown)
+        self.recorder.noted(job, "wait", wait.name, terms, wait.due, act)
+        if shown is not None:
+            self._write_to_stream(job, shown, encode(shown))
+        await self._write()
+
+    def _flush(self, job: Job) -> None:
+        # The answer may come of an event that this step has sent, so what it sent cannot wait for its outcome.
+        past = job.past = job.past or Past()
+        sent, job.sent = job.sent or [], None
+        assert self.recorder is not None
+        for event, step in sent[past.flushed :] if past.flushed else sent:
+            self.recorder.flushed(
+                job, event, step, lambda seq, event=event, step=step: self._deliver_flushed(job, seq, event, step)
+            )
+        past.flushed = max(past.flushed, len(sent))
+        job.sent = sent or None
+
+    def _deliver_flushed(self, job: Job, seq: int, event: PlainEvent, step: str | None) -> None:
+        self.reducer.deliver(seq, event, step, job.trail, sent=True)
+
+    def _register(self, wait: Wait) -> None:
+        reducer = self.reducer
+        if reducer.waits is None:
+            reducer.waits = {}
+        reducer.waits[wait.key] = wait
+        if wait.due is not None and wait.timer is None:
+            delay_s = max(wait.due - self.clock.wall(), 0.0)
+            wait.timer = self._loop.call_later(delay_s, self._lapse, wait)
+
+    async def _rest(self, job: Job, wait: Wait) -> None:
+        """Give the worker back until the question is answered."""
+        assert wait.future is not None
+        if job.wait is None:
+            job.wait = wait
+            wait.lent = True
+            self.reducer.set_aside(job)
+            self._hurry()
+        try:
+            await wait.future
+        except asyncio.CancelledError:
+            self._withdraw(wait)
+            if wait.lent:
+                # Whoever ends this job counts it as one that has a worker.
+                wait.lent = False
+                job.wait = None
+                job.lane.active += 1
+                self.reducer.active += 1
+            raise
+
+    def _withdraw(self, wait: Wait) -> None:
+        if wait.timer is not None:
+            wait.timer.cancel()
+        if self.reducer.waits is not None:
+            self.reducer.waits.pop(wait.key, None)
+
+    def _answer_waits(self, event: PlainEvent) -> None:
+        for wait in self._fitting(event, None):
+            self._answer(wait, event)
+
+    def _fitting(self, event: PlainEvent, by: str | None) -> list[Wait]:
+        """The open questions that the event answers: of each step the oldest."""
+        found: dict[str, Wait] = {}
+        refused: Wait | None = None
+        for wait in (self.reducer.waits or {}).values():
+            if wait.job.spec.name in found or not wait.fits(event):
+                continue
+            if wait.who is not None and by not in wait.who:
+                refused = wait
+                continue
+            found[wait.job.spec.name] = wait
+        if refused is not None and not found:
+            assert refused.who is not None
+            raise AnswerRefused(
+                f"{by or 'Somebody without a name'} may not answer {refused.key!r} of run {self.run_id}; "
+                f"{', '.join(sorted(refused.who))} may."
+            )
+        return list(found.values())
+
+    def _answer(self, wait: Wait, event: PlainEvent) -> None:
+        self._withdraw(wait)
+        wait.answer = event
+        past = wait.job.past = wait.job.past or Past()
+        if past.answers is None:
+            past.answers = {}
+        past.answers[wait.name] = event
+        self._take_up(wait)
+
+    def _lapse(self, wait: Wait) -> None:
+        if wait.answer is not None or self.closing:
+            return
+        self._withdraw(wait)
+        wait.error = TimeoutError(_too_late(wait.job, wait.name))
+        past = wait.job.past = wait.job.past or Past()
+        past.spent = {*(past.spent or ()), wait.name}
+        self._take_up(wait)
+        self._hurry()
+
+    def _take_up(self, wait: Wait) -> None:
+        if wait.future is None:
+            # An earlier process has asked: the step begins anew and finds the answer.
+            wait.job.wait = None
+            self.reducer.take_up(wait.job)
+        elif wait.lent:
+            self.reducer.take_up(wait.job)
+        elif not wait.future.done():
+            wait.future.set_result(None)
+
+    def resume_waiting(self, jobs: "list[tuple[Job, list[Wait]]]") -> None:
+        """Take over questions that were asked before this process; those whose time is over lapse at once."""
+        for job, waits in jobs:
+            job.wait = waits[0]
+            for wait in waits:
+                self._register(wait)
+
+    async def remember(self, job: Job, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gave when the step first asked under this name, in whichever attempt or process."""
+        past = job.past = job.past or Past()
+        if past.memos is not None and name in past.memos:
+            return past.memos[name]
+        value = make()
+        if hasattr(value, "__await__"):
+            value = await value
+        if self.recorder is not None:
+            from citewell.workflow.tagged import to_json
+
+            self.recorder.noted(job, "memo", name, to_json(value, name), None, lambda: None)
+            await self._write()
+        if past.memos is None:
+            past.memos = {}
+        past.memos[name] = value
+        return value
 
     # Workers
 
@@ -144,6 +487,8 @@ class Run:
         worker = Worker(self)
         context = self._base.copy()
         context.run(CURRENT.set, worker)
+        if self._workers is None:
+            self._workers = set()
         self._workers.add(worker)
         worker.task = self._loop.create_task(self._work(worker), context=context)
         worker.task.add_done_callback(functools.partial(self._on_worker_done, worker))
@@ -165,31 +510,28 @@ class Run:
         assert task is not None
         worker.task = task
         try:
-            if self._start is not None:
+            if self._start is not None or self._gate is not None:
                 await self._begin()
             await self._write()
             await self._lead(worker)
         except asyncio.CancelledError:
             # Not from _close(), which interrupts steps only: the loop is shutting down.
-            self.cancel()
+            if not self.parked:
+                self.cancel()
             await _forget_cancellation(worker.task)
-        if not self.closing and self.reducer.stuck and (self._recorder is None or self._recorder.idle):
-            waiting = self.reducer.waiting()
-            self._close(
-                WorkflowStuck(
-                    f"Run {self.run_id} of {self.graph.name} is stuck: {'; '.join(waiting)}. Return or send "
-                    "the missing event.",
-                    waiting=waiting,
-                )
-            )
-        if self.closing and len(self._workers) == 1 and not self.finished:
+        if not self.closing and not self.parked and not self._beginning and self.reducer.quiet:
+            if self.recorder is None or self.recorder.idle:
+                self._on_quiet()
+        assert self._workers is not None
+        if self.closing and len(self._workers) == 1 and not self.outlet.finished:
             await self._finalise()
         self._workers.discard(worker)
 
     async def _lead(self, worker: Worker) -> None:
         """Carry out jobs until none is ready; hot, so it is written out in one place."""
-        reducer, recorder, workflow = self.reducer, self._recorder, self.workflow
+        reducer, recorder, workflow = self.reducer, self.recorder, self.workflow
         claim, call_soon, cancelling = reducer.claim, self._loop.call_soon, worker.task.cancelling
+        watched, outlet = self.watch is not None, self.outlet
         clean = copy_context()
         slice_ends = monotonic() + SLICE_S
         while (job := claim()) is not None:
@@ -200,29 +542,33 @@ class Run:
             spec = job.spec
             try:
                 if recorder is not None:
-                    job.started_at, job.started = time.time(), time.perf_counter()
-                if spec.simple:
-                    context = Context(self, job) if spec.wants_context else None
+                    job.started_at, job.started = self.clock.wall(), self.clock.steady()
+                if watched or outlet.expose:
+                    result = await self._watched(job)
+                elif spec.simple and job.past is None:
+                    context: Any = StepContext(self, job) if spec.wants_context else None
                     result = await spec.invoke(workflow, context, job.event)
                 else:
                     result = await attempts(self, job)
                 worker.job = None
-                if recorder is not None or job.sent is not None or self.closing:
+                if recorder is not None or job.trail is not None or self.closing:
                     self._complete(job, result)
                 elif result is None:
                     reducer.release(job)
                     reducer.seq += 1
-                elif type(result) in spec.known:
+                elif type(result) in spec.known and not reducer.waits:
                     reducer.release(job)
                     reducer.emit(result)
                     reducer.seq += 1
                 else:
                     self._complete(job, result)
-            except Exception as error:  # noqa: BLE001 - the step boundary: becomes a StepFailed
+            except Exception as error:  # noqa: BLE001 - the step boundary: becomes the run's failure
                 worker.job = None
                 self._fail(job, error)
             except asyncio.CancelledError as error:
                 worker.job = None
+                if self.parked:
+                    raise
                 self._on_cancelled(worker, job, error)
             if reducer.stop is not None:
                 self._close(None)
@@ -249,52 +595,121 @@ class Run:
                     self._yielding = False
                 slice_ends = monotonic() + SLICE_S
 
+    async def _watched(self, job: Job) -> Any:
+        """As `attempts`, telling whoever watches."""
+        if self.watch is None and not self.outlet.expose:
+            return await attempts(self, job)
+        watch = self.watch or Watch()
+        return await watch.step(self, job, attempts)
+
     # Outcomes of jobs
 
     def _complete(self, job: Job, result: Any) -> None:
         if self.closing:
-            self.record_failure(job, "dropped: it returned after the run had begun to end", ended=True)
+            self.note_failure(job, "dropped: it returned after the run had begun to end", ended=True)
             return
-        returned = [] if result is None else result if type(result) is list else [result]
+        opened = type(result) is list
+        returned = [] if result is None else result if opened else [result]
         for event in returned:
-            check_returned(self.graph, job, event)
-        emitted = [*(job.sent or ()), *((event, None) for event in returned)]
-        if self._recorder is not None:
-            self._recorder.succeeded(job, emitted)
+            check_returned(self.graph, job, event, listed=opened)
+        if opened and not job.spec.listed and not job.spec.bare:
+            check_returned(self.graph, job, result, listed=True)
+        opened = opened and bool(job.spec.listed)
+        if self.recorder is not None:
+            flushed = job.past.flushed if job.past is not None else 0
+            sent = (job.sent or [])[flushed:]
+            events = [*((e, step, False, True) for e, step in sent), *((e, None, opened, False) for e in returned)]
+            self.recorder.succeeded(job, events, opened, lambda seq, out: self._finish_job(job, seq, out, opened))
             return
         reducer = self.reducer
         reducer.release(job)
-        for event, step in emitted:
-            reducer.deliver(reducer.number(), event, step)
-        reducer.number()
+        numbered = [Emitted(reducer.number(), event, None, opened) for event in returned]
+        self._finish_job(job, reducer.number(), numbered, opened, released=True)
+
+    def _finish_job(self, job: Job, seq: int, emitted: list[Emitted], opened: bool, *, released: bool = False) -> None:
+        if not released:
+            self.reducer.release(job)
+        if self.closing:
+            return
+        for one in emitted:
+            if isinstance(one.event, PlainInputRequiredEvent) and not one.sent:
+                self.outlet.show(one.seq, one.event)
+            if self.reducer.waits:
+                self._answer_waits(one.event)
+        self.reducer.finish(job, seq, emitted, opened)
+        if self.reducer.stop is not None:
+            self._close(None)
 
     def _fail(self, job: Job, error: Exception) -> None:
         if self.closing:
             log.warning("Step %r failed while run %s was ending", job.spec.name, self.run_id, exc_info=error)
-        self.record_failure(job, f"{type(error).__name__}: {error}", ended=True)
-        if job.verdict is not None and error is job.verdict:
-            self._close(job.verdict)
+            self.note_failure(job, f"{type(error).__name__}: {error}", ended=True)
             return
-        name = type(job.event).__name__
-        failure = StepFailed(
-            f"Step {job.spec.name!r} of {self.graph.name} failed on {job.label}, attempt {job.attempt}: "
-            f"{type(error).__name__}: {error}",
-            step=job.spec.name,
-            event=name,
-            attempt=job.attempt,
+        if self._recover(job, error):
+            return
+        self.note_failure(job, f"{type(error).__name__}: {error}", ended=True)
+        if job.verdict is None or error is not job.verdict:
+            error.add_note(f"Step {job.spec.name!r} of {self.graph.name} failed on {job.label}, attempt {job.attempt}.")
+        self._failed = (0, self._failure_of(job, error))
+        self._close(error)
+
+    def _failure_of(self, job: Job, error: Exception) -> WorkflowFailedEvent:
+        past = job.past
+        elapsed_s = self.clock.wall() - past.first_at if past is not None and past.first_at else 0.0
+        return WorkflowFailedEvent(
+            step_name=job.spec.name, exception=error, attempts=job.attempt, elapsed_seconds=elapsed_s
         )
-        failure.__cause__ = error
-        self._close(failure)
+
+    def _recover(self, job: Job, error: Exception) -> bool:
+        """Hand the failure to the step that stands in for this one, if there is one that still may."""
+        handler = self.graph.handler_for.get(job.spec.name)
+        if handler is None or isinstance(error, WorkflowStuck) or error is job.verdict:
+            return False
+        name, most = handler
+        trail = job.trail
+        recovered = trail.recovered if trail is not None else {}
+        if recovered.get(name, 0) >= most:
+            return False
+        now = self.clock.wall()
+        past = job.past = job.past or Past()
+        if not past.failed_at:
+            past.failed(error, now, job.started_at or now)
+        at = past.last_failed
+        assert at is not None
+        shown = job.event
+        if type(shown) is not tuple and type(shown) is not list:
+            inner = shown
+        else:
+            inner = CollectionReleaseEvent(events=list(shown), stream_id=str(job.seq), binding_id=job.spec.name)
+        failed = StepFailedEvent(
+            step_name=job.spec.name,
+            input_event=inner,
+            exception=error,
+            attempts=job.attempt,
+            elapsed_seconds=now - past.first_at,
+            failed_at=at,
+        )
+        self.reducer.undo(job)
+        if self.recorder is not None:
+            seq = self.recorder.failed(job, f"{type(error).__name__}: {error}", None, failed, name)
+        else:
+            seq = self.reducer.number()
+        self.reducer.release(job)
+        self.reducer.hand_over(job, seq, failed, name)
+        return True
 
     def _on_cancelled(self, worker: Worker, job: Job, error: asyncio.CancelledError) -> None:
         if self.closing:
-            self.record_failure(job, "cancelled", ended=True)
+            self.note_failure(job, "cancelled", ended=True)
         elif worker.task.cancelling():
             # Somebody cancelled the task itself, as asyncio.run() does with all tasks when it ends.
-            self.record_failure(job, "cancelled", ended=True)
+            self.note_failure(job, "cancelled", ended=True)
             self.cancel()
         else:
-            own = RuntimeError("the step raised CancelledError although nobody cancelled it")
+            own = WorkflowRuntimeError(
+                f"Step {job.spec.name!r} of {self.graph.name} raised CancelledError on {job.label} although nobody "
+                "cancelled it. Raise another exception, or cancel the run with handler.cancel_run()."
+            )
             own.__cause__ = error
             self._fail(job, own)
 
@@ -302,136 +717,231 @@ class Run:
 
     async def _begin(self) -> None:
         start, self._start = self._start, None
-        assert start is not None
-        if self._recorder is None:
-            if not self.closing:
-                self.reducer.emit(start)
-            return
+        gate, self._gate = self._gate, None
+        self._beginning = True
         try:
-            await self._recorder.begin(start, self.graph.name, self.graph.fingerprint, self.parent_run_id)
+            if gate is not None:
+                await gate.acquire()
+                self._held = gate
+            if start is None:
+                return
+            if self.recorder is None:
+                if not self.closing:
+                    self.reducer.emit(start)
+                return
+            run = self._begun or self.accepted()
+            await self.recorder.begin(run, start, lambda seq: self._arrive_start(seq, start))
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
             self._on_journal_failed(error)
+        finally:
+            self._beginning = False
 
-    def record_failure(self, job: Job, error: str, *, ended: bool = False) -> None:
+    def accepted(self) -> RunStart:
+        """The record of this run's acceptance."""
+        from citewell.workflow.definition import definition
+
+        made = definition(self.workflow, self.graph)
+        return RunStart(
+            self.run_id,
+            self.graph.name,
+            made.fingerprint,
+            self.clock.wall(),
+            self.parent_run_id,
+            made.parts,
+            self.deadline,
+        )
+
+    def _arrive_start(self, seq: int, start: PlainEvent) -> None:
+        if not self.closing:
+            self.reducer.deliver(seq, start)
+
+    def note_failure(self, job: Job, error: str, *, ended: bool = False, due: float | None = None) -> None:
+        """Record an attempt that came to nothing; `ended` when it was the last."""
         if ended:
             self.reducer.release(job)
-        if self._recorder is None:
+        if self.recorder is None:
             self.reducer.number()
         else:
-            self._recorder.failed(job, error)
+            self.recorder.failed(job, error, due)
 
     def write_soon(self) -> None:
+        """Have somebody write the outbox."""
         # With more than one batch in the outbox, somebody is already on the way to write it.
-        recorder = self._recorder
+        recorder = self.recorder
         if recorder is not None and len(recorder.outbox) == 1 and not recorder.writing:
             self._spawn()
 
     async def _write(self) -> None:
-        if self._recorder is None or not self._recorder.outbox:
+        if self.recorder is None or not self.recorder.outbox:
             return
         if not self._armed:
             # The journal may wait too, and meanwhile others take the jobs that are left.
             self._armed = True
             self._loop.call_soon(self._standby)
         try:
-            await self._recorder.write()
+            await self.recorder.write()
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
             self._on_journal_failed(error)
 
-    def _apply(self, batch: Batch) -> None:
-        if batch.job is not None:
-            self.reducer.release(batch.job)
-        if self.closing:
-            return
-        if batch.streamed is not None:
-            self._show(*batch.streamed)
-        for seq, event, target in batch.emitted:
-            self.reducer.deliver(seq, event, target)
-        if self.reducer.stop is not None:
-            self._close(None)
-
     def _on_journal_failed(self, error: Exception) -> None:
-        failure = JournalFailed(f"Run {self.run_id} of {self.graph.name} could not be recorded: {error}")
-        failure.__cause__ = error
+        if isinstance(error, WorkflowError):
+            failure: Exception = error
+        else:
+            failure = JournalFailed(f"Run {self.run_id} of {self.graph.name} could not be recorded: {error}")
+            failure.__cause__ = error
         self._close(failure)
         self.error = self.error or failure
 
-    # The end
+    # Waiting, and the end
 
-    def _on_timeout(self) -> None:
-        running = sorted({worker.job.spec.name for worker in self._workers if worker.job is not None})
-        busy = f"running: {', '.join(running)}" if running else "no step was running"
-        assert self._timeout_s is not None
+    def check_quiet(self) -> None:
+        """Look again whether the run can go on: a reader has come back."""
+        if not self.closing and not self.parked and not self._workers and self.reducer.quiet:
+            self._spawn()
+
+    def _on_quiet(self) -> None:
+        reducer = self.reducer
+        if reducer.waits or self.graph.listens or self.outlet.touched:
+            if self.outlet.expose:
+                self.tell(WorkflowIdleEvent())
+            if self.on_quiet is not None:
+                self.on_quiet(self)
+            return
+        if self.outlet.lent:
+            # A reader is busy with an event and may send something because of it.
+            return
+        waiting = reducer.waiting()
         self._close(
-            WorkflowTimeout(
-                f"Run {self.run_id} of {self.graph.name} took longer than {self._timeout_s} s ({busy}).",
-                timeout_s=self._timeout_s,
+            WorkflowStuck(
+                f"Run {self.run_id} of {self.graph.name} is stuck: {'; '.join(waiting)}. Return or send "
+                "the missing event.",
+                waiting=waiting,
             )
         )
 
-    def _close(self, error: WorkflowFailed | None) -> None:
-        """Begin the end, with the first reason given: start nothing more and interrupt the steps that still
-        run.
-        """
-        if self.closing:
+    def tell(self, event: PlainEvent) -> None:
+        """Show an internal event; it is not recorded, and shares the number of what was last."""
+        self.outlet.show(self.reducer.seq, event)
+
+    def park(self) -> None:
+        """Leave memory: interrupt the steps that wait. Everything needed to go on is in the journal."""
+        assert self.recorder is not None and self.reducer.quiet
+        self.parked = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for wait in (self.reducer.waits or {}).values():
+            if wait.timer is not None:
+                wait.timer.cancel()
+        for worker in self._workers or ():
+            worker.task.cancel()
+
+    @property
+    def suspended(self) -> bool:
+        """Whether code of a step is held in memory, waiting for an answer."""
+        return any(wait.future is not None for wait in (self.reducer.waits or {}).values())
+
+    def active_steps(self) -> list[str]:
+        """Names of the steps that work at this moment."""
+        jobs = [worker.job for worker in self._workers or () if worker.job is not None]
+        return sorted({job.spec.name for job in jobs})
+
+    def _on_timeout(self) -> None:
+        running = self.active_steps()
+        busy = f"running: {', '.join(running)}" if running else "no step was running"
+        assert self.timeout_s is not None
+        self._close(
+            WorkflowTimeoutError(
+                f"Run {self.run_id} of {self.graph.name} took longer than {self.timeout_s} s ({busy}).",
+                timeout_s=self.timeout_s,
+            )
+        )
+
+    def _close(self, error: Exception | None) -> None:
+        """Begin the end, with the first reason given: start nothing more and interrupt the steps that still run."""
+        if self.closing or self.parked:
             return
+        active = self.active_steps() if isinstance(error, WorkflowTimeoutError) else []
         self.closing = True
         self.error = error
+        if self._failed is None and error is not None:
+            self._failed = (0, _failure(error, active))
         self.reducer.drain()
-        for worker in self._workers:
+        for worker in self._workers or ():
             if worker.job is not None:
                 worker.job.cancelled = True
                 worker.task.cancel()
+        if not self._workers:
+            # Nobody is left to bring the end about.
+            self._spawn()
 
     async def _finalise(self) -> None:
-        if self._recorder is not None:
+        if self.recorder is not None:
             await self._write()
             seq, event = self._last()
-            message = None if self.error is None else str(self.error)
-            outcome = Outcome(_status(self.error), seq, time.time(), message)
+            message = None if self.error is None else f"{type(self.error).__name__}: {self.error}"
+            outcome = Outcome(status_of(self.error), seq, self.clock.wall(), message)
             try:
-                await self._recorder.end(outcome, None if self.error is None else event)
+                await self.recorder.end(outcome, None if self.error is None else event)
             except Exception as error:  # noqa: BLE001 - an adapter may raise anything
                 self._on_journal_failed(error)
         self._finish()
 
-    def _last(self) -> tuple[int, Event]:
+    def _last(self) -> tuple[int, PlainEvent]:
         """The event that ends the stream: the stop event, or a new one that tells of the failure."""
         if self.error is None:
             assert self.reducer.stop is not None
             return self.reducer.stop
         if self._failed is None:
-            self._failed = (self.reducer.number(), _failure(self.error))
+            self._failed = (0, _failure(self.error, []))
+        if not self._failed[0]:
+            self._failed = (self.reducer.number(), self._failed[1])
         return self._failed
 
     def _finish(self) -> None:
-        self.finished = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+        for wait in list((self.reducer.waits or {}).values()):
+            self._withdraw(wait)
         seq, event = self._last()
-        self._show(seq, event)
-        if self.error is not None:
-            self.done.set_exception(self.error)
-        else:
-            self.done.set_result(getattr(event, "result", event))
+        self.outlet.show(seq, event)
+        self.outlet.end(event, self.error)
+        if self.on_end is not None:
+            self.on_end(self)
 
     def _on_worker_done(self, worker: Worker, task: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
+        if self._workers is not None:
+            self._workers.discard(worker)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("A worker of run %s broke", self.run_id, exc_info=error)
-            self._close(WorkflowFailed(f"Run {self.run_id} of {self.graph.name} broke: {error!r}"))
-        if not self._workers and not self.finished:
-            # The loop shuts down and cancelled the worker before its first line, or while the end was being
-            # recorded: end as a crash would.
-            self.cancel()
-            self._finish()
+            self._close(WorkflowRuntimeError(f"Run {self.run_id} of {self.graph.name} broke: {error!r}"))
+        if not self._workers:
+            self._workers = None
+            if self.closing and not self.outlet.finished:
+                # The loop shuts down and cancelled the worker before its first line, or while the end was being
+                # recorded: end as a crash would.
+                self._finish()
+            elif task.cancelled() and not self.parked and not self.outlet.finished:
+                self.cancel()
+                self._finish()
 
-    def _show(self, seq: int, event: Event) -> None:
-        self.stream.append((seq, event))
-        readers, self._readers = self._readers, []
-        for reader in readers:
-            if not reader.done():
-                reader.set_result(None)
+
+def _sent_before(job: Job, event: PlainEvent, step: str | None) -> bool:
+    """Whether a failed attempt has sent this event at this place; its effect is there already."""
+    past = job.past = job.past or Past()
+    at, past.sending = past.sending, past.sending + 1
+    if past.sent is None:
+        past.sent = []
+    if at < len(past.sent) and past.sent[at] == (event, step):
+        return True
+    past.sent[at:] = [(event, step)]
+    return False
+
+
+def _too_late(job: Job, name: str) -> str:
+    return f"Nobody answered {key_of(job.spec.name, job.seq, name)!r} in time."
 
 
 def _changed(clean: contextvars.Context) -> bool:
@@ -452,21 +962,28 @@ async def _forget_cancellation(task: asyncio.Task[None]) -> None:
         await asyncio.sleep(0)
 
 
-def _status(error: WorkflowFailed | None) -> Literal["done", "failed", "timed_out", "cancelled", "stuck"]:
+def status_of(error: BaseException | None) -> Status:
+    """How a run that this error ended is said to have ended."""
     match error:
         case None:
             return "done"
-        case WorkflowTimeout():
+        case WorkflowTimeoutError(step=None):
             return "timed_out"
-        case WorkflowCancelled():
+        case WorkflowCancelledByUser():
             return "cancelled"
         case WorkflowStuck():
             return "stuck"
     return "failed"
 
 
-def _failure(error: WorkflowFailed) -> RunFailed:
-    status = _status(error)
-    assert status != "done"
-    cause = error.__cause__ if type(error) is StepFailed and error.__cause__ is not None else error
-    return RunFailed(status, type(cause).__name__, str(error), getattr(error, "step", None))
+def _failure(error: Exception, active: list[str]) -> PlainEvent:
+    match status_of(error):
+        case "timed_out":
+            assert isinstance(error, WorkflowTimeoutError)
+            return WorkflowTimedOutEvent(timeout=error.timeout_s, active_steps=active)
+        case "cancelled":
+            return WorkflowCancelledEvent()
+    return WorkflowFailedEvent(step_name=getattr(error, "step", None) or "", exception=error)
+
+
+__all__ = ["CURRENT", "Run", "Status", "Trail", "Worker", "status_of"]

@@ -1,0 +1,150 @@
+"""What is seen of a run from outside: its stream, its readers, its end."""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from typing import Any
+
+from citewell.workflow.events import InternalDispatchEvent, StopEvent
+from citewell.workflow.plain import PlainEvent, PlainStopEvent
+
+log = logging.getLogger("citewell.workflow")
+
+
+class Outlet:
+    """The stream of a run as pairs of number and event, and how it ended. It outlives the run's time in memory."""
+
+    __slots__ = ("__weakref__", "_done", "_readers", "error", "events", "expose", "finished", "last", "lent", "label", "seen", "touched")
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.events: list[tuple[int, PlainEvent]] = []
+        self.finished = False
+        self.error: BaseException | None = None
+        self.last: PlainEvent | None = None
+        # Whether internal events are wanted; whether the outside has taken the context, and so may send events.
+        self.expose = False
+        self.touched = False
+        # How many readers were given an event and have not come back for the next.
+        self.lent = 0
+        self.seen = False
+        self._done: asyncio.Future[None] | None = None
+        self._readers: list[asyncio.Future[None]] | None = None
+
+    def show(self, seq: int, event: PlainEvent) -> None:
+        """Put an event into the stream."""
+        self.events.append((seq, event))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let all readers look again."""
+        readers, self._readers = self._readers, None
+        for reader in readers or ():
+            if not reader.done():
+                reader.set_result(None)
+
+    def end(self, event: PlainEvent, error: BaseException | None) -> None:
+        """The run is over."""
+        self.last = event
+        self.error = error
+        self.finished = True
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+        self.wake()
+
+    async def news(self) -> None:
+        """Return when the stream has grown or ended."""
+        reader = asyncio.get_running_loop().create_future()
+        if self._readers is None:
+            self._readers = []
+        self._readers.append(reader)
+        await reader
+
+    def done(self) -> "asyncio.Future[None]":
+        """Done when the run is over; its result says nothing."""
+        if self._done is None or self._done.cancelled():
+            self._done = asyncio.get_running_loop().create_future()
+            if self.finished:
+                self._done.set_result(None)
+        return self._done
+
+    def result(self) -> Any:
+        """What awaiting the run gives; raises what ended it. Only once it is over."""
+        self.seen = True
+        if self.error is not None:
+            raise self.error
+        assert self.last is not None
+        return result_of(self.last)
+
+    def __del__(self) -> None:
+        if self.error is not None and not self.seen:
+            log.error("%s failed, and nobody awaited it: %r", self.label, self.error)
+
+
+def result_of(event: PlainEvent) -> Any:
+    """A plain StopEvent's result, a dataclass stop event's `result` if it has one, else the event itself."""
+    if type(event) is StopEvent:
+        return event.result
+    return event if isinstance(event, StopEvent) else getattr(event, "result", event)
+
+
+class Stream:
+    """The streamed events of a run in order, from one reader's cursor on; ends after the event that ended the run.
+
+    `seq` is the sequence number of the event given last: `stream_events(after=seq)` goes on from there. After
+    a `break` the same object goes on too. A stop event that a step wrote to the stream ends it as well.
+    """
+
+    __slots__ = ("_ended", "_expose", "_holds", "_next", "_on_return", "_outlet", "seq")
+
+    def __init__(self, outlet: Outlet, after: int, expose: bool, on_return: Any) -> None:
+        self._outlet = outlet
+        self._next = bisect_right(outlet.events, after, key=lambda item: item[0])
+        self._expose = expose
+        self._on_return = on_return
+        self._holds = False
+        self._ended = False
+        self.seq = after
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> PlainEvent:
+        self._give_back()
+        outlet = self._outlet
+        while not self._ended:
+            while self._next >= len(outlet.events):
+                if outlet.finished:
+                    # The reader was shown the failure, so nobody has to be told that it went unseen.
+                    outlet.seen = True
+                    raise StopAsyncIteration
+                await outlet.news()
+            seq, event = outlet.events[self._next]
+            self._next += 1
+            if isinstance(event, InternalDispatchEvent) and not self._expose:
+                continue
+            self.seq = seq
+            self._ended = isinstance(event, PlainStopEvent)
+            if self._ended:
+                outlet.seen = True
+            else:
+                self._holds = True
+                outlet.lent += 1
+            return event
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """The reader has enough."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self._holds:
+            self._holds = False
+            self._outlet.lent -= 1
+            if not self._outlet.lent and not self._outlet.finished:
+                self._on_return()
+
+    def __del__(self) -> None:
+        if self._holds:
+            self._holds = False
+            self._outlet.lent -= 1
