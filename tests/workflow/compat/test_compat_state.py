@@ -392,6 +392,17 @@ def test_state_survives_a_failed_run(api: Api) -> None:
     assert go(main()) == 1
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_live_object_is_kept_while_the_run_is_in_memory(api: Api) -> None:
+    client = object()
+
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("client", client)
+        return await ctx.store.get("client") is client
+
+    assert run(doing(api, act)()) is True
+
+
 def test_a_store_of_its_own(api: Api) -> None:
     async def main() -> None:
         store = api.InMemoryStateStore(Counts())
