@@ -358,3 +358,77 @@ def test_the_context_of_a_step_has_none_of_the_verbs_of_a_handler(api: Api) -> N
             return api.StopEvent(result=refusals)
 
     assert run(Flow()) == ["to_dict", "stream_events", "running_steps"]
+
+
+def test_events_declared_by_steps_need_no_importable_name(api: Api) -> None:
+    class Question(api.InputRequiredEvent):
+        text: str
+
+    class Reply(api.HumanResponseEvent):
+        text: str
+
+    class Begin(api.StartEvent):
+        name: str
+
+    class Flow(api.Workflow):
+        @api.step
+        async def ask(self, ev: Begin) -> Question:
+            return Question(text=ev.name)
+
+        @api.step
+        async def end(self, ev: Reply) -> api.StopEvent:
+            return api.StopEvent(result=ev.text)
+
+    async def main() -> None:
+        saved = await parked(Flow().run(name="Ada"), Question)
+        flow = Flow()
+        handler = flow.run(ctx=api.Context.from_dict(flow, saved))
+        handler.ctx.send_event(Reply(text="end"))
+        assert await handler == "end"
+
+    go(main())
+
+
+def test_a_fan_out_that_waits_goes_on_from_a_dict(api: Api) -> None:
+    program = api.program("reviewing")
+
+    async def main() -> None:
+        handler = program.Reviewing().run(names=["a", "b", "c"])
+        asked = 0
+        async for event in handler.stream_events():
+            asked += isinstance(event, program.Question)
+            if asked == 2:
+                break
+        await asyncio.sleep(0.02)
+        saved = json.loads(json.dumps(handler.ctx.to_dict()))
+        await handler.cancel_run()
+        flow = program.Reviewing()
+        handler = flow.run(ctx=api.Context.from_dict(flow, saved))
+        for name in ("a", "c"):
+            handler.ctx.send_event(program.Reply(name=name, text=name.upper()))
+        assert await handler == ["A", "C", "b"]
+
+    go(main())
+
+
+def test_one_of_two_event_parameters_goes_through_a_dict(api: Api) -> None:
+    program = api.program("joining")
+
+    async def main() -> None:
+        saved = await parked(program.Joining().run(word="first"), program.Waiting)
+        flow = program.Joining()
+        handler = flow.run(ctx=api.Context.from_dict(flow, saved))
+        handler.ctx.send_event(program.Reply(word="second"))
+        assert await handler == "first second"
+
+    go(main())
+
+
+def test_a_saved_context_is_plain_json(api: Api) -> None:
+    async def main() -> None:
+        handler = counter(api)().run()
+        await handler
+        saved = handler.ctx.to_dict()
+        assert json.loads(json.dumps(saved)) == saved
+
+    go(main())

@@ -52,7 +52,7 @@ def test_the_event_parameter_may_have_any_name_and_place(api: Api) -> None:
 
 
 def test_annotations_may_be_strings(api: Api) -> None:
-    StartEvent, StopEvent = api.StartEvent, api.StopEvent  # noqa: F841
+    StartEvent, StopEvent = api.StartEvent, api.StopEvent
 
     class Flow(api.Workflow):
         @api.step
@@ -193,7 +193,7 @@ def test_a_step_needs_a_return_annotation(api: Api) -> None:
     def build() -> object:
         class Flow(api.Workflow):
             @api.step
-            async def only(self, ev: api.StartEvent):  # noqa: ANN202
+            async def only(self, ev: api.StartEvent):
                 return api.StopEvent()
 
         return Flow()

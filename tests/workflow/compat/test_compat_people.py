@@ -61,9 +61,7 @@ def test_questions_follow_each_other(api: Api) -> None:
             return api.InputRequiredEvent(number=1)
 
         @api.step
-        async def again(
-            self, ctx: api.Context, ev: api.HumanResponseEvent
-        ) -> api.InputRequiredEvent | api.StopEvent:
+        async def again(self, ctx: api.Context, ev: api.HumanResponseEvent) -> api.InputRequiredEvent | api.StopEvent:
             answers = [*await ctx.store.get("answers"), ev.response]
             await ctx.store.set("answers", answers)
             if len(answers) == 3:
@@ -235,7 +233,7 @@ def test_a_wait_that_takes_too_long_is_a_timeout_in_the_step(api: Api) -> None:
         async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
             try:
                 await ctx.wait_for_event(api.HumanResponseEvent, timeout=0.1)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 return api.StopEvent(result="nobody came")
             return api.StopEvent(result="somebody came")
 

@@ -62,9 +62,7 @@ def test_every_step_is_a_node(api: Api) -> None:
 
 
 def test_every_event_is_a_node(api: Api) -> None:
-    nodes = {
-        node.id: node for node in api.get_workflow_representation(drawn(api)).nodes if node.node_type == "event"
-    }
+    nodes = {node.id: node for node in api.get_workflow_representation(drawn(api)).nodes if node.node_type == "event"}
     assert sorted(nodes) == ["Answer", "HumanResponseEvent", "Question", "StartEvent", "Work"]
     assert nodes["Answer"].event_types == ["Answer", "StopEvent"]
     assert nodes["Answer"].is_subclass_of("StopEvent")

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
-from drive import run
+from drive import go, run
 from roots import Api
 
 
@@ -315,3 +315,43 @@ def test_a_stop_by_delay_ends_the_retries_of_a_run(api: Api) -> None:
     with pytest.raises(ValueError, match="failure"):
         run(flow)
     assert 2 <= len(seen) <= 4
+
+
+def test_a_policy_is_told_how_long_the_step_has_been_failing(api: Api) -> None:
+    elapsed: list[float] = []
+
+    class Thrice:
+        def next(
+            self, elapsed_time: float, attempts: int, error: Exception, *, seed: int | None = None
+        ) -> float | None:
+            elapsed.append(elapsed_time)
+            return 0.05 if attempts < 3 else None
+
+    flow, _ = failing(api, Thrice(), 9)
+    with pytest.raises(ValueError, match="failure 3"):
+        run(flow)
+    # Half of the delay, because a timer may fire a little early.
+    assert elapsed[0] < elapsed[1] < elapsed[2]
+    assert elapsed[2] - elapsed[0] > 0.05
+
+
+def test_an_answer_is_kept_for_the_next_attempt_of_the_step(api: Api) -> None:
+    tries: list[str] = []
+
+    class Flow(api.Workflow):
+        @api.step(retry_policy=api.retry_policy(wait=api.wait_none()))
+        async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            reply = await ctx.wait_for_event(api.HumanResponseEvent, waiter_event=api.InputRequiredEvent())
+            tries.append(reply.text)
+            if len(tries) == 1:
+                raise ValueError("again")
+            return api.StopEvent(result=tries)
+
+    async def main() -> Any:
+        handler = Flow().run()
+        async for event in handler.stream_events():
+            if isinstance(event, api.InputRequiredEvent):
+                handler.ctx.send_event(api.HumanResponseEvent(text=f"answer {len(tries) + 1}"))
+        return await handler
+
+    assert go(main()) == ["answer 1", "answer 1"]

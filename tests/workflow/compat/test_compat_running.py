@@ -1,7 +1,10 @@
 """Running: start and stop events, results, loops, workers, time limits, cancellation, nesting, sync steps."""
 
 import asyncio
+import functools
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -712,3 +715,125 @@ def test_there_is_no_step_context_outside_a_step(api: Api) -> None:
 def test_run_needs_a_running_loop(api: Api) -> None:
     with pytest.raises(RuntimeError):
         echo(api)().run()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_older_questions_to_a_handler_are_answered(api: Api) -> None:
+    class Failing(api.Workflow):
+        @api.step
+        async def only(self, ev: api.StartEvent) -> api.StopEvent:
+            raise KeyError("lost")
+
+    async def main() -> None:
+        good, bad, held = echo(api)().run(n=1), Failing().run(), waiting(api)().run()
+        assert not good.done()
+        await good
+        assert (good.done(), good.exception(), good.cancelled()) == (True, None, False)
+        assert good.ctx.get_result() == 1
+        with pytest.raises(KeyError):
+            await bad
+        assert isinstance(bad.exception(), KeyError)
+        await held.cancel_run()
+        assert held.cancelled()
+
+    go(main())
+
+
+def test_a_context_is_the_first_argument_of_run(api: Api) -> None:
+    async def main() -> None:
+        flow = echo(api)()
+        ctx = api.Context(flow)
+        handler = flow.run(ctx, n=3)
+        assert await handler == 3
+        assert handler.ctx is ctx
+
+    go(main())
+
+
+def test_an_active_run_id_is_not_given_twice(api: Api) -> None:
+    async def main() -> None:
+        flow = waiting(api)()
+        handler = flow.run(run_id="same")
+        with pytest.raises(Exception, match="same"):
+            await flow.run(run_id="same")
+        await handler.cancel_run()
+
+    go(main())
+
+
+def test_a_run_fails_at_the_first_failure_and_cancels_the_rest(api: Api) -> None:
+    left: list[str] = []
+
+    class Flow(api.Workflow):
+        @api.step
+        async def slow(self, ev: api.StartEvent) -> api.StopEvent:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                left.append("slow")
+            return api.StopEvent()
+
+        @api.step
+        async def failing(self, ev: api.StartEvent) -> None:
+            await asyncio.sleep(0.02)
+            raise KeyError("lost")
+
+    async def main() -> None:
+        with pytest.raises(KeyError):
+            await Flow().run()
+        await until(lambda: left == ["slow"])
+
+    go(main())
+
+
+def test_tasks_of_a_step_know_the_context_of_the_step(api: Api) -> None:
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            async def put(n: int) -> None:
+                await ctx.store.set(f"n{n}", n)
+
+            await asyncio.gather(*(put(n) for n in range(3)))
+            return api.StopEvent(result=[await ctx.store.get(f"n{n}") for n in range(3)])
+
+    assert run(Flow()) == [0, 1, 2]
+
+
+def test_a_function_of_ones_own_may_wrap_a_step(api: Api) -> None:
+    calls: list[str] = []
+
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapped(*arguments: Any, **options: Any) -> Any:
+            calls.append(function.__name__)
+            return await function(*arguments, **options)
+
+        return wrapped
+
+    class Flow(api.Workflow):
+        @api.step
+        @logged
+        async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            return api.StopEvent(result="end")
+
+    assert run(Flow()) == "end"
+    assert calls == ["only"]
+
+
+def test_a_run_is_garbage_when_it_is_over(api: Api) -> None:
+    class Held:
+        pass
+
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ev: api.StartEvent) -> api.StopEvent:
+            return api.StopEvent()
+
+    async def main() -> Any:
+        held = Held()
+        await Flow().run(held=held)
+        return weakref.ref(held)
+
+    reference = go(main())
+    gc.collect()
+    assert reference() is None
