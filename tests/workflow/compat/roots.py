@@ -50,8 +50,8 @@ ALSO_AT = [
 class Api:
     """The names of one root as attributes: `api.Workflow`, `api.StopEvent`, `api.wait_fixed`.
 
-    No name occurs at two places with two meanings, so one level is enough. A name that the root lacks fails the test that
-    uses it, and no other.
+    No name occurs at two places with two meanings, so one level is enough. A name that the root lacks fails the
+    test that uses it, and no other.
     """
 
     def __init__(self, root: str) -> None:

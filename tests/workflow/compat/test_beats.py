@@ -222,8 +222,8 @@ def dead_end(api: Api, way: str) -> Callable[[float], Any]:
         async def consume(self, ev: Parent) -> api.StopEvent:
             return api.StopEvent()
 
-    async def main(timeout: float) -> Any:
-        flow = Flow(timeout=timeout)
+    async def main(limit_s: float) -> Any:
+        flow = Flow(timeout=limit_s)
         return await (flow.run(start_event=OtherStart()) if way == "wrong start event" else flow.run())
 
     return main
