@@ -9,7 +9,7 @@ class WorkflowError(CitewellError):
     """A workflow could not be defined, run or recorded."""
 
 
-class WorkflowValidationError(WorkflowError):
+class WorkflowValidationError(WorkflowError, ValueError):
     """A step's signature or the step graph is wrong."""
 
 
@@ -17,7 +17,7 @@ class WorkflowConfigurationError(WorkflowError):
     """A workflow has no start or no stop, or more than one of them, or was given impossible settings."""
 
 
-class WorkflowRuntimeError(WorkflowError):
+class WorkflowRuntimeError(WorkflowError, RuntimeError):
     """A run was asked for something that it cannot do, or ended without its stop event."""
 
 
@@ -68,7 +68,7 @@ class ContextSerdeError(WorkflowError):
     """A saved context cannot be read: it is damaged, or of another workflow or format."""
 
 
-class CodecError(WorkflowError):
+class CodecError(WorkflowError, ValueError):
     """A value has no JSON form, or a recorded form does not fit its type; the message names the path."""
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from citewell.workflow.errors import WorkflowConfigurationError, WorkflowValidationError
@@ -17,7 +17,8 @@ from citewell.workflow.plain import (
 from citewell.workflow.state import Schema, schema_of
 from citewell.workflow.step import MARK, StepSpec, compile_step
 
-WorkflowGraphCheck = Literal["reachability", "terminal_event"]
+WorkflowGraphCheck = Literal["reachability", "terminal_event", "dead_end"]
+CHECKS = frozenset({"reachability", "terminal_event", "dead_end"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,23 +108,10 @@ class Graph:
             }
 
     def route(self, kind: type) -> tuple[int, ...]:
-        """The steps that receive events of this type.
-
-        Those that take exactly this type, and those that take a base of it and ask for subclasses; if there are
-        none, those that take the nearest base.
-        """
-        exact = tuple(
-            spec.index
-            for spec in self.steps
-            if kind in spec.accepts or (spec.config.accept_event_subclasses and issubclass(kind, spec.accepts))
-        )
-        if not exact:
-            for base in kind.__mro__[1:]:
-                exact = tuple(spec.index for spec in self.steps if base in spec.accepts)
-                if exact:
-                    break
-        self.routes[kind] = exact
-        return exact
+        """The steps that receive events of this type: those that take it, or a base of it and ask for subclasses."""
+        found = tuple(spec.index for spec in self.steps if takes(spec, kind))
+        self.routes[kind] = found
+        return found
 
     def routed(self, kind: type) -> tuple[int, ...]:
         """As `route`, remembered."""
@@ -136,7 +124,7 @@ class Graph:
 
     def producers(self, consumer: StepSpec) -> list[str]:
         """Names of the steps that emit what this step accepts."""
-        return [spec.name for spec in self.steps if any(meet(out, consumer.accepts) for out in spec.emits)]
+        return [spec.name for spec in self.steps if any(takes(consumer, out) for out in spec.emits)]
 
     def view(self) -> GraphView:
         """Nodes and edges for drawing and for the record."""
@@ -328,7 +316,7 @@ def _check(graph: Graph, skip: frozenset[str]) -> None:
     emitted = {kind: spec.name for spec in reversed(steps) for kind in spec.emits}
     for kind, step in accepted.items():
         outside = issubclass(kind, PlainStartEvent | PlainHumanResponseEvent | StepFailedEvent)
-        if not outside and not meet(kind, emitted):
+        if not outside and not any(takes(graph.by_name[step], out) for out in emitted):
             raise WorkflowValidationError(
                 f"{name}: step {step!r} waits for {kind.__name__}, which no step emits. Add it to the return "
                 "annotation of the step that returns or sends it, or remove the step."
@@ -341,17 +329,20 @@ def _check(graph: Graph, skip: frozenset[str]) -> None:
                         f"{name}: step {spec.name!r} is ambiguous: it accepts {one.__name__} twice, also as "
                         f"{other.__name__}. Keep {other.__name__} only."
                     )
-        if "terminal_event" in skip or "terminal_event" in spec.config.skip_graph_checks:
+        if "terminal_event" in skip:
             continue
         for kind in spec.emits:
-            if not issubclass(kind, PlainStopEvent | PlainInputRequiredEvent) and not meet(kind, accepted):
+            if not graph.has_place(kind):
                 raise WorkflowValidationError(
                     f"{name}: step {spec.name!r} emits {kind.__name__}, which no step accepts. Add a step that takes "
                     "it, or use ctx.write_event_to_stream() if only readers of the stream want it."
                 )
     _check_gathering(graph)
+    leads = _leads(graph)
     if "reachability" not in skip:
-        _check_reach(name, steps, graph)
+        _check_reach(graph, leads)
+    if "dead_end" not in skip:
+        _check_ends(graph, leads)
 
 
 def _check_gathering(graph: Graph) -> None:
@@ -365,27 +356,65 @@ def _check_gathering(graph: Graph) -> None:
             )
 
 
-def _check_reach(name: str, steps: tuple[StepSpec, ...], graph: Graph) -> None:
-    begins = PlainStartEvent | PlainHumanResponseEvent
-    reached = {spec.name for spec in steps if any(issubclass(kind, begins) for kind in spec.accepts)}
-    consumers: dict[str, list[str]] = defaultdict(list)
-    for source in steps:
-        consumers[source.name] = [t.name for t in steps if any(meet(out, t.accepts) for out in source.emits)]
+def _leads(graph: Graph) -> dict[str, list[str]]:
+    """The steps to which each step leads, by its events or by failing."""
+    leads: dict[str, list[str]] = {}
+    for source in graph.steps:
+        leads[source.name] = [graph.steps[index].name for out in source.emits for index in graph.routed(out)]
         if source.name in graph.handler_for:
-            consumers[source.name].append(graph.handler_for[source.name][0])
+            leads[source.name].append(graph.handler_for[source.name][0])
+    return leads
+
+
+def _closure(begin: Iterable[str], leads: Mapping[str, Iterable[str]]) -> set[str]:
+    reached = set(begin)
     frontier = list(reached)
     while frontier:
-        for target in consumers[frontier.pop()]:
+        for target in leads[frontier.pop()]:
             if target not in reached:
                 reached.add(target)
                 frontier.append(target)
-    for spec in steps:
-        if spec.name not in reached and "reachability" not in spec.config.skip_graph_checks:
-            accepts = " or ".join(kind.__name__ for kind in spec.accepts)
-            raise WorkflowValidationError(
-                f"{name}: step {spec.name!r} is never reached from the start: {accepts} only comes from "
-                "steps that are not reached either. Emit it from a step that runs, or remove the step."
-            )
+    return reached
+
+
+def _check_reach(graph: Graph, leads: Mapping[str, Iterable[str]]) -> None:
+    begins = PlainStartEvent | PlainHumanResponseEvent
+    first = [spec.name for spec in graph.steps if any(issubclass(kind, begins) for kind in spec.accepts)]
+    reached = _closure(first, leads)
+    lost = [s for s in graph.steps if s.name not in reached and "reachability" not in s.config.skip_graph_checks]
+    if lost:
+        accepts = " or ".join(kind.__name__ for kind in lost[0].accepts)
+        raise WorkflowValidationError(
+            f"{graph.name}: {_named(lost)} never reached from the start: {accepts} only comes from "
+            "steps that are not reached either. Emit it from a step that runs, or remove the step."
+        )
+
+
+def _check_ends(graph: Graph, leads: Mapping[str, Iterable[str]]) -> None:
+    ends = PlainStopEvent | PlainInputRequiredEvent
+    back: dict[str, list[str]] = defaultdict(list)
+    for source, targets in leads.items():
+        for target in targets:
+            back[target].append(source)
+    ending = [spec.name for spec in graph.steps if any(issubclass(kind, ends) for kind in spec.emits)]
+    reaching = _closure(ending, back)
+    lost = [
+        spec
+        for spec in graph.steps
+        if spec.emits and spec.name not in reaching and "dead_end" not in spec.config.skip_graph_checks
+    ]
+    if lost:
+        raise WorkflowValidationError(
+            f"{graph.name}: nothing that {_named(lost, verb='')} emits ever leads to the end. Emit something that "
+            'does, or say skip_graph_checks=["dead_end"] for a step that is meant to circle.'
+        )
+
+
+def _named(specs: Sequence[StepSpec], verb: str = "are") -> str:
+    names = ", ".join(repr(spec.name) for spec in specs)
+    if not verb:
+        return f"step {names}"
+    return f"steps {names} are" if len(specs) > 1 else f"step {names} is"
 
 
 def _state(name: str, steps: tuple[StepSpec, ...]) -> Schema | None:
@@ -400,6 +429,8 @@ def _state(name: str, steps: tuple[StepSpec, ...]) -> Schema | None:
     raise WorkflowValidationError(f"{name} has several state types ({listed}). One must derive from all others.")
 
 
-def meet(kind: type, others: Iterable[type]) -> bool:
-    """Whether one of the two derives from the other: a step annotated with a base may emit, or accept, a subclass."""
-    return any(issubclass(kind, other) or issubclass(other, kind) for other in others)
+def takes(spec: StepSpec, kind: type) -> bool:
+    """Whether a step receives events of exactly this type."""
+    if kind in spec.accepts:
+        return True
+    return spec.config.accept_event_subclasses and isinstance(kind, type) and issubclass(kind, spec.accepts)

@@ -121,14 +121,15 @@ class WorkflowHandler:
         self._outlet.touched = True
         self._run.send_from_outside(event, step)
 
-    def stream_events(self, expose_internal: bool = False, *, after: int = 0) -> Stream:
+    def stream_events(self, expose_internal: bool = False, *, after: int | None = None) -> Stream:
         """The streamed events with sequence numbers above `after`: those present, those to come, the last.
 
-        Any number of readers may read at once, each from its own cursor. Internal events are told from when the
-        first reader asks for them.
+        Without `after` it goes on where an earlier reading without `after` broke off, from the beginning when that
+        one came to the end. Any number of readers may read at once, each from its own cursor. Internal events are
+        told from when the first reader asks for them.
         """
         if expose_internal:
-            self._outlet.expose = True
+            self._run.expose()
         return Stream(self._outlet, after, expose_internal, self._run.check_quiet)
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ log = logging.getLogger("citewell.workflow")
 class Outlet:
     """The stream of a run as pairs of number and event, and how it ended. It outlives the run's time in memory."""
 
-    __slots__ = ("__weakref__", "_done", "_readers", "error", "events", "expose", "finished", "last", "lent", "label", "seen", "touched")
+    __slots__ = ("__weakref__", "_done", "_readers", "cursor", "error", "events", "expose", "finished", "last", "lent", "label", "seen", "touched")
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -27,6 +27,8 @@ class Outlet:
         self.touched = False
         # How many readers were given an event and have not come back for the next.
         self.lent = 0
+        # How far the reading that names no cursor of its own has come.
+        self.cursor = 0
         self.seen = False
         self._done: asyncio.Future[None] | None = None
         self._readers: list[asyncio.Future[None]] | None = None
@@ -95,16 +97,17 @@ class Stream:
     a `break` the same object goes on too. A stop event that a step wrote to the stream ends it as well.
     """
 
-    __slots__ = ("_ended", "_expose", "_holds", "_next", "_on_return", "_outlet", "seq")
+    __slots__ = ("_common", "_ended", "_expose", "_holds", "_next", "_on_return", "_outlet", "seq")
 
-    def __init__(self, outlet: Outlet, after: int, expose: bool, on_return: Any) -> None:
+    def __init__(self, outlet: Outlet, after: int | None, expose: bool, on_return: Any) -> None:
         self._outlet = outlet
-        self._next = bisect_right(outlet.events, after, key=lambda item: item[0])
+        self._common = after is None
+        self._next = outlet.cursor if after is None else bisect_right(outlet.events, after, key=lambda item: item[0])
         self._expose = expose
         self._on_return = on_return
         self._holds = False
         self._ended = False
-        self.seq = after
+        self.seq = after or 0
 
     def __aiter__(self) -> "Stream":
         return self
@@ -121,12 +124,16 @@ class Stream:
                 await outlet.news()
             seq, event = outlet.events[self._next]
             self._next += 1
+            if self._common:
+                outlet.cursor = self._next
             if isinstance(event, InternalDispatchEvent) and not self._expose:
                 continue
             self.seq = seq
             self._ended = isinstance(event, PlainStopEvent)
             if self._ended:
                 outlet.seen = True
+                if self._common:
+                    outlet.cursor = 0
             else:
                 self._holds = True
                 outlet.lent += 1

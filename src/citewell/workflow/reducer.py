@@ -6,7 +6,7 @@ Every operation is O(1) in the number of pending events. The driver in `run.py` 
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from citewell.workflow.collect import Take
@@ -188,7 +188,9 @@ class Reducer:
         "active",
         "buffers",
         "graph",
+        "idle_job",
         "lanes",
+        "on_wait",
         "ready",
         "scopes",
         "seq",
@@ -208,6 +210,9 @@ class Reducer:
         self.buffers: dict[tuple[str, str], _Buffer] | None = None
         self.waits: dict[str, Wait] | None = None
         self.scopes = 0
+        # Told of every job that has to wait for a worker of its step; and the last one that came to nothing.
+        self.on_wait: Callable[[Job], None] | None = None
+        self.idle_job: Job | None = None
         # Only collect() needs it: steps in threads may call it at the same time.
         self._lock: threading.Lock | None = None
 
@@ -364,6 +369,8 @@ class Reducer:
             if lane.waiting is None:
                 lane.waiting = deque()
             lane.waiting.append(job)
+            if self.on_wait is not None:
+                self.on_wait(job)
         return None
 
     def release(self, job: Job) -> None:
@@ -446,10 +453,8 @@ class Reducer:
         if kind not in wanted:
             kind = next((one for one in wanted if isinstance(event, one)), kind)
             if kind not in wanted:
-                raise TypeError(
-                    f"collect_events() got a {type(event).__name__}, which is not among the wanted types. "
-                    "Collect only events of the types you wait for."
-                )
+                # Not asked for, and so not kept.
+                return
         buffer.held.setdefault(kind, deque()).append((job.seq, event))
         buffer.count += 1
         assert job.collected is not None
@@ -494,6 +499,8 @@ class Reducer:
                 sources = self.graph.producers(lane.spec)
                 by = f", which {_listed(sources)} did not emit" if sources else ""
                 lines.append(f"step {lane.spec.name!r} waits for {accepts}{by}")
+        if self.idle_job is not None:
+            lines.append(f"step {self.idle_job.spec.name!r} emitted nothing on {self.idle_job.label}")
         sources = [spec.name for spec in self.graph.steps if any(issubclass(e, PlainStopEvent) for e in spec.emits)]
         lines.append(f"the run waits for a StopEvent, which {_listed(sources)} did not emit")
         return lines

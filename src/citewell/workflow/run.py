@@ -34,6 +34,8 @@ from citewell.workflow.errors import (
 from citewell.workflow.events import (
     CollectionReleaseEvent,
     StepFailedEvent,
+    StepState,
+    StepStateChanged,
     UnhandledEvent,
     WorkflowCancelledEvent,
     WorkflowFailedEvent,
@@ -556,6 +558,7 @@ class Run:
                 elif result is None:
                     reducer.release(job)
                     reducer.seq += 1
+                    reducer.idle_job = job
                 elif type(result) in spec.known and not reducer.waits:
                     reducer.release(job)
                     reducer.emit(result)
@@ -610,6 +613,8 @@ class Run:
             return
         opened = type(result) is list
         returned = [] if result is None else result if opened else [result]
+        if not returned:
+            self.reducer.idle_job = job
         for event in returned:
             check_returned(self.graph, job, event, listed=opened)
         if opened and not job.spec.listed and not job.spec.bare:
@@ -834,6 +839,21 @@ class Run:
                 wait.timer.cancel()
         for worker in self._workers or ():
             worker.task.cancel()
+
+    def expose(self) -> None:
+        """Tell internal events from now on."""
+        self.outlet.expose = True
+        self.reducer.on_wait = self._tell_preparing
+
+    def _tell_preparing(self, job: Job) -> None:
+        self.tell(
+            StepStateChanged(
+                name=job.spec.name,
+                step_state=StepState.PREPARING,
+                worker_id=str(job.seq),
+                input_event_name=job.event_name,
+            )
+        )
 
     @property
     def suspended(self) -> bool:

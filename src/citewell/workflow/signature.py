@@ -93,6 +93,9 @@ def _read_parameter(
             "`Annotated[list[E], Collect(...)]`."
         )
     members = tuple(_members(hint))
+    if parameter.default is not parameter.empty and not any(_is_event(member) for member in members):
+        # It has its value already.
+        return
     wrong = [member for member in members if not _is_event(member)]
     if wrong:
         raise WorkflowValidationError(

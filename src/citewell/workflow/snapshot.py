@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from citewell.workflow.graph import Graph
     from citewell.workflow.run import Run
 
-FORMAT = "citewell-context-1"
+FORMAT = 1
+"""Raised whenever an older reader would misread a newer snapshot."""
+_IDLE = frozenset({"version", "workflow", "is_running", "seq", "state"})
+_BUSY = _IDLE | {"start", "jobs", "buffers", "slots", "questions", "trails", "scopes", "stream"}
 Form = Mapping[str, Any]
 
 
@@ -129,7 +132,7 @@ def capture(run: "Run", serializer: "BaseSerializer | None" = None, *, include_s
     jobs = [writer.job(job) for job in pending(run)]
     start = run._start
     form: dict[str, Any] = {
-        "format": FORMAT,
+        "version": FORMAT,
         "workflow": graph.name,
         "is_running": True,
         "seq": reducer.seq,
@@ -178,7 +181,7 @@ def capture_idle(
     """A context without a run, or whose run is over; `saved` is what it was made of and has not yet gone on with."""
     writer = Writer(graph, serializer)
     form: dict[str, Any] = dict(saved) if saved is not None else {
-        "format": FORMAT,
+        "version": FORMAT,
         "workflow": graph.name,
         "is_running": False,
         "seq": 0,
@@ -195,8 +198,10 @@ def _state_form(state: State, writer: Writer) -> dict[str, Any]:
 
 def check(graph: "Graph", form: Form) -> None:
     """Raise CodecError unless this is a snapshot of a workflow with these steps."""
-    if not isinstance(form, Mapping) or form.get("format") != FORMAT:
-        raise CodecError(f"it is not in the format {FORMAT!r}.")
+    if not isinstance(form, Mapping) or form.get("version") != FORMAT:
+        raise CodecError(f"it is not in the format {FORMAT}.")
+    if unknown := form.keys() - _BUSY:
+        raise CodecError(f"it has a part {min(map(str, unknown))!r}, which is not known.")
     if form["workflow"] != graph.name:
         raise CodecError(f"it is of the workflow {form['workflow']!r}.")
     if not isinstance(form["is_running"], bool) or not isinstance(form["state"], Mapping):

@@ -290,6 +290,8 @@ class Store(Generic[S]):
             raise StateRefused(
                 f"State {path!r}: set() inside edit_state(). Change the state that it gave.", key=path
             )
+        if not path:
+            raise StateRefused("The path is empty. Name what is to be set.", key=path)
         key, *parts = path.split(".")
         if len(parts) >= DEPTH:
             raise StateRefused(f"Path with {len(parts) + 1} parts; at most {DEPTH} are followed.", key=path)

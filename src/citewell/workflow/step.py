@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 MARK = "__citewell_step__"
-StepGraphCheck = Literal["reachability", "terminal_event"]
-STEP_CHECKS = frozenset({"reachability", "terminal_event"})
+StepGraphCheck = Literal["reachability", "dead_end"]
+STEP_CHECKS = frozenset({"reachability", "dead_end"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """`Workflow`: derive a class, mark its steps, run it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakValueDictionary
 
 from citewell.workflow.context import Context
 from citewell.workflow.errors import (
@@ -11,11 +13,12 @@ from citewell.workflow.errors import (
     WorkflowRuntimeError,
     WorkflowValidationError,
 )
-from citewell.workflow.graph import Graph, GraphView, compile_graph, compile_steps, is_whole
+from citewell.workflow.graph import CHECKS, Graph, GraphView, compile_graph, compile_steps, is_whole
 from citewell.workflow.handler import WorkflowHandler
 from citewell.workflow.journal import Entry, Journal
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainStartEvent
 from citewell.workflow.resource import ResourceManager, check
+from citewell.workflow.resource import build as build_resources
 from citewell.workflow.run import CURRENT, Run
 from citewell.workflow.state import State
 from citewell.workflow.step import MARK
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
 
     from citewell.workflow.context.serializers import BaseSerializer
 
-CHECKS = frozenset({"reachability", "terminal_event"})
 _UNSET: Any = object()
+T = TypeVar("T")
 
 
 class Workflow:
@@ -38,8 +41,8 @@ class Workflow:
     the check to that moment too: for a class that free functions complete. WorkflowValidationError and
     WorkflowConfigurationError say what is wrong.
 
-    An event goes to every step that takes its exact type; if none does, to those that take its nearest base. The
-    first stop event ends the run and cancels what still runs. A subclass inherits steps; one that overrides a step
+    An event goes to every step that takes its exact type, or a base of it with `accept_event_subclasses`. The first
+    stop event ends the run and cancels what still runs. A subclass inherits steps; one that overrides a step
     without `@step` removes it.
 
     `version` names the definition in recorded runs; `continues` lists the definitions (fingerprints or versions)
@@ -92,7 +95,7 @@ class Workflow:
         if timeout is not None and timeout <= 0:
             raise WorkflowConfigurationError(f"timeout={timeout}: must be above 0, or None for no limit.")
         if num_concurrent_runs is not None and (type(num_concurrent_runs) is not int or num_concurrent_runs < 1):
-            raise WorkflowConfigurationError(
+            raise WorkflowValidationError(
                 f"num_concurrent_runs={num_concurrent_runs!r}: must be a whole number of at least 1, or None."
             )
         if unknown := set(skip_graph_checks or ()) - CHECKS:
@@ -184,7 +187,10 @@ class Workflow:
         wrong: list[str] = []
         for spec in self._graph.steps:
             if spec.resources and (configs or build):
-                wrong += [f"step {spec.name!r}: {one}" for one in check(spec.resources, build=build)]
+                found = check(spec.resources)
+                if not found and build:
+                    found = _on_a_loop(build_resources(self.resources, spec.resources))
+                wrong += [f"step {spec.name!r}: {one}" for one in found]
         if wrong:
             raise WorkflowValidationError(f"{self._graph.name}: " + "; ".join(wrong))
 
@@ -223,8 +229,8 @@ class Workflow:
             raise WorkflowRuntimeError(
                 f"{graph.name}.run() takes a start event or its fields, not both ({min(fields)!r})."
             )
-        if not isinstance(start, graph.start):
-            message = f"{graph.name}.run() takes a {graph.start.__name__}, not a {type(start).__name__}."
+        if not graph.routed(type(start)) or not isinstance(start, PlainStartEvent):
+            message = f"{graph.name}.run(start_event=…) takes a {graph.start.__name__}, not a {type(start).__name__}."
             raise WorkflowRuntimeError(message) if isinstance(start, PlainStartEvent) else _NotAStart(message)
         return start
 
@@ -236,6 +242,15 @@ class Workflow:
         made._saved = None
         made._serializer = self._serializer
         return made
+
+
+def _on_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine gives, run on a loop of its own even where one is running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+_ACTIVE: WeakValueDictionary[str, Run] = WeakValueDictionary()
 
 
 class _NotAStart(WorkflowRuntimeError, ValueError):
@@ -276,6 +291,10 @@ def launch(
             assert ctx._saved is not None
             reducer, waiting = restore(graph, ctx._saved, ctx._serializer)
         ctx._saved = None
+    if run_id is not None:
+        active = _ACTIVE.get(run_id)
+        if active is not None and not active.outlet.finished:
+            raise WorkflowRuntimeError(f"A run with the id {run_id!r} is going on. Await it, or give another run_id.")
     run = Run(
         workflow,
         graph,
@@ -290,6 +309,8 @@ def launch(
         gate=workflow._gate,
         watch=workflow._watch,
     )
+    if run_id is not None:
+        _ACTIVE[run_id] = run
     if waiting:
         run.resume_waiting(waiting)
     if ctx is not None:

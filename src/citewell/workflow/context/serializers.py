@@ -3,12 +3,13 @@
 import base64
 import json
 import pickle
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from citewell.workflow.errors import CodecError
 from citewell.workflow.tagged import TAG, from_json, to_json
 
 
+@runtime_checkable
 class BaseSerializer(Protocol):
     """Any value as text, and back."""
 
@@ -21,7 +22,7 @@ class BaseSerializer(Protocol):
         ...
 
 
-class JsonSerializer:
+class JsonSerializer(BaseSerializer):
     """JSON; values that JSON does not know stand under the name of their type, which must be loaded when read."""
 
     def serialize_value(self, value: Any) -> Any:

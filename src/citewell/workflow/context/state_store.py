@@ -1,5 +1,6 @@
 """The state of a run, under the names that users of llama-index-workflows know."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from citewell.workflow.state import DictState, State, Store, UnserializableKeyWarning, schema_of
@@ -17,6 +18,13 @@ class InMemoryStateStore(Store[S]):
         given: Any = initial_state
         state.values = given.to_dict() if state.schema is None else state.schema.values(given)
         super().__init__(state)
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any], serializer: object = None) -> "InMemoryStateStore[DictState]":
+        """The free-form store of which `to_dict` made this."""
+        made: InMemoryStateStore[DictState] = InMemoryStateStore(DictState())
+        made._state.restore(form)
+        return made
 
 
 __all__ = ["DictState", "InMemoryStateStore", "Store", "UnserializableKeyWarning"]
