@@ -283,6 +283,16 @@ def test_a_cycle_closed_by_a_descriptor_of_the_user_is_refused_too() -> None:
         asyncio.run(ResourceManager().get(Own()))
 
 
+def test_a_factory_that_runs_a_step_which_needs_it_gets_an_error_and_does_not_wait_for_itself() -> None:
+    manager = ResourceManager()
+
+    async def make() -> Any:
+        return await asyncio.create_task(resolve(manager, (ResourceDefinition("x", Resource(make)),)))
+
+    with pytest.raises(ResourceError, match="make -> .*make"):
+        asyncio.run(asyncio.wait_for(manager.get(Resource(make)), 30))
+
+
 def test_a_failing_factory_raises_its_own_error_with_the_chain_as_a_note() -> None:
     def low() -> Thing:
         raise OSError("no socket")

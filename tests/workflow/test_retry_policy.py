@@ -391,6 +391,9 @@ def test_another_process_draws_the_same_delays() -> None:
 
 # --- What is refused ---
 
+# The same module without its types, for calls that a type checker would refuse first.
+wrong: Any = ours
+
 
 @pytest.mark.parametrize(
     ("make", "kind", "words"),
@@ -399,32 +402,52 @@ def test_another_process_draws_the_same_delays() -> None:
         (lambda: wait_fixed(timedelta(seconds=-1)), ValueError, "wait_fixed: wait is datetime.timedelta(days=-1"),
         (lambda: wait_fixed(math.inf), ValueError, "wait_fixed: wait is inf."),
         (lambda: wait_fixed(math.nan), ValueError, "wait_fixed: wait is nan."),
-        (lambda: wait_fixed("5"), TypeError, "wait_fixed: wait is '5'. Give seconds as a number, or a timedelta."),
+        (
+            lambda: wrong.wait_fixed("5"),
+            TypeError,
+            "wait_fixed: wait is '5'. Give seconds as a number, or a timedelta.",
+        ),
         (lambda: wait_fixed(True), TypeError, "wait_fixed: wait is True."),
         (lambda: wait_exponential(multiplier=-1), ValueError, "wait_exponential: multiplier is -1."),
         (lambda: wait_exponential(exp_base=math.inf), ValueError, "wait_exponential: exp_base is inf."),
-        (lambda: wait_exponential(exp_base="2"), TypeError, "wait_exponential: exp_base is '2'."),
+        (lambda: wrong.wait_exponential(exp_base="2"), TypeError, "wait_exponential: exp_base is '2'."),
         (lambda: wait_exponential(min=70), ValueError, "wait_exponential: min is 70.0 s, above max, 60.0 s."),
         (lambda: wait_random(2, 1), ValueError, "wait_random: min is 2.0 s, above max, 1.0 s."),
         (lambda: wait_random(0, math.inf), ValueError, "wait_random: max is inf."),
         (lambda: wait_exponential_jitter(jitter=-1), ValueError, "wait_exponential_jitter: jitter is -1."),
         (lambda: wait_incrementing(start=-1), ValueError, "wait_incrementing: start is -1."),
         (lambda: wait_chain(), ValueError, "wait_chain has no strategies."),
-        (lambda: wait_combine(3), TypeError, "wait_combine: strategies is 3, which cannot be called."),
-        (lambda: wait_none() + wait_none, TypeError, "wait_combine: strategies is the class wait_none."),
+        (lambda: wrong.wait_combine(3), TypeError, "wait_combine: strategies is 3, which cannot be called."),
+        (lambda: wrong.wait_none() + wrong.wait_none, TypeError, "wait_combine: strategies is the class wait_none."),
         (lambda: stop_after_attempt(-1), ValueError, "stop_after_attempt: max_attempt_number is -1."),
-        (lambda: stop_after_attempt(2.5), TypeError, "stop_after_attempt: max_attempt_number is 2.5."),
+        (lambda: wrong.stop_after_attempt(2.5), TypeError, "stop_after_attempt: max_attempt_number is 2.5."),
         (lambda: stop_after_delay(-1), ValueError, "stop_after_delay: max_delay is -1. Give at least 0 seconds."),
         (lambda: stop_before_delay(math.nan), ValueError, "stop_before_delay: max_delay is nan."),
-        (lambda: retry_if_exception_type([OSError]), TypeError, "retry_if_exception_type: [<class 'OSError'>] is not"),
-        (lambda: retry_unless_exception_type(int), TypeError, "retry_unless_exception_type: <class 'int'> is not"),
-        (lambda: retry_if_exception("x"), TypeError, "retry_if_exception: predicate is 'x'"),
+        (
+            lambda: wrong.retry_if_exception_type([OSError]),
+            TypeError,
+            "retry_if_exception_type: [<class 'OSError'>] is not",
+        ),
+        (
+            lambda: wrong.retry_unless_exception_type(int),
+            TypeError,
+            "retry_unless_exception_type: <class 'int'> is not",
+        ),
+        (lambda: wrong.retry_if_exception("x"), TypeError, "retry_if_exception: predicate is 'x'"),
         (lambda: retry_if_exception_message(), TypeError, "retry_if_exception_message: neither of message and match"),
         (lambda: retry_if_exception_message("a", "b"), TypeError, "retry_if_exception_message: both of message"),
         (lambda: retry_if_exception_message(match="("), ValueError, "match='(' is not a regular expression"),
-        (lambda: retry_policy(retry=OSError), TypeError, "retry is OSError. Use retry_if_exception_type(OSError)."),
-        (lambda: retry_policy(stop=stop_never), TypeError, "stop is the class stop_never. Give a value, stop_never("),
-        (lambda: retry_policy(wait=5), TypeError, "retry_policy: wait is 5, which cannot be called."),
+        (
+            lambda: wrong.retry_policy(retry=OSError),
+            TypeError,
+            "retry is OSError. Use retry_if_exception_type(OSError).",
+        ),
+        (
+            lambda: wrong.retry_policy(stop=wrong.stop_never),
+            TypeError,
+            "stop is the class stop_never. Give a value, stop_never(",
+        ),
+        (lambda: wrong.retry_policy(wait=5), TypeError, "retry_policy: wait is 5, which cannot be called."),
         (lambda: ConstantDelayRetryPolicy(delay=-1), ValueError, "wait is -1"),
         (lambda: ExponentialBackoffRetryPolicy(maximum_attempts=-1), ValueError, "max_attempt_number is -1"),
     ],
