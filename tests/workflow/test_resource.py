@@ -246,10 +246,16 @@ def test_a_circular_dependency_is_refused_with_its_chain() -> None:
 
 
 def test_two_tasks_that_enter_a_cycle_from_both_ends_both_get_the_error() -> None:
-    async def a(x: "Annotated[Thing, Resource(b)]") -> Thing:
+    async def slow() -> None:
+        await asyncio.sleep(0.01)
+
+    fresh = Resource(slow, cache=False)
+
+    # Each is held up after it has begun, so both are being built when they come to ask for each other.
+    async def a(s: Annotated[None, fresh], x: "Annotated[Thing, Resource(b)]") -> Thing:
         return Thing(x)
 
-    async def b(x: "Annotated[Thing, Resource(a)]") -> Thing:
+    async def b(s: Annotated[None, fresh], x: "Annotated[Thing, Resource(a)]") -> Thing:
         return Thing(x)
 
     def left(x: Annotated[Thing, Resource(a)]) -> None: ...
@@ -281,6 +287,16 @@ def test_a_cycle_closed_by_a_descriptor_of_the_user_is_refused_too() -> None:
 
     with pytest.raises(ResourceError, match="own -> own"):
         asyncio.run(ResourceManager().get(Own()))
+
+
+def test_a_factory_that_runs_a_step_which_needs_it_gets_an_error_and_does_not_wait_for_itself() -> None:
+    manager = ResourceManager()
+
+    async def make() -> Any:
+        return await asyncio.create_task(resolve(manager, (ResourceDefinition("x", Resource(make)),)))
+
+    with pytest.raises(ResourceError, match=r"make -> .*make\."):
+        asyncio.run(asyncio.wait_for(manager.get(Resource(make)), 30))
 
 
 def test_a_failing_factory_raises_its_own_error_with_the_chain_as_a_note() -> None:

@@ -222,8 +222,8 @@ class ResourceManager:
         """
         if (value := self._find(resource)) is not _ABSENT:
             return value
-        frame = _frame.get()
-        if frame is None or frame.resolution.manager is not self or not frame.resolution.open:
+        frame = self._inside()
+        if frame is None:
             with self._resolution():
                 return await self.get(resource)
         # Cycles are refused before the first lock is taken: two tasks entering one from both ends would otherwise wait
@@ -259,10 +259,16 @@ class ResourceManager:
         self._kept.clear()
         await cleanups.aclose()
 
+    def _inside(self) -> _Frame | None:
+        frame = _frame.get()
+        return frame if frame and frame.resolution.manager is self and frame.resolution.open else None
+
     @contextlib.contextmanager
     def _resolution(self) -> Iterator[None]:
+        # A factory may run a step of its own workflow: what is being built stays known, or it would wait for itself.
+        outer = self._inside()
         resolution = _Resolution(self)
-        token = _frame.set(_Frame(resolution))
+        token = _frame.set(_Frame(resolution, outer.chain if outer else ()))
         try:
             yield
         finally:
