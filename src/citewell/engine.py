@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Validator,
         Writer,
     )
-    from citewell.workflow import Handler
+    from citewell.workflow import WorkflowHandler
 
 MAX_QUERY_CHARACTERS = 8_000
 
@@ -236,11 +236,13 @@ class Engine:
     ) -> IngestReport:
         from citewell.flows.ingest import Ingestion, IngestReport, Stages
         from citewell.flows.journal import StoreJournal
+        from citewell.workflow import launch
 
         stages = Stages(self.store, self.reader, self.splitter, self.embedder, self.terms)
         flow = Ingestion(stages, sources, principal=who, on_done=on_done)
         summary = f"ingest {' '.join(request.places)} into {request.bucket}"
-        report = await _result(flow.run(request, run_id=_new_run_id(), journal=StoreJournal(self.store, who, summary)))
+        journal = StoreJournal(self.store, who, summary)
+        report = await _result(launch(flow, request, run_id=_new_run_id(), journal=journal, timeout_s=None))
         assert isinstance(report, IngestReport)
         return report
 
@@ -277,6 +279,7 @@ class Engine:
         """
         from citewell.flows.answer import Answering, Asked
         from citewell.flows.journal import StoreJournal
+        from citewell.workflow import launch
 
         who = self._who(principal)
         query = _query(question, bucket, 10, where, as_of)
@@ -292,7 +295,13 @@ class Engine:
         run_id = _new_run_id()
         try:
             answer = await _result(
-                flow.run(Asked(who, query), run_id=run_id, journal=StoreJournal(self.store, who, question))
+                launch(
+                    flow,
+                    Asked(who, query),
+                    run_id=run_id,
+                    journal=StoreJournal(self.store, who, question),
+                    timeout_s=None,
+                )
             )
         except ModelUnavailable as error:
             return Answer(question, Outcome.FAILED, "", message=str(error), run_id=run_id)
@@ -381,21 +390,21 @@ class Engine:
         return who
 
 
-async def _result(run: Handler) -> Any:
-    """What a run ends with; where a step or the journal raised an error of ours, that one, from the run's own.
+async def _result(run: WorkflowHandler) -> Any:
+    """What a run ends with, or the error that ended it.
 
     A caller who is cancelled takes the run along, and waits until its steps have cleaned up.
     """
-    from citewell.workflow import WorkflowFailed
+    from citewell.workflow import JournalFailed
 
     try:
         return await run
     except asyncio.CancelledError:
         run.cancel()
-        with suppress(WorkflowFailed):
+        with suppress(Exception):
             await run
         raise
-    except WorkflowFailed as failure:
+    except JournalFailed as failure:
         if isinstance(failure.__cause__, CitewellError):
             raise failure.__cause__ from failure
         raise

@@ -27,7 +27,7 @@ class StepAccount:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A run, step by step in the order in which they ended. `entries` is the journal itself."""
+    """A run, step by step in the order in which they ended. `entries` is the journal itself: see `workflow.Entry`."""
 
     record: RunRecord
     steps: tuple[StepAccount, ...]
@@ -40,25 +40,25 @@ class Account:
         made: dict[str, list[Mapping[str, Any]]] = {}
         steps = []
         for entry in entries:
-            if entry["kind"] == "event" and entry["step"]:
+            if entry["kind"] == "event" and entry.get("step"):
                 made.setdefault(_attempt(entry), []).append(entry)
             elif entry["kind"] == "step":
                 steps.append(
                     StepAccount(
                         step=entry["step"],
-                        attempt=entry["attempt"],
-                        started_at=entry["started_at"],
-                        duration_s=entry["duration_s"],
-                        inputs=tuple(_named(events[seq]) for seq in entry["caused_by"] if seq in events),
+                        attempt=entry.get("attempt", 1),
+                        started_at=entry.get("started_at"),
+                        duration_s=entry.get("duration_s"),
+                        inputs=tuple(_named(events[seq]) for seq in entry.get("caused_by", ()) if seq in events),
                         outputs=tuple(_named(one) for one in made.get(_attempt(entry), [])),
-                        error=entry["error"],
+                        error=entry.get("error"),
                     )
                 )
         return cls(record, tuple(steps), tuple(entries))
 
     def event(self, name: str) -> Any:
         """The content of the run's last event of this name, or None."""
-        found = [entry["payload"] for entry in self.entries if entry["kind"] == "event" and entry["event"] == name]
+        found = [entry.get("payload") for entry in self.entries if entry["kind"] == "event" and entry["event"] == name]
         return found[-1] if found else None
 
     @property
@@ -73,8 +73,8 @@ class Account:
 
 def _attempt(entry: Mapping[str, Any]) -> str:
     # One step may run for several events at once; what it made is told apart by the events it worked on.
-    return f"{entry['step']}\0{entry['caused_by']}\0{entry['attempt']}"
+    return f"{entry['step']}\0{entry.get('caused_by')}\0{entry.get('attempt', 1)}"
 
 
 def _named(entry: Mapping[str, Any]) -> tuple[str, Any]:
-    return (entry["event"], entry["payload"])
+    return (entry["event"], entry.get("payload"))

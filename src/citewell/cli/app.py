@@ -56,10 +56,10 @@ def _stopped(given: Sequence[str]) -> int:
 def _citewell_error(given: Sequence[str], error: Exception) -> int:
     from citewell.cli.options import MissingKnowledgeBase
     from citewell.errors import CitewellError, ConfigError
-    from citewell.workflow.errors import WorkflowFailed
+    from citewell.workflow.errors import JournalFailed
 
-    # A step that failed says which; what went wrong in it is the story.
-    while isinstance(error, WorkflowFailed) and isinstance(error.__cause__, CitewellError):
+    # A run that could not be recorded says so; what went wrong with the record is the story.
+    while isinstance(error, JournalFailed) and isinstance(error.__cause__, CitewellError):
         error = error.__cause__
     wrong_use = isinstance(error, ConfigError | MissingKnowledgeBase)
     return _report(given, type(error).__name__, str(error), _WRONG_USE if wrong_use else _FAILED)

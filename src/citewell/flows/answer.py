@@ -36,7 +36,7 @@ from citewell.types import (
 from citewell.types.filters import And, Compare, Filter
 from citewell.validation.conflicts import Disagreement, find_conflicts
 from citewell.validation.outcome import Settled, settle
-from citewell.workflow import Event, StartEvent, StopEvent, Workflow, step
+from citewell.workflow import PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
 
 _SERIES = 3
 """In how many series more is searched for: each costs one more search."""
@@ -49,7 +49,7 @@ WITHDRAWN = "[withdrawn: a source of this was removed or closed while the answer
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(StartEvent):
+class Asked(PlainStartEvent):
     """A question, by whom and over what."""
 
     principal: Principal
@@ -57,7 +57,7 @@ class Asked(StartEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class Understood(Event):
+class Understood(PlainEvent):
     """What the question wants."""
 
     principal: Principal
@@ -76,7 +76,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieved(Event):
+class Retrieved(PlainEvent):
     """What was found, best first."""
 
     case: Case
@@ -84,7 +84,7 @@ class Retrieved(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Packed(Event):
+class Packed(PlainEvent):
     """What a writer is shown, and what it is not, each with its reason."""
 
     case: Case
@@ -93,7 +93,7 @@ class Packed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Written(Event):
+class Written(PlainEvent):
     """What was written; unchecked."""
 
     case: Case
@@ -102,7 +102,7 @@ class Written(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged(Event):
+class Judged(PlainEvent):
     """What holds of it."""
 
     case: Case
@@ -112,7 +112,7 @@ class Judged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(StopEvent):
+class Answered(PlainStopEvent):
     """The end of the run. `result` is the answer."""
 
     result: Answer

@@ -20,7 +20,7 @@ from citewell.errors import NotFound, ReadError
 from citewell.protocols import Embedder, NewVersion, Reader, SourceState, Splitter, Store, Transform, vector_key
 from citewell.reading.folder import Unreadable
 from citewell.types import Document, Metadata, Node, Principal, Source, content_hash
-from citewell.workflow import Context, Event, StartEvent, StopEvent, Workflow, step
+from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
 
 if TYPE_CHECKING:
     from citewell.protocols import Vectors
@@ -75,7 +75,7 @@ class IngestReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Requested(StartEvent):
+class Requested(PlainStartEvent):
     """Places to ingest into one bucket, named for the record."""
 
     places: tuple[str, ...]
@@ -84,14 +84,14 @@ class Requested(StartEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class Pull(Event):
+class Pull(PlainEvent):
     """One lane is free: take the next batch."""
 
     lane: int
 
 
 @dataclass(frozen=True, slots=True)
-class BatchDone(Event):
+class BatchDone(PlainEvent):
     """What became of the sources of one batch; an empty one means that there are no more."""
 
     lane: int
@@ -99,14 +99,14 @@ class BatchDone(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Drained(Event):
+class Drained(PlainEvent):
     """One lane found nothing more to do."""
 
     lane: int
 
 
 @dataclass(frozen=True, slots=True)
-class Finished(StopEvent):
+class Finished(PlainStopEvent):
     """The end of the run. `result` is the report."""
 
     result: IngestReport

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 from citewell.protocols import Store
 from citewell.types import Principal
 from citewell.workflow import Entry, Outcome, RunStart
-
-_FIELDS = tuple(field.name for field in fields(Entry))
 
 
 class StoreJournal:
@@ -23,12 +20,15 @@ class StoreJournal:
         self._principal = principal
         self._summary = summary
 
-    async def started(self, run: RunStart) -> None:
+    async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
         await self._store.start_run(run.run_id, run.workflow, self._principal, self._summary)
+        await self.append(run.run_id, entries)
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
-        await self._store.append_events(run_id, [{name: getattr(entry, name) for name in _FIELDS} for entry in entries])
+        await self._store.append_events(run_id, [entry.to_json() for entry in entries])
 
-    async def ended(self, run_id: str, outcome: Outcome) -> None:
+    async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
+        if entries:
+            await self.append(run_id, entries)
         status = "done" if outcome.status == "done" else "failed"
         await self._store.end_run(run_id, status, self._summary)
