@@ -50,9 +50,6 @@ def test_every_order_of_three_tasks_is_reached():
 
 
 def test_a_task_that_is_held_back_lets_another_go_on_twice():
-    def overtaken(hold: float) -> bool:
-        return any("aa" in run_shuffled(letters(2), seed, hold=hold).replace("b", "") for seed in SEEDS)
-
     async def two() -> str:
         went: list[str] = []
 
@@ -88,6 +85,21 @@ def test_callbacks_keep_their_order_and_no_task_runs_before_a_callback_scheduled
             assert ran.index(("callback", number)) < ran.index(("task", number))
 
     run_shuffled(main(), seed)
+
+
+def test_a_callback_overtakes_none_some_or_all_of_the_tasks_scheduled_ahead_of_it():
+    async def main() -> str:
+        went: list[str] = []
+
+        async def once(name: str) -> None:
+            went.append(name)
+
+        tasks = [asyncio.create_task(once(name)) for name in "ab"]
+        asyncio.get_running_loop().call_soon(went.append, "|")
+        await asyncio.gather(*tasks)
+        return "".join(went)
+
+    assert {run_shuffled(main(), seed, hold=0) for seed in range(200)} == {"ab|", "ba|", "a|b", "b|a", "|ab", "|ba"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -182,6 +194,25 @@ def test_threads_end_in_an_order_that_the_seed_decides():
     orders = [run_shuffled(main(), seed) for seed in SEEDS]
     assert orders == [run_shuffled(main(), seed) for seed in SEEDS]
     assert len(set(orders)) > 5
+
+
+def test_a_thread_ends_before_or_after_a_task_that_yields_four_times():
+    async def main() -> str:
+        ended: list[str] = []
+
+        async def thread() -> None:
+            await asyncio.to_thread(str)
+            ended.append("thread")
+
+        async def task() -> None:
+            for _ in range(4):
+                await asyncio.sleep(0)
+            ended.append("task")
+
+        await asyncio.gather(thread(), task())
+        return ended[0]
+
+    assert {run_shuffled(main(), seed, hold=0) for seed in SEEDS} == {"thread", "task"}
 
 
 def test_what_a_thread_raises_arrives_and_what_was_cancelled_never_starts():
