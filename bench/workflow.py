@@ -10,8 +10,8 @@ loop         one run; a step passes an event to itself N times
 chain        runs of five steps, one after another
 conc1000     1,000 runs of five steps at once
 fanoutN      one run sends N events to a worker step and collects its N results; the rate counts the N
-durable      100 runs of five steps at once, every step's result on disk with fsync: wall ms per step
-durable_single  the same for one run at a time
+durable      100 runs of five steps at once, every step's result on disk with fsync: wall ms per step, so the disk's too
+durable_single  the same for one run at a time; `times_bare` is its ratio to bare commits in turn with it
 idle         KB (1,024 bytes) that Python holds for each of 2,000 runs that wait for a person's answer
 import       CPU seconds of importing the engine in a new interpreter, less those of a bare one
 
@@ -83,17 +83,22 @@ class Case:
     at_least: float | None = None
     at_most: float | None = None
 
-    def figure(self, measured: Mapping[str, float], size: int, times: int) -> float:
-        """In the case's unit, from what one process measured."""
+    def figures(self, measured: Mapping[str, float], size: int, times: int) -> dict[str, float]:
+        """By unit, the case's own first, from what one process measured."""
         match self.unit:
             case "kb_per_run":
-                return measured["bytes"] / 1024 / size
+                return {self.unit: measured["bytes"] / 1024 / size}
             case "ms_per_step":
-                return measured["wall_s"] * 1000 / (size * times * STEPS)
+                each = 1000 / (size * times * STEPS)
+                told = {self.unit: measured["wall_s"] * each, "cpu_ms_per_step": measured["cpu_s"] * each}
+                return told | {name: value for name, value in measured.items() if name == "times_bare"}
             case _:
-                return size * times / measured["cpu_s"]
+                return {self.unit: size * times / measured["cpu_s"]}
 
 
+# A case, an engine, and a unit.
+Key = tuple[str, str, str]
+Found = dict[Key, list[float]]
 Work = tuple[int, int]
 
 
@@ -112,8 +117,8 @@ CASES = {
     "fanout100": Case("fan_out", EVENTS, _work((100, 200), (100, 3), None, (100, 1_000)), at_least=100_000),
     "fanout1000": Case("fan_out", EVENTS, _work((1_000, 20), (1_000, 1), None, (1_000, 100)), at_least=100_000),
     "fanout100000": Case("fan_out", EVENTS, _work((100_000, 1), None, None, (100_000, 1)), at_least=100_000),
-    "durable": Case("durable", STEP_MS, _work((100, 10), (100, 1), (100, 1), (100, 10)), at_most=0.05),
-    "durable_single": Case("durable", STEP_MS, _work((1, 100), (1, 20), (1, 20), (1, 100))),
+    "durable": Case("durable", STEP_MS, _work((100, 10), (100, 1), (100, 1), (100, 2)), at_most=0.05),
+    "durable_single": Case("durable", STEP_MS, _work((1, 30), (1, 10), (1, 10), (1, 30))),
     "idle": Case("waiting", "kb_per_run", _WAITING, at_most=1.5),
     "import": Case("", "cpu_s", _ONCE, at_most=0.12),
 }
@@ -122,8 +127,8 @@ FLAT, FLAT_WITHIN = "fanout flat", 1.5
 SINGLE_WITHIN = 2.0
 
 
-def measure(name: str, case: Case, size: int, times: int) -> float | None:
-    """One figure from one new process; None if the engine cannot do it. Raises RuntimeError if the process failed."""
+def measure(name: str, case: Case, size: int, times: int) -> dict[str, float]:
+    """The figures of one new process by unit, none if the engine cannot do it. Raises RuntimeError if it failed."""
     command = [sys.executable, str(BENCH / "engines/measure.py"), ENGINES[name].module, name, case.method]
     done = subprocess.run(
         [*command, str(size), str(times)], capture_output=True, text=True, timeout=LIMIT_S, check=False
@@ -131,7 +136,7 @@ def measure(name: str, case: Case, size: int, times: int) -> float | None:
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[1:])} failed:\n{done.stderr}")
     measured = json.loads(done.stdout.splitlines()[-1])
-    return None if "absent" in measured else case.figure(measured, size, times)
+    return {} if "absent" in measured else case.figures(measured, size, times)
 
 
 def import_seconds(names: list[str], rounds: int) -> dict[str, list[float]]:
@@ -165,10 +170,10 @@ def smaller(case: Case, name: str, quick: bool) -> tuple[int, int]:
     return (max(1, size // 5), times) if case.method in ("loop", "chain") else (size, max(1, times // 5))
 
 
-def collect(cases: list[str], rounds: int, quick: bool, note: Console) -> dict[tuple[str, str], list[float]]:
+def collect(cases: list[str], rounds: int, quick: bool, note: Console) -> Found:
     """All values of every case and engine, in the order of the rounds."""
     present = [name for name, engine in ENGINES.items() if importlib.util.find_spec(engine.package)]
-    found: dict[tuple[str, str], list[float]] = {}
+    found: Found = {}
     for turn in range(rounds):
         note.print(f"round {turn + 1} of {rounds}", style="dim")
         for case_name in cases:
@@ -178,13 +183,12 @@ def collect(cases: list[str], rounds: int, quick: bool, note: Console) -> dict[t
                 continue
             for name in present if turn % 2 == 0 else present[::-1]:
                 if name in case.work:
-                    value = measure(name, case, *smaller(case, name, quick))
-                    if value is not None:
-                        found.setdefault((case_name, name), []).append(value)
+                    for unit, value in measure(name, case, *smaller(case, name, quick)).items():
+                        found.setdefault((case_name, name, unit), []).append(value)
     if "import" in cases:
         names = [name for name in present if ("import", name) not in LEFT_OUT]
         times = import_seconds(names, 1 if quick else max(rounds, IMPORT_ROUNDS))
-        found |= {("import", name): values for name, values in times.items()}
+        found |= {("import", name, CASES["import"].unit): values for name, values in times.items()}
     return found
 
 
@@ -209,24 +213,24 @@ class Verdict:
     met: bool
 
 
-def verdicts(medians: Mapping[tuple[str, str], float]) -> Iterator[Verdict]:
+def verdicts(medians: Mapping[Key, float]) -> Iterator[Verdict]:
     for name, case in CASES.items():
-        ours = medians.get((name, "citewell"))
+        ours = medians.get((name, "citewell", case.unit))
         if ours is None:
             continue
         if case.at_least is not None:
             yield Verdict(name, f"≥ {shown(case.at_least)}", ours >= case.at_least)
         if case.at_most is not None:
             yield Verdict(name, f"≤ {shown(case.at_most)}", ours <= case.at_most)
-        if name == "durable_single" and (bare := medians.get((name, "asyncio-floor"))):
-            yield Verdict(name, f"≤ {SINGLE_WITHIN:g} × floor", ours <= SINGLE_WITHIN * bare)
-    rates = [value for (name, engine), value in medians.items() if name.startswith("fanout") and engine == "citewell"]
+        if (ratio := medians.get((name, "citewell", "times_bare"))) is not None:
+            yield Verdict(name, f"{ratio:.2g} ≤ {SINGLE_WITHIN:g} × bare", ratio <= SINGLE_WITHIN)
+    rates = [value for key, value in medians.items() if key[0].startswith("fanout") and key[1] == "citewell"]
     if len(rates) == 3:
         ratio = max(rates) / min(rates)
         yield Verdict(FLAT, f"{ratio:.2f} ≤ {FLAT_WITHIN:g}", ratio <= FLAT_WITHIN)
 
 
-def table(cases: list[str], found: Mapping[tuple[str, str], list[float]]) -> Table:
+def table(cases: list[str], found: Found) -> Table:
     medians = {key: statistics.median(values) for key, values in found.items()}
     asked = {verdict.case: verdict for verdict in verdicts(medians)}
     made = Table(title="Workflow engines: median ± half of least to most", box=SIMPLE_HEAD, padding=0, pad_edge=False)
@@ -237,8 +241,8 @@ def table(cases: list[str], found: Mapping[tuple[str, str], list[float]]) -> Tab
         made.add_column(heading, justify="right", no_wrap=True)
     for case_name in cases:
         case = CASES[case_name]
-        cells = [cell(case_name, name, found.get((case_name, name))) for name in ENGINES]
-        ours, theirs = medians.get((case_name, "citewell")), medians.get((case_name, "llama-index-workflows"))
+        cells = [cell(case_name, name, found.get((case_name, name, case.unit))) for name in ENGINES]
+        ours, theirs = (medians.get((case_name, name, case.unit)) for name in ("citewell", "llama-index-workflows"))
         better = ""
         if ours and theirs:
             better = shown(ours / theirs if "_per_cpu_s" in case.unit else theirs / ours)
@@ -268,7 +272,7 @@ def marked(verdict: Verdict | None) -> tuple[str, str]:
     return verdict.target, "[green]met[/]" if verdict.met else "[red]short[/]"
 
 
-def flat(found: Mapping[tuple[str, str], list[float]], rounds: int, quick: bool) -> dict[str, object]:
+def flat(found: Found, rounds: int, quick: bool) -> dict[str, object]:
     """The figures under their names, and what they ran on."""
     figures: dict[str, object] = {"python": platform.python_version(), "cpus": os.cpu_count(), "rounds": rounds}
     for name in ("citewell", "llama-index-workflows", "apache-burr", "pydantic"):
@@ -276,9 +280,9 @@ def flat(found: Mapping[tuple[str, str], list[float]], rounds: int, quick: bool)
             figures[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             figures[name] = "absent"
-    for (case_name, name), values in found.items():
+    for (case_name, name, unit), values in found.items():
         case = CASES[case_name]
-        figure = f"{case_name}.{name}.{case.unit}"
+        figure = f"{case_name}.{name}.{unit}"
         figures[figure] = told(statistics.median(values))
         figures[f"{figure}.min"], figures[f"{figure}.max"] = told(min(values)), told(max(values))
         if case.method:
