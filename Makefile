@@ -10,11 +10,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 CITEWELL_DATA ?= ../shared/data
 export CITEWELL_DATA
 
-.PHONY: help demo test test-long check format lint types layers bench eval footprint lock model clean
+.PHONY: help demo test test-long check format lint types layers bench bench-workflow eval footprint lock model clean
 
 help: ## Show this help
 	@bold=; plain=; if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold='\033[1m'; plain='\033[0m'; fi; \
-	awk -v b="$$bold" -v p="$$plain" 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  " b "%-12s" p " %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -v b="$$bold" -v p="$$plain" 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  " b "%-15s" p " %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Citewell needs Python 3.11 or newer; run make with PYTHON=python3.11")'
@@ -57,6 +57,9 @@ layers: $(VENV)/.dev ## Check that imports only go down the layers
 
 bench: $(VENV)/.dev ## Measure speed beside bare floors; figures in build/figures/bench.json
 	$(BIN)/python bench/search.py
+
+bench-workflow: $(VENV)/.dev ## Measure the workflow engine beside its peers; figures in build/figures/workflow.json
+	$(BIN)/python bench/workflow.py
 
 eval: $(VENV)/.dev ## Measure quality on the sets under CITEWELL_DATA; figures in build/figures/eval.json
 	$(BIN)/python bench/eval.py

@@ -1,6 +1,46 @@
-"""What tests of Citewell and of its users share: fakes that are real parts, and the contract of every Protocol."""
+"""What tests of Citewell and of its users share: fakes that are real parts, a virtual clock, and the contract of every
+Protocol.
 
-from citewell.models.hashing import HashEmbedder
-from citewell.testing.scripted import ScriptedGenerator
+Names are loaded on first use: the clock and the shuffled loop cost no numpy.
+"""
 
-__all__ = ["HashEmbedder", "ScriptedGenerator"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from citewell.models.hashing import HashEmbedder
+    from citewell.testing.clock import Deadlock, VirtualLoop, run_virtual
+    from citewell.testing.scripted import ScriptedGenerator
+    from citewell.testing.shuffle import ShuffledLoop, run_shuffled
+
+_HOMES = {
+    "HashEmbedder": "models.hashing",
+    "ScriptedGenerator": "testing.scripted",
+    **dict.fromkeys(["Deadlock", "VirtualLoop", "run_virtual"], "testing.clock"),
+    **dict.fromkeys(["ShuffledLoop", "run_shuffled"], "testing.shuffle"),
+}
+
+__all__ = [
+    "Deadlock",
+    "HashEmbedder",
+    "ScriptedGenerator",
+    "ShuffledLoop",
+    "VirtualLoop",
+    "run_shuffled",
+    "run_virtual",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'citewell.testing' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"citewell.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
