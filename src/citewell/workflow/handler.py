@@ -12,6 +12,7 @@ from citewell.workflow.run import Run
 
 if TYPE_CHECKING:
     from citewell.workflow.context import Context
+    from citewell.workflow.runs import Runs
     from citewell.workflow.workflow import Workflow
 
 
@@ -22,14 +23,28 @@ class WorkflowHandler:
     Inside a step of another run it is the other way: the inner run ends with the step that awaits it.
     """
 
-    __slots__ = ("_context", "_nested", "_outlet", "_run", "_workflow")
+    __slots__ = ("_context", "_first", "_nested", "_outlet", "_runs", "_workflow")
 
-    def __init__(self, run: Run, workflow: "Workflow", context: "Context[Any] | None" = None) -> None:
-        self._run = run
+    def __init__(
+        self,
+        run: Run,
+        workflow: "Workflow",
+        context: "Context[Any] | None" = None,
+        runs: "Runs | None" = None,
+    ) -> None:
+        self._first = run
+        self._runs = runs
         self._workflow = workflow
         self._outlet = run.outlet
         self._nested = run.parent_run_id is not None
         self._context = context
+
+    @property
+    def _run(self) -> Run:
+        # A run that was parked comes back as another object.
+        if self._runs is not None and self._first.parked:
+            self._first = self._runs.live(self._first)
+        return self._first
 
     @property
     def run_id(self) -> str:
@@ -119,6 +134,8 @@ class WorkflowHandler:
     async def send_event(self, event: PlainEvent, step: str | None = None) -> None:
         """Send an event into the run: to the questions it answers and every step that takes it, or the named one."""
         self._outlet.touched = True
+        if self._runs is not None and self._run.parked:
+            await self._runs.wake(self.run_id)
         self._run.send_from_outside(event, step)
 
     def stream_events(self, expose_internal: bool = False, *, after: int | None = None) -> Stream:

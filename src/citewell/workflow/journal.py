@@ -1,7 +1,7 @@
 """What is recorded of a run, and the one interface through which it is."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from citewell.workflow.errors import RunNotFound, WorkflowError
@@ -113,7 +113,7 @@ class Journal(Protocol):
         """Record that a run was accepted, and its first entries; refuse a run id that is already known."""
         ...
 
-    async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
+    def append(self, run_id: str, entries: Sequence[Entry]) -> Awaitable[None]:
         """Record entries, in order."""
         ...
 

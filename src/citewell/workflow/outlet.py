@@ -33,6 +33,12 @@ class Outlet:
         self._done: asyncio.Future[None] | None = None
         self._readers: list[asyncio.Future[None]] | None = None
 
+    def replace(self, events: list[tuple[int, PlainEvent]]) -> None:
+        """Take over the stream as it was recorded; what was not recorded is gone from it."""
+        if self.cursor:
+            self.cursor = bisect_right(events, self.events[self.cursor - 1][0], key=lambda item: item[0])
+        self.events = events
+
     def show(self, seq: int, event: PlainEvent) -> None:
         """Put an event into the stream."""
         self.events.append((seq, event))
@@ -97,12 +103,13 @@ class Stream:
     a `break` the same object goes on too. A stop event that a step wrote to the stream ends it as well.
     """
 
-    __slots__ = ("_common", "_ended", "_expose", "_holds", "_next", "_on_return", "_outlet", "seq")
+    __slots__ = ("_common", "_ended", "_expose", "_holds", "_list", "_next", "_on_return", "_outlet", "seq")
 
     def __init__(self, outlet: Outlet, after: int | None, expose: bool, on_return: Any) -> None:
         self._outlet = outlet
         self._common = after is None
         self._next = outlet.cursor if after is None else bisect_right(outlet.events, after, key=lambda item: item[0])
+        self._list = outlet.events
         self._expose = expose
         self._on_return = on_return
         self._holds = False
@@ -122,6 +129,10 @@ class Stream:
                     outlet.seen = True
                     raise StopAsyncIteration
                 await outlet.news()
+            if outlet.events is not self._list:
+                self._list = outlet.events
+                self._next = bisect_right(self._list, self.seq, key=lambda item: item[0])
+                continue
             seq, event = outlet.events[self._next]
             self._next += 1
             if self._common:

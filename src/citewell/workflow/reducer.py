@@ -186,6 +186,7 @@ class Reducer:
         "_lock",
         "_routes",
         "active",
+        "asks",
         "buffers",
         "graph",
         "idle_job",
@@ -209,6 +210,8 @@ class Reducer:
         self._routes = graph.routes
         self.buffers: dict[tuple[str, str], _Buffer] | None = None
         self.waits: dict[str, Wait] | None = None
+        # Events that ask somebody outside and are not answered yet, by number.
+        self.asks: dict[int, PlainEvent] | None = None
         self.scopes = 0
         # Told of every job that has to wait for a worker of its step; and the last one that came to nothing.
         self.on_wait: Callable[[Job], None] | None = None
@@ -350,6 +353,12 @@ class Reducer:
         job.causes = tuple(dict.fromkeys((seq, *(one for one, _ in taken))))
         return job
 
+    def asked(self, seq: int, event: PlainEvent) -> None:
+        """Somebody outside is asked by this event."""
+        if self.asks is None:
+            self.asks = {}
+        self.asks[seq] = event
+
     def claim(self) -> Job | None:
         """The next job in order of arrival whose step has a free worker; None when there is none."""
         ready = self.ready
@@ -393,6 +402,11 @@ class Reducer:
         if self._freed is None:
             self._freed = deque()
         self._freed.append(job)
+
+    def queued(self) -> list[Job]:
+        """The jobs that no worker has taken."""
+        behind = [job for lane in self.lanes for job in lane.waiting or ()]
+        return [*(self._freed or ()), *behind, *self.ready]
 
     def drain(self) -> None:
         """Forget all queued jobs: the run is ending."""

@@ -7,7 +7,7 @@ from citewell.workflow.errors import CodecError
 from citewell.workflow.events import RecordedError, StepFailedEvent
 from citewell.workflow.journal import Entry
 from citewell.workflow.past import Past
-from citewell.workflow.plain import PlainEvent, PlainInputRequiredEvent
+from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent
 from citewell.workflow.record import FLUSHED, event_of
 from citewell.workflow.reducer import Emitted, Job, Reducer
 from citewell.workflow.snapshot import Waiting, kind_of, load
@@ -89,6 +89,11 @@ class Replay:
         return list(waiting.values())
 
     @property
+    def waits(self) -> list[Wait]:
+        """The questions that are not answered."""
+        return list(self._waits.values())
+
+    @property
     def unfinished(self) -> list[Job]:
         """The jobs that are not over."""
         return list(self._jobs.values())
@@ -126,9 +131,9 @@ class Replay:
                 wait = self._waits.pop(key, None)
                 if wait is not None:
                     _answered(wait, event)
-            taken = self.reducer.deliver(entry.seq, event, entry.target)
-            if not taken and not entry.answers and isinstance(event, PlainInputRequiredEvent):
-                self.stream.append((entry.seq, event))
+            self.reducer.deliver(entry.seq, event, entry.target)
+            if self.reducer.asks and not entry.answers and isinstance(event, PlainHumanResponseEvent):
+                del self.reducer.asks[next(iter(self.reducer.asks))]
             return
         place = (entry.step, entry.caused_by[0])
         if entry.name == FLUSHED:
@@ -165,6 +170,7 @@ class Replay:
         for one in emitted:
             if isinstance(one.event, PlainInputRequiredEvent) and not one.sent:
                 self.stream.append((one.seq, one.event))
+                self.reducer.asked(one.seq, one.event)
             self._answer(one.event, entry.at)
         self.reducer.finish(job, entry.seq, emitted, entry.opened)
 

@@ -45,7 +45,7 @@ from citewell.workflow.events import (
 from citewell.workflow.journal import Journal, Outcome, RunStart
 from citewell.workflow.outlet import Outlet
 from citewell.workflow.past import Past
-from citewell.workflow.plain import PlainEvent, PlainInputRequiredEvent, PlainStopEvent
+from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent, PlainStopEvent
 from citewell.workflow.record import Recorder, check_recordable
 from citewell.workflow.reducer import Emitted, Job, Reducer, Trail
 from citewell.workflow.resource import ResourceManager
@@ -101,6 +101,7 @@ class Run:
         "_gate",
         "_held",
         "_loop",
+        "_settling",
         "_start",
         "_thread",
         "_timer",
@@ -174,6 +175,7 @@ class Run:
         self._burst = 1
         self._gate = gate
         self._held: asyncio.Semaphore | None = None
+        self._settling: list[asyncio.Future[None]] | None = None
         self._beginning = False
         self.recorder: Recorder | None = None
         self.state.strict = journal is not None
@@ -265,6 +267,78 @@ class Run:
         self._hurry()
         return answered
 
+    async def receive(self, event: PlainEvent, *, by: str | None, question: str | None) -> None:
+        """Take an answer, and return once it is recorded; AnswerRefused unless it answers an open question."""
+        if self.closing or self.outlet.finished:
+            raise AnswerRefused(f"Run {self.run_id} is over; it takes no answer any more.")
+        waits = self._fitting(event, by)
+        if question is not None:
+            waits = [wait for wait in waits if wait.key == question]
+        asks = self.reducer.asks and question is None and isinstance(event, PlainHumanResponseEvent)
+        if not waits and not (asks and self.graph.routed(type(event))):
+            named = f"{question!r} of " if question else ""
+            raise AnswerRefused(
+                f"A {type(event).__name__} answers no open question: {named}run {self.run_id} asks "
+                f"{self._asks_what()}. It may have been answered already."
+            )
+        for wait in waits:
+            # Nobody else may answer while this is on its way to the disk.
+            self._withdraw(wait)
+        keys = tuple(wait.key for wait in waits)
+        done = self._loop.create_future()
+        assert self.recorder is not None
+        asked = None
+        if not waits and self.reducer.asks:
+            asked = next(iter(self.reducer.asks))
+            del self.reducer.asks[asked]
+
+        def act(seq: int) -> None:
+            for wait in waits:
+                self._answer(wait, event)
+            if not self.closing:
+                self.reducer.deliver(seq, event)
+            if not done.done():
+                done.set_result(None)
+
+        self.recorder.outside(event, None, keys, by, act)
+        self._hurry()
+        ended = self.outlet.done()
+        await asyncio.wait([done, ended], return_when=asyncio.FIRST_COMPLETED)
+        if not done.done():
+            raise self.error or AnswerRefused(f"Run {self.run_id} ended before the answer was recorded.")
+
+    def _asks_what(self) -> str:
+        open_ones = [*(self.reducer.waits or {}), *(type(event).__name__ for event in (self.reducer.asks or {}).values())]
+        return ", ".join(open_ones) or "nothing"
+
+    def questions(self) -> list[dict[str, Any]]:
+        """What the run asks somebody outside, as lists of open questions show it."""
+        found: list[dict[str, Any]] = [
+            {
+                "question": wait.key,
+                "wants": wait.kind.__name__,
+                "who": None if wait.who is None else sorted(wait.who),
+                "due": wait.due,
+            }
+            for wait in (self.reducer.waits or {}).values()
+        ]
+        found += [
+            {"question": None, "asks": type(event).__name__, "content": encode(event), "who": None, "due": None}
+            for event in (self.reducer.asks or {}).values()
+        ]
+        return found
+
+    @property
+    def next_due(self) -> float | None:
+        """When the run goes on by itself, in seconds since 1970; None when only people can move it."""
+        dues = [wait.due for wait in (self.reducer.waits or {}).values() if wait.due is not None]
+        dues += [self.deadline] if self.deadline is not None else []
+        return min(dues, default=None)
+
+    def fail(self, error: Exception) -> None:
+        """End the run with this error."""
+        self._close(error)
+
     def _arrive(self, seq: int, event: PlainEvent, step: str | None, answered: tuple[str, ...]) -> None:
         if self.closing:
             return
@@ -272,6 +346,8 @@ class Run:
             wait = (self.reducer.waits or {}).get(key)
             if wait is not None:
                 self._answer(wait, event)
+        if self.reducer.asks and not answered and isinstance(event, PlainHumanResponseEvent):
+            del self.reducer.asks[next(iter(self.reducer.asks))]
         taken = self.reducer.deliver(seq, event, step) or bool(answered)
         if not taken and self.outlet.expose:
             kind = type(event)
@@ -376,6 +452,7 @@ class Run:
         if reducer.waits is None:
             reducer.waits = {}
         reducer.waits[wait.key] = wait
+        self._settle()
         if wait.due is not None and wait.timer is None:
             delay_s = max(wait.due - self.clock.wall(), 0.0)
             wait.timer = self._loop.call_later(delay_s, self._lapse, wait)
@@ -514,6 +591,9 @@ class Run:
         try:
             if self._start is not None or self._gate is not None:
                 await self._begin()
+            if self.reducer.stop is not None:
+                # It goes on from a record that lacks only its end.
+                self._close(None)
             await self._write()
             await self._lead(worker)
         except asyncio.CancelledError:
@@ -638,6 +718,8 @@ class Run:
             return
         for one in emitted:
             if isinstance(one.event, PlainInputRequiredEvent) and not one.sent:
+                self.reducer.asked(one.seq, one.event)
+                self._settle()
                 self.outlet.show(one.seq, one.event)
             if self.reducer.waits:
                 self._answer_waits(one.event)
@@ -809,6 +891,7 @@ class Run:
         if reducer.waits or self.graph.listens or self.outlet.touched:
             if self.outlet.expose:
                 self.tell(WorkflowIdleEvent())
+            self._settle()
             if self.on_quiet is not None:
                 self.on_quiet(self)
             return
@@ -828,9 +911,11 @@ class Run:
         """Show an internal event; it is not recorded, and shares the number of what was last."""
         self.outlet.show(self.reducer.seq, event)
 
-    def park(self) -> None:
-        """Leave memory: interrupt the steps that wait. Everything needed to go on is in the journal."""
-        assert self.recorder is not None and self.reducer.quiet
+    def leave(self) -> None:
+        """Leave memory: interrupt the steps, and record nothing of that. The journal has all that is needed to go on."""
+        assert self.recorder is not None
+        if self.outlet.finished:
+            return
         self.parked = True
         if self._timer is not None:
             self._timer.cancel()
@@ -839,6 +924,47 @@ class Run:
                 wait.timer.cancel()
         for worker in self._workers or ():
             worker.task.cancel()
+        self._settle()
+
+    async def left(self) -> None:
+        """Return when nothing of the run is at work any more."""
+        tasks = [worker.task for worker in self._workers or ()]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the run only waits for somebody outside, and all is recorded."""
+        busy = self.closing or self.parked or self._beginning or not self.reducer.quiet
+        return not busy and (self.recorder is None or self.recorder.idle)
+
+    async def settled(self) -> None:
+        """Return when the run asks something, waits, or is over."""
+        if self.reducer.waits or self.reducer.asks or self.idle or self.outlet.finished:
+            return
+        future = self._loop.create_future()
+        if self._settling is None:
+            self._settling = []
+        self._settling.append(future)
+        await future
+
+    def _settle(self) -> None:
+        futures, self._settling = self._settling, None
+        for future in futures or ():
+            if not future.done():
+                future.set_result(None)
+
+    @classmethod
+    def over(cls, workflow: object, graph: "Graph", run_id: str, outlet: Outlet, state: State) -> "Run":
+        """A run that is over, for a handler to look back on."""
+        made = cls.__new__(cls)
+        made.run_id, made.graph, made.outlet, made.state, made.workflow = run_id, graph, outlet, state, workflow
+        made.parent_run_id, made.error = None, None
+        made.closing, made.parked = True, False
+        made.reducer = Reducer(graph)
+        made.recorder = None
+        made._workers = None
+        return made
 
     def expose(self) -> None:
         """Tell internal events from now on."""
@@ -860,10 +986,18 @@ class Run:
         """Whether code of a step is held in memory, waiting for an answer."""
         return any(wait.future is not None for wait in (self.reducer.waits or {}).values())
 
+    def running_jobs(self) -> list[Job]:
+        """The jobs that are in a step, whether it works or waits."""
+        return [worker.job for worker in self._workers or () if worker.job is not None]
+
     def active_steps(self) -> list[str]:
         """Names of the steps that work at this moment."""
-        jobs = [worker.job for worker in self._workers or () if worker.job is not None]
-        return sorted({job.spec.name for job in jobs})
+        return sorted({job.spec.name for job in self.running_jobs()})
+
+    @property
+    def unstarted(self) -> PlainEvent | None:
+        """The start event, until it has gone to its step."""
+        return self._start
 
     def _on_timeout(self) -> None:
         running = self.active_steps()
@@ -928,6 +1062,7 @@ class Run:
         seq, event = self._last()
         self.outlet.show(seq, event)
         self.outlet.end(event, self.error)
+        self._settle()
         if self.on_end is not None:
             self.on_end(self)
 

@@ -17,12 +17,13 @@ from citewell.workflow.wait import Wait
 if TYPE_CHECKING:
     from citewell.workflow.context.serializers import BaseSerializer
     from citewell.workflow.graph import Graph
+    from citewell.workflow.replay import Replay
     from citewell.workflow.run import Run
 
 FORMAT = 1
 """Raised whenever an older reader would misread a newer snapshot."""
 _IDLE = frozenset({"version", "workflow", "is_running", "seq", "state"})
-_BUSY = _IDLE | {"start", "jobs", "buffers", "slots", "questions", "trails", "scopes", "stream"}
+_BUSY = _IDLE | {"start", "jobs", "buffers", "slots", "questions", "asks", "trails", "scopes", "stream"}
 Form = Mapping[str, Any]
 
 
@@ -116,10 +117,8 @@ def pending(run: "Run") -> list[Job]:
     """All jobs that are not over, in order of arrival as far as it is known."""
     reducer = run.reducer
     found: dict[int, Job] = {}
-    running = [worker.job for worker in run._workers or () if worker.job is not None]
     waiting = [wait.job for wait in (reducer.waits or {}).values()]
-    queued = [*(reducer._freed or ()), *(job for lane in reducer.lanes for job in lane.waiting or ()), *reducer.ready]
-    for job in [*running, *waiting, *queued]:
+    for job in [*run.running_jobs(), *waiting, *reducer.queued()]:
         if not job.over:
             found[id(job)] = job
     return sorted(found.values(), key=lambda job: job.seq)
@@ -127,17 +126,34 @@ def pending(run: "Run") -> list[Job]:
 
 def capture(run: "Run", serializer: "BaseSerializer | None" = None, *, include_state: bool = True) -> dict[str, Any]:
     """The run as it is between two steps; work in progress is saved as not yet begun. CodecError names what cannot."""
-    graph, reducer = run.graph, run.reducer
-    writer = Writer(graph, serializer)
-    jobs = [writer.job(job) for job in pending(run)]
-    start = run._start
-    form: dict[str, Any] = {
+    waits = list((run.reducer.waits or {}).values())
+    writer = Writer(run.graph, serializer)
+    form = capture_parts(writer, run.reducer, pending(run), waits)
+    form["start"] = None if run.unstarted is None else writer.event(run.unstarted)
+    form["state"] = _state_form(run.state, writer) if include_state else {}
+    return form
+
+
+def capture_replay(replay: "Replay") -> dict[str, Any]:
+    """What a record comes to, so that it can be read from here on."""
+    writer = Writer(replay.graph, None)
+    form = capture_parts(writer, replay.reducer, replay.unfinished, replay.waits)
+    form["start"] = None
+    form["state"] = _state_form(replay.state, writer)
+    form["stream"] = [[seq, writer.event(event)] for seq, event in replay.stream]
+    return form
+
+
+def capture_parts(writer: Writer, reducer: Reducer, jobs: list[Job], waits: list[Wait]) -> dict[str, Any]:
+    """The form of a run's reducer, with these jobs and open questions."""
+    graph = writer.graph
+    written = [writer.job(job) for job in jobs]
+    return {
         "version": FORMAT,
         "workflow": graph.name,
         "is_running": True,
         "seq": reducer.seq,
-        "start": None if start is None else writer.event(start),
-        "jobs": jobs,
+        "jobs": written,
         "buffers": [
             {
                 "step": buffer.step,
@@ -162,13 +178,12 @@ def capture(run: "Run", serializer: "BaseSerializer | None" = None, *, include_s
                 "who": None if wait.who is None else sorted(wait.who),
                 "due": wait.due,
             }
-            for wait in (reducer.waits or {}).values()
+            for wait in waits
         ],
+        "asks": [[seq, writer.event(event)] for seq, event in (reducer.asks or {}).items()],
         "trails": writer.trails,
         "scopes": writer.scopes,
-        "state": _state_form(run.state, writer) if include_state else {},
     }
-    return form
 
 
 def capture_idle(
@@ -343,6 +358,8 @@ def load(graph: "Graph", form: Form, serializer: "BaseSerializer | None") -> tup
     for step, slots in form["slots"].items():
         lane = reducer.lanes[graph.by_name[step].index]
         lane.slots = [deque((seq, reader.event(event)) for seq, event in slot) for slot in slots]
+    for seq, one in form["asks"]:
+        reducer.asked(seq, reader.event(one))
     by_place = {(job.spec.name, job.seq): job for job in jobs}
     waits = []
     for one in form["questions"]:

@@ -1,0 +1,472 @@
+"""Runs that outlive their process: started once per key, resumed after a crash, parked while they wait for people."""
+
+import asyncio
+import dataclasses
+import logging
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+from weakref import WeakValueDictionary
+
+from citewell.workflow.clock import clock_of
+from citewell.workflow.codec import encode
+from citewell.workflow.definition import check_unchanged, definition
+from citewell.workflow.errors import CodecError, DefinitionChanged, JournalFailed, RunNotFound, WorkflowRuntimeError
+from citewell.workflow.events import RecordedError, StopEvent
+from citewell.workflow.handler import WorkflowHandler
+from citewell.workflow.journal import Entry, Outcome, RunStart
+from citewell.workflow.outlet import Outlet
+from citewell.workflow.plain import PlainEvent
+from citewell.workflow.record import check_recordable, event_of, name_in
+from citewell.workflow.replay import Replay
+from citewell.workflow.run import Run
+from citewell.workflow.snapshot import capture_replay
+from citewell.workflow.sqlite import RunRow, RunStatus, SqliteJournal
+from citewell.workflow.workflow import Workflow
+
+log = logging.getLogger("citewell.workflow")
+
+PARK_AFTER_S = 60.0
+"""How long a run whose step is suspended in wait_for_event stays in memory."""
+COMPACT_AFTER = 5_000
+"""A run that is parked with more entries than this since its last snapshot gets a new one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Question:
+    """Something that a run asks somebody outside. `key` is None where a step takes what answers it."""
+
+    run_id: str
+    workflow: str
+    key: str | None
+    wants: str | None
+    asks: str | None
+    content: Any
+    who: tuple[str, ...] | None
+    due: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a record says of a run: nothing was run to find it out."""
+
+    started: RunStart
+    outcome: Outcome | None
+    entries: tuple[Entry, ...]
+    stream: tuple[tuple[int, PlainEvent], ...]
+    state: Mapping[str, Any]
+    pending: tuple[tuple[str, int], ...]
+
+
+class Runs:
+    """The runs of some workflows in one journal: `async with Runs("runs.db", [Refund()]) as runs`.
+
+    Entering it resumes every run that was going on when the last process ended; runs that wait for people stay in
+    the file until they are answered or their time is over. An id of a workflow that is not among `workflows` is left
+    alone. Who holds no handler of a parked run holds nothing of it in memory.
+    """
+
+    def __init__(
+        self,
+        journal: SqliteJournal | str | os.PathLike[str],
+        workflows: Iterable[Workflow] = (),
+        *,
+        park_after_s: float = PARK_AFTER_S,
+        resume: bool = True,
+    ) -> None:
+        self._own = not isinstance(journal, SqliteJournal)
+        self.journal = journal if isinstance(journal, SqliteJournal) else SqliteJournal(journal)
+        self._workflows = {one._graph.name: one for one in workflows}
+        self._park_after_s = park_after_s
+        self._resume = resume
+        self._live: dict[str, Run] = {}
+        self._outlets: WeakValueDictionary[str, Outlet] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._waking: dict[str, asyncio.Lock] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float | None = None
+        self._closed = False
+        # Runs that could not be resumed when this was opened, and why.
+        self.refused: dict[str, Exception] = {}
+
+    async def __aenter__(self) -> "Runs":
+        if self._own:
+            self.journal.open()
+        self._clock = clock_of(asyncio.get_running_loop())
+        for workflow in self._workflows.values():
+            check_recordable(workflow._graph)
+        if self._resume:
+            going, due = await self.journal.agenda()
+            for run_id, name in going:
+                if name in self._workflows:
+                    try:
+                        await self._wake(run_id)
+                    except Exception as error:  # noqa: BLE001 - one run that does not fit must not stop the others
+                        log.error("Run %s of %s was not resumed: %s", run_id, name, error)
+                        self.refused[run_id] = error
+            self._set_alarm(due)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop working: what is recorded stays, and goes on when the runs are opened again."""
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        runs = list(self._live.values())
+        for run in runs:
+            run.leave()
+        await asyncio.gather(*(run.left() for run in runs))
+        self._live.clear()
+        if self._own:
+            await self.journal.close()
+
+    # Starting and finding
+
+    async def start(
+        self,
+        workflow: Workflow,
+        start_event: PlainEvent | None = None,
+        *,
+        key: str | None = None,
+        run_id: str | None = None,
+        **fields: Any,
+    ) -> WorkflowHandler:
+        """A run that is on the disk when this returns: it will go on to its end, whatever happens to this process.
+
+        With a `key` that has a run of this workflow already, that run. Raises StartKeyConflict when it began with
+        another event.
+        """
+        self._known(workflow)
+        graph = workflow._graph
+        start = workflow.start_event(start_event, fields)
+        check_recordable(graph)
+        made = definition(workflow, graph)
+        at = self._clock.wall()
+        deadline = None if workflow._timeout is None else at + workflow._timeout
+        run = RunStart(run_id or os.urandom(16).hex(), graph.name, made.fingerprint, at, None, made.parts, deadline, key)
+        entry = Entry(1, "event", at, None, name_in(graph, start), encode(start))
+        chosen = await self.journal.accept(run, [entry])
+        if chosen != run.run_id:
+            return await self.get(chosen)
+        replay = Replay(graph)
+        replay.reducer.seq = 1
+        replay.reducer.deliver(1, start)
+        return self._launch(workflow, run, replay, list(replay.reducer.ready), [])
+
+    async def get(self, run_id: str) -> WorkflowHandler:
+        """The run's handler: to await it, read its stream, send it events. RunNotFound when there is none."""
+        live = self._live.get(run_id)
+        if live is not None:
+            return self._handler(live)
+        row = await self.journal.run(run_id)
+        workflow = self._workflow_of(row)
+        if row.outcome is None:
+            return self._handler(await self._wake(run_id))
+        return await self._ended(workflow, row)
+
+    async def result(self, run_id: str) -> Any:
+        """What the run came to, now or in the end; raises what ended it."""
+        return await (await self.get(run_id))
+
+    async def list(
+        self, *, status: RunStatus | None = None, workflow: str | None = None, waiting: bool | None = None,
+        limit: int = 100,
+    ) -> list[RunRow]:
+        """The newest runs first."""
+        return await self.journal.runs(status=status, workflow=workflow, waiting=waiting, limit=limit)
+
+    async def questions(self, *, who: str | None = None, limit: int = 1000) -> "list[Question]":
+        """What waiting runs ask, newest first; with `who`, only what that person may answer."""
+        found = []
+        for row in await self.journal.runs(status="running", waiting=True, limit=limit):
+            for one in row.questions:
+                allowed = one.get("who")
+                if who is None or allowed is None or who in allowed:
+                    found.append(
+                        Question(
+                            row.run_id,
+                            row.workflow,
+                            one.get("question"),
+                            one.get("wants"),
+                            one.get("asks"),
+                            one.get("content"),
+                            None if allowed is None else tuple(allowed),
+                            one.get("due"),
+                        )
+                    )
+        return found
+
+    # Going on
+
+    async def answer(
+        self, run_id: str, event: PlainEvent, *, question: str | None = None, by: str | None = None
+    ) -> None:
+        """Answer a run that waits; recorded when this returns.
+
+        Of several answers to one question the first counts, and AnswerRefused is raised for the others, for those
+        who may not answer, and for what nobody asked.
+        """
+        run = self._live.get(run_id) or await self._wake(run_id)
+        await run.settled()
+        await run.receive(event, by=by, question=question)
+
+    async def cancel(self, run_id: str) -> None:
+        """End a run after the clean-up of its steps; recorded when this returns."""
+        run = self._live.get(run_id) or await self._wake(run_id)
+        run.cancel()
+        await asyncio.wait([run.outlet.done()])
+        run.outlet.seen = True
+
+    async def stream(self, run_id: str, after: int = 0) -> AsyncIterator[tuple[int, PlainEvent]]:
+        """The run's streamed events with their numbers, from any cursor, across restarts; ends with the run."""
+        handler = await self.get(run_id)
+        stream = handler.stream_events(after=after)
+        async for event in stream:
+            yield stream.seq, event
+
+    async def replay(self, run_id: str) -> Replayed:
+        """What the record says of a run, read by the present code; no step runs.
+
+        Raises DefinitionChanged or CodecError when the record does not fit the present code.
+        """
+        row, snapshot, entries = await self.journal.record(run_id)
+        workflow = self._workflow_of(row)
+        replay, entries = self._rebuild(workflow, row, snapshot, entries)
+        pending = tuple((job.spec.name, job.seq) for job in replay.unfinished)
+        state = replay.state.recorded(set(replay.state.values))
+        return Replayed(row.started, row.outcome, tuple(entries), tuple(replay.stream), state, pending)
+
+    async def compact(self, run_id: str, *, keep_history: bool = True) -> int:
+        """Keep a snapshot of a run that is not in memory, so that resuming it costs no more than what came after.
+
+        Without history the entries before it are dropped. The number of entries that it stands for.
+        """
+        if run_id in self._live:
+            raise WorkflowRuntimeError(f"Run {run_id} is going on. Compact it when it waits or is over.")
+        row, snapshot, entries = await self.journal.record(run_id)
+        workflow = self._workflow_of(row)
+        if row.outcome is not None:
+            entries = [entry for entry in entries if entry.seq != row.outcome.seq or entry.step is not None]
+        replay, _ = self._rebuild(workflow, row, snapshot, entries)
+        if not entries:
+            return 0
+        await self.journal.compact(run_id, replay.reducer.seq, capture_replay(replay), keep_history=keep_history)
+        return len(entries)
+
+    # Inside
+
+    def _known(self, workflow: Workflow) -> None:
+        name = workflow._graph.name
+        known = self._workflows.setdefault(name, workflow)
+        if type(known) is not type(workflow):
+            raise WorkflowRuntimeError(
+                f"Two workflows are named {name}: {type(known).__module__} and {type(workflow).__module__}. Rename one."
+            )
+
+    def _workflow_of(self, row: RunRow) -> Workflow:
+        workflow = self._workflows.get(row.workflow)
+        if workflow is None:
+            known = ", ".join(self._workflows) or "none"
+            raise RunNotFound(f"Run {row.run_id} is of {row.workflow}, which is not among these workflows ({known}).")
+        return workflow
+
+    def live(self, run: Run) -> Run:
+        """The run as it is in memory now, or this one if it is not."""
+        return self._live.get(run.run_id, run)
+
+    async def wake(self, run_id: str) -> None:
+        """Bring a run that waits back to memory."""
+        await self._wake(run_id)
+
+    async def _wake(self, run_id: str) -> Run:
+        """The run in memory, resumed if it was not there."""
+        if self._closed:
+            raise JournalFailed("These runs are closed.")
+        lock = self._waking.setdefault(run_id, asyncio.Lock())
+        try:
+            async with lock:
+                live = self._live.get(run_id)
+                if live is not None:
+                    return live
+                row, snapshot, entries = await self.journal.record(run_id)
+                workflow = self._workflow_of(row)
+                if row.outcome is not None:
+                    raise WorkflowRuntimeError(f"Run {run_id} is over ({row.outcome.status}).")
+                replay, _ = self._rebuild(workflow, row, snapshot, entries)
+                waiting = replay.ready(self._clock.wall())
+                jobs = list(replay.reducer.ready)
+                handler = self._launch(workflow, row.started, replay, jobs, waiting)
+                if replay.failed is not None:
+                    handler._run.fail(replay.failed)
+                return handler._run
+        finally:
+            self._waking.pop(run_id, None)
+
+    def _rebuild(
+        self, workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: "list[Entry]"
+    ) -> "tuple[Replay, list[Entry]]":
+        graph = workflow._graph
+        present = definition(workflow, graph)
+        started = row.started
+        if started.definition != present.fingerprint:
+            names = (started.definition, _version_of(started))
+            continues = workflow.continues
+            match = next((name for name in names if name in continues), None)
+            if match is None:
+                check_unchanged(row.run_id, started.code, started.definition, present)
+            if isinstance(continues, Mapping) and match is not None:
+                change = continues[match]
+                entries = [changed for entry in entries if (changed := change(entry)) is not None]
+        replay = Replay(graph, snapshot)
+        try:
+            replay.apply(entries)
+        except (CodecError, KeyError, ValueError, TypeError) as error:
+            raise DefinitionChanged(
+                f"Run {row.run_id} cannot be read by the present code: {error}", changed=[str(error)]
+            ) from error
+        return replay, entries
+
+    def _launch(
+        self, workflow: Workflow, started: RunStart, replay: Replay, jobs: "list[Any]", waiting: "list[Any]"
+    ) -> WorkflowHandler:
+        graph = workflow._graph
+        outlet = self._outlets.get(started.run_id) or Outlet(f"Run {started.run_id} of {graph.name}")
+        outlet.replace(replay.stream)
+        self._outlets[started.run_id] = outlet
+        run = Run(
+            workflow,
+            graph,
+            None,
+            run_id=started.run_id,
+            state=replay.state,
+            reducer=replay.reducer,
+            outlet=outlet,
+            journal=self.journal,
+            begun=started,
+            timeout_s=None if started.deadline is None else started.deadline - started.at,
+            resources=workflow.resources if graph.wants_resources else None,
+            gate=workflow._gate,
+            watch=workflow._watch,
+            on_quiet=self._on_quiet,
+            on_end=self._on_end,
+        )
+        if waiting:
+            run.resume_waiting(waiting)
+        self._live[started.run_id] = run
+        return self._handler(run)
+
+    def _handler(self, run: Run) -> WorkflowHandler:
+        workflow = run.workflow
+        assert isinstance(workflow, Workflow)
+        return WorkflowHandler(run, workflow, runs=self)
+
+    async def _ended(self, workflow: Workflow, row: RunRow) -> WorkflowHandler:
+        """A handler of a run that is over."""
+        graph = workflow._graph
+        _, snapshot, entries = await self.journal.record(row.run_id)
+        outlet = Outlet(f"Run {row.run_id} of {graph.name}")
+        assert row.outcome is not None
+        replay, entries = self._rebuild(workflow, row, snapshot, [e for e in entries if not _ends(e, row.outcome)])
+        outlet.events = replay.stream
+        state = replay.state
+        _, _, every = await self.journal.record(row.run_id)
+        last = next((entry for entry in reversed(every) if entry.seq == row.outcome.seq), None)
+        if last is None or last.event is None:
+            raise CodecError(f"The record of run {row.run_id} lacks the event that ended it.")
+        event = event_of(graph, last.event, last.payload)
+        outlet.events.append((last.seq, event))
+        outlet.end(event, None if row.outcome.status == "done" else _error_of(row.outcome, event))
+        outlet.seen = True
+        run = Run.over(workflow, graph, row.run_id, outlet, state)
+        return WorkflowHandler(run, workflow, runs=self)
+
+    def _on_quiet(self, run: Run) -> None:
+        if not self._closed:
+            self._spawn(self._rest(run))
+
+    async def _rest(self, run: Run) -> None:
+        """Note that the run waits, and let it leave memory."""
+        seq = run.reducer.seq
+        due = run.next_due
+        await self.journal.rest(run.run_id, due, run.questions())
+        self._set_alarm(due)
+        if run.suspended:
+            await asyncio.sleep(self._park_after_s)
+        if run.idle and run.reducer.seq == seq and self._live.get(run.run_id) is run:
+            run.leave()
+            del self._live[run.run_id]
+            if seq > COMPACT_AFTER:
+                await run.left()
+                await self.compact(run.run_id)
+
+    def _on_end(self, run: Run) -> None:
+        if self._live.get(run.run_id) is run:
+            del self._live[run.run_id]
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("Looking after runs failed", exc_info=error)
+
+    # Time
+
+    def _set_alarm(self, due: float | None) -> None:
+        if due is None or self._closed or (self._alarm_at is not None and self._alarm_at <= due):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = due
+        delay_s = max(due - self._clock.wall(), 0.0)
+        self._alarm = asyncio.get_running_loop().call_later(delay_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm_at = self._alarm = None
+        self._spawn(self._wake_lapsed())
+
+    async def _wake_lapsed(self) -> None:
+        for run_id, name in await self.journal.lapsed(self._clock.wall()):
+            if name in self._workflows and run_id not in self._live and run_id not in self.refused:
+                try:
+                    await self._wake(run_id)
+                except Exception as error:  # noqa: BLE001 - one run that does not fit must not stop the others
+                    log.error("Run %s of %s was not resumed: %s", run_id, name, error)
+                    self.refused[run_id] = error
+        _, due = await self.journal.agenda()
+        if due is not None:
+            # Not at once again for runs that could not be resumed.
+            self._set_alarm(max(due, self._clock.wall() + 1.0))
+
+
+def _version_of(started: RunStart) -> str:
+    """The declared version in a recorded definition, or nothing."""
+    _, _, version = started.code.get("workflow", "").partition(" ")
+    return version
+
+
+def _ends(entry: Entry, outcome: Outcome) -> bool:
+    return entry.seq == outcome.seq and entry.step is None and entry.kind == "event"
+
+
+def _error_of(outcome: Outcome, event: PlainEvent) -> Exception:
+    from citewell.workflow.errors import WorkflowCancelledByUser, WorkflowStuck, WorkflowTimeoutError
+
+    kind, _, message = (outcome.error or "").partition(": ")
+    match outcome.status:
+        case "timed_out":
+            return WorkflowTimeoutError(message, timeout_s=getattr(event, "timeout", 0.0))
+        case "cancelled":
+            return WorkflowCancelledByUser(message)
+        case "stuck":
+            return WorkflowStuck(message, waiting=())
+    assert isinstance(event, StopEvent)
+    return RecordedError(message, kind)
