@@ -37,14 +37,12 @@ def asking_twice(api: Api) -> tuple[type, list[str]]:
 
 
 async def answered(api: Api, flow: Any) -> Any:
-    """Answers "a" at the first question, and "b" a little later, whatever is asked then."""
+    """Answers "a" at the first question and "b" at the second, if that is ever asked."""
     handler = flow.run()
+    texts = iter("ab")
     async for event in handler.stream_events():
         if isinstance(event, api.InputRequiredEvent):
-            break
-    for text in ("a", "b"):
-        handler.ctx.send_event(api.HumanResponseEvent(text=text))
-        await asyncio.sleep(0.05)
+            handler.ctx.send_event(api.HumanResponseEvent(text=next(texts)))
     return await handler
 
 

@@ -294,6 +294,7 @@ def test_num_workers_bounds_the_runs_of_a_step_at_once(api: Api, workers: int | 
         n: int
 
     now, peak = 0, 0
+    full = asyncio.Event()
     options = {} if workers is None else {"num_workers": workers}
 
     class Flow(api.Workflow):
@@ -308,6 +309,10 @@ def test_num_workers_bounds_the_runs_of_a_step_at_once(api: Api, workers: int | 
             nonlocal now, peak
             now += 1
             peak = max(peak, now)
+            if peak == most:
+                full.set()
+            await full.wait()
+            # Time for one more to start, if the engine let it.
             await asyncio.sleep(0.02)
             now -= 1
             return Done(n=ev.n)
@@ -478,6 +483,7 @@ def test_a_workflow_runs_again_after_a_cancellation(api: Api) -> None:
 
 def test_num_concurrent_runs_bounds_the_runs_at_once(api: Api) -> None:
     now, peak = 0, 0
+    full = asyncio.Event()
 
     class Flow(api.Workflow):
         @api.step
@@ -485,6 +491,9 @@ def test_num_concurrent_runs_bounds_the_runs_at_once(api: Api) -> None:
             nonlocal now, peak
             now += 1
             peak = max(peak, now)
+            if peak == 2:
+                full.set()
+            await full.wait()
             await asyncio.sleep(0.02)
             now -= 1
             return api.StopEvent(result=ev.n)
