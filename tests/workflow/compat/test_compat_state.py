@@ -426,3 +426,62 @@ def test_a_store_of_its_own_goes_to_a_dict_and_back(api: Api) -> None:
         assert await again.get("a.b") == [1, 2]
 
     go(main())
+
+
+def test_paths_reach_into_models_in_free_state(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("user", Profile(name="Ada", tags=["a"]))
+        await ctx.store.set("user.name", "Bob")
+        return [await ctx.store.get("user.name"), await ctx.store.get("user.tags.0"), await ctx.store.get("user")]
+
+    assert run(doing(api, act)()) == ["Bob", "a", Profile(name="Bob", tags=["a"])]
+
+
+def test_events_can_be_kept_in_the_state(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("event", api.Event(n=4))
+        return (await ctx.store.get("event")).n
+
+    assert run(doing(api, act)()) == 4
+
+
+def test_the_state_of_an_edit_is_like_a_dict(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("a", 1)
+        async with ctx.store.edit_state() as state:
+            state["b"] = state["a"] + 1
+            state.c = state.b + 1
+            return [list(state), "c" in state, len(state), dict(state.items()), state.get("d", 0)]
+
+    assert run(doing(api, act)()) == [["a", "b", "c"], True, 3, {"a": 1, "b": 2, "c": 3}, 0]
+
+
+def test_a_write_inside_an_edit_is_a_runtime_error(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        async with ctx.store.edit_state():
+            try:
+                await ctx.store.set("a", 1)
+            except RuntimeError:
+                return "refused"
+
+    assert run(doing(api, act)()) == "refused"
+
+
+def test_state_is_read_and_written_from_outside_while_a_run_goes_on(api: Api) -> None:
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            await ctx.store.set("asked", True)
+            reply = await ctx.wait_for_event(api.HumanResponseEvent, waiter_event=api.InputRequiredEvent())
+            return api.StopEvent(result=(reply.n, await ctx.store.get("from outside")))
+
+    async def main() -> Any:
+        handler = Flow().run()
+        async for event in handler.stream_events():
+            if isinstance(event, api.InputRequiredEvent):
+                assert await handler.ctx.store.get("asked") is True
+                await handler.ctx.store.set("from outside", "seen")
+                handler.ctx.send_event(api.HumanResponseEvent(n=1))
+        return await handler
+
+    assert go(main()) == (1, "seen")
