@@ -292,7 +292,7 @@ def test_peer_sets_a_typed_state_to_anything(peer: Api) -> None:
     assert run(doing(peer, set_wrong, Counts)) == ["", "many"]
 
 
-async def change_copy(ctx: Any) -> Any:
+async def change_whole(ctx: Any) -> Any:
     await ctx.store.set("a", {"b": [1]})
     state = await ctx.store.get_state()
     state["a"]["b"].append(2)
@@ -300,11 +300,11 @@ async def change_copy(ctx: Any) -> Any:
 
 
 def test_get_state_gives_a_copy(ours: Api) -> None:
-    assert run(doing(ours, change_copy)) == [1]
+    assert run(doing(ours, change_whole)) == [1]
 
 
 def test_peer_shares_its_state_with_the_copy(peer: Api) -> None:
-    assert run(doing(peer, change_copy)) == [1, 2]
+    assert run(doing(peer, change_whole)) == [1, 2]
 
 
 async def nothing(ctx: Any) -> None:

@@ -486,3 +486,74 @@ def test_state_is_read_and_written_from_outside_while_a_run_goes_on(api: Api) ->
         return await handler
 
     assert go(main()) == (1, "seen")
+
+
+def test_a_list_got_from_the_store_is_the_list_in_the_store(api: Api) -> None:
+    # As agents are written: `(await ctx.store.get("reasoning", default=[])).append(step)`.
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("reasoning", [])
+        (await ctx.store.get("reasoning")).append("first")
+        (await ctx.store.get("reasoning", default=[])).append(Profile(name="second"))
+        return await ctx.store.get("reasoning")
+
+    assert run(doing(api, act)()) == ["first", Profile(name="second")]
+
+
+def test_a_list_in_a_typed_state_can_be_changed_where_it_is(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        (await ctx.store.get("names")).append("Ada")
+        (await ctx.store.get("by_key"))["a"] = 1
+        return await ctx.store.get_state()
+
+    assert run(doing(api, act, Counts)()) == Counts(names=["Ada"], by_key={"a": 1})
+
+
+def test_a_model_got_from_the_store_can_be_changed_where_it_is(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("profile", Profile())
+        (await ctx.store.get("profile")).tags.append("a")
+        return await ctx.store.get("profile.tags")
+
+    assert run(doing(api, act)()) == ["a"]
+
+
+def test_a_change_where_it_is_is_seen_by_the_next_step_and_saved(api: Api) -> None:
+    class Next(api.Event):
+        pass
+
+    class Flow(api.Workflow):
+        @api.step
+        async def first(self, ctx: api.Context, ev: api.StartEvent) -> Next:
+            await ctx.store.set("names", [])
+            (await ctx.store.get("names")).append("Ada")
+            return Next()
+
+        @api.step
+        async def second(self, ctx: api.Context, ev: Next) -> api.StopEvent:
+            return api.StopEvent(result=list(await ctx.store.get("names")))
+
+    async def main() -> None:
+        flow = Flow()
+        handler = flow.run()
+        assert await handler == ["Ada"]
+        restored = api.Context.from_dict(flow, handler.ctx.to_dict())
+        assert await restored.store.get("names") == ["Ada"]
+
+    go(main())
+
+
+def test_tuples_and_dicts_with_number_keys_stay_what_they_are(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("pair", (1, 2))
+        await ctx.store.set("by_number", {1: "a"})
+        return [await ctx.store.get("pair"), await ctx.store.get("by_number")]
+
+    assert run(doing(api, act)()) == [(1, 2), {1: "a"}]
+
+
+def test_a_typed_state_has_no_other_fields(api: Api) -> None:
+    async def act(ctx: Any) -> Any:
+        await ctx.store.set("unknown", 1)
+
+    with pytest.raises(ValueError, match="unknown"):
+        run(doing(api, act, Counts)())
