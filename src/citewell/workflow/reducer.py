@@ -466,7 +466,7 @@ class Reducer:
         kind = type(event)
         if kind not in wanted:
             kind = next((one for one in wanted if isinstance(event, one)), kind)
-            if kind not in wanted:
+            if kind not in wanted or not job.spec.config.accept_event_subclasses:
                 # Not asked for, and so not kept.
                 return
         buffer.held.setdefault(kind, deque()).append((job.seq, event))

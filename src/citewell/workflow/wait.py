@@ -40,7 +40,7 @@ class Wait:
 
     def fits(self, event: PlainEvent) -> bool:
         """Whether the event is of the type that is waited for, and has all that is required of it."""
-        if not isinstance(event, self.kind):
+        if type(event) is not self.kind:
             return False
         return all(getattr(event, name, _NOTHING) == value for name, value in self.requirements.items())
 

@@ -39,10 +39,8 @@ ALSO_AT = [
     ("context", "Context"),
     ("context", "JsonSerializer"),
     ("context", "PickleSerializer"),
-    ("context.context", "Context"),
     ("decorators", "catch_error"),
     ("decorators", "step"),
-    ("testing.runner", "WorkflowTestRunner"),
     ("workflow", "Workflow"),
 ]
 

@@ -1,10 +1,12 @@
 """Events: declared fields, extra fields, mapping access, validation, serialisation, identity between steps."""
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
 from drive import run
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, computed_field, field_validator
 from roots import Api
 
 
@@ -292,3 +294,58 @@ def test_a_live_object_passes_through_an_event(api: Api) -> None:
             return api.StopEvent(result=ev.call(1))
 
     assert run(Flow()) == 2
+
+
+def test_copies_keep_extra_fields_and_results(api: Api) -> None:
+    event = api.Event(topic=["keys"])
+    assert event.model_copy().topic == ["keys"]
+    assert copy.deepcopy(event).topic == ["keys"]
+    assert copy.deepcopy(event).topic is not event.topic
+    assert copy.copy(api.StopEvent(result=3)).result == 3
+
+
+def test_events_can_be_pickled(api: Api) -> None:
+    program = api.program("gathering")
+    event = program.Hits(words=["a"], extra=1)
+    again = pickle.loads(pickle.dumps(event))
+    assert again == event
+    assert (again.words, again.extra) == (["a"], 1)
+
+
+def test_computed_fields_are_read_and_dumped(api: Api) -> None:
+    class Sized(api.Event):
+        words: list[str]
+
+        @computed_field
+        @property
+        def size(self) -> int:
+            return len(self.words)
+
+    assert Sized(words=["a", "b"]).size == 2
+    assert Sized(words=["a"]).model_dump() == {"words": ["a"], "size": 1}
+
+
+def test_methods_of_an_event_class_are_kept(api: Api) -> None:
+    class Named(api.Event):
+        name: str
+
+        def greeting(self) -> str:
+            return f"Hello {self.name}"
+
+        @classmethod
+        def of(cls, name: str) -> "Named":
+            return cls(name=name)
+
+    assert Named.of("Ada").greeting() == "Hello Ada"
+
+
+def test_a_field_may_hold_another_event(api: Api) -> None:
+    class Inner(api.Event):
+        n: int
+
+    class Outer(api.Event):
+        inner: Inner
+
+    inner = Inner(n=1)
+    assert Outer(inner=inner).inner is inner
+    assert Outer(inner=inner).model_dump() == {"inner": {"n": 1}}

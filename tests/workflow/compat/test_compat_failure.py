@@ -1,5 +1,6 @@
 """Failure: which exception reaches the caller, and `@catch_error` handlers, scoped, for all, and how often."""
 
+import asyncio
 import traceback
 from datetime import UTC
 from typing import Any
@@ -312,3 +313,52 @@ def test_a_handler_takes_the_failure_event_only(api: Api) -> None:
         return Flow()
 
     assert "rescue" in refused(api.WorkflowValidationError, build)
+
+
+def test_the_failure_of_a_join_carries_the_events_it_was_given(api: Api) -> None:
+    class Work(api.Event):
+        n: int
+
+    class Flow(api.Workflow):
+        @api.step
+        async def begin(self, ev: api.StartEvent) -> list[Work]:
+            return [Work(n=1), Work(n=2)]
+
+        @api.step
+        async def join(self, works: list[Work]) -> api.StopEvent:
+            raise Broken("no")
+
+        @api.catch_error
+        async def rescue(self, ev: api.StepFailedEvent) -> api.StopEvent:
+            return api.StopEvent(result=[event.n for event in ev.input_event.events])
+
+    assert run(Flow()) == [1, 2]
+
+
+def test_a_timeout_inside_a_step_is_a_failure_of_the_step(api: Api) -> None:
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ev: api.StartEvent) -> api.StopEvent:
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(3600)
+            return api.StopEvent()
+
+    with pytest.raises(TimeoutError) as caught:
+        run(Flow())
+    assert not isinstance(caught.value, api.WorkflowTimeoutError)
+
+
+def test_a_group_of_exceptions_reaches_the_caller(api: Api) -> None:
+    async def fail() -> None:
+        raise Broken("in a group")
+
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ev: api.StartEvent) -> api.StopEvent:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+            return api.StopEvent()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run(Flow())
+    assert [type(error) for error in caught.value.exceptions] == [Broken]

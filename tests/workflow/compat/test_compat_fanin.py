@@ -4,12 +4,12 @@ import asyncio
 from typing import Annotated, Any
 
 import pytest
-from drive import refused, run
+from drive import refused, run, until
 from roots import Api
 
 
 def squares(api: Api, release: Any = None) -> type:
-    """`list[Work]` out, `list[Done]` in; each part sleeps for its own number of 10 ms."""
+    """`list[Work]` out, `list[Done]` in; a part ends only after every part with a smaller number."""
 
     class Work(api.Event):
         n: int
@@ -22,11 +22,15 @@ def squares(api: Api, release: Any = None) -> type:
     class Flow(api.Workflow):
         @api.step
         async def begin(self, ev: api.StartEvent) -> list[Work]:
+            self.open = set(ev.numbers)
             return [Work(n=n) for n in ev.numbers]
 
         @api.step(num_workers=8)
         async def work(self, ev: Work) -> Done:
-            await asyncio.sleep(ev.n * 0.01)
+            await until(lambda: ev.n == min(self.open))
+            # Far longer than the engine needs to take in the part that ended before.
+            await asyncio.sleep(0.02)
+            self.open.remove(ev.n)
             return Done(n=ev.n**2)
 
         @api.step
@@ -601,3 +605,93 @@ def test_a_single_event_where_only_a_list_is_declared_is_a_runtime_error(api: Ap
 
     with pytest.raises(api.WorkflowRuntimeError, match="begin"):
         run(Flow())
+
+
+def test_several_event_parameters_fire_once_for_each_pair(api: Api) -> None:
+    class A(api.Event):
+        n: int
+
+    class B(api.Event):
+        n: int
+
+    fired: list[tuple[int, int]] = []
+
+    class Flow(api.Workflow):
+        @api.step
+        async def begin(self, ctx: api.Context, ev: api.StartEvent) -> A | B | None:
+            for event in (A(n=1), A(n=2), B(n=3), B(n=4)):
+                ctx.send_event(event)
+            return None
+
+        @api.step(num_workers=1)
+        async def join(self, a: A, b: B) -> api.StopEvent | None:
+            fired.append((a.n, b.n))
+            return api.StopEvent(result=fired) if len(fired) == 2 else None
+
+    assert run(Flow()) == [(1, 3), (2, 4)]
+
+
+def test_several_event_parameters_join_inside_each_part_of_a_fan_out(api: Api) -> None:
+    class Item(api.Event):
+        n: int
+
+    class A(api.Event):
+        n: int
+
+    class B(api.Event):
+        n: int
+
+    class Sum(api.Event):
+        n: int
+
+    class Flow(api.Workflow):
+        @api.step
+        async def begin(self, ev: api.StartEvent) -> list[Item]:
+            return [Item(n=5)]
+
+        @api.step
+        async def make_a(self, ev: Item) -> A:
+            return A(n=ev.n)
+
+        @api.step
+        async def make_b(self, ev: Item) -> B:
+            return B(n=ev.n * 10)
+
+        @api.step
+        async def add(self, a: A, b: B) -> Sum:
+            return Sum(n=a.n + b.n)
+
+        @api.step
+        async def end(self, sums: list[Sum]) -> api.StopEvent:
+            return api.StopEvent(result=[event.n for event in sums])
+
+    assert run(Flow()) == [55]
+
+
+def test_the_parts_that_take_leaves_out_still_run_to_their_end(api: Api) -> None:
+    class Work(api.Event):
+        n: int
+
+    class Done(api.Event):
+        n: int
+
+    ended: list[int] = []
+
+    class Flow(api.Workflow):
+        @api.step
+        async def begin(self, ev: api.StartEvent) -> list[Work]:
+            return [Work(n=n) for n in range(3)]
+
+        @api.step
+        async def work(self, ev: Work) -> Done:
+            await until(lambda: len(ended) == ev.n)
+            ended.append(ev.n)
+            return Done(n=ev.n)
+
+        @api.step
+        async def end(self, first: Annotated[list[Done], api.Collect(api.Take(1))]) -> api.StopEvent:
+            await until(lambda: len(ended) == 3)
+            return api.StopEvent(result=len(first))
+
+    assert run(Flow()) == 1
+    assert ended == [0, 1, 2]

@@ -1,10 +1,11 @@
 """People: questions and answers by events between steps, and by `ctx.wait_for_event` inside a step."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
-from drive import go, read
+from drive import go, read, until
 from roots import Api
 
 
@@ -390,5 +391,89 @@ def test_a_stream_may_be_left_to_ask_and_read_on_after(api: Api) -> None:
         handler.ctx.send_event(api.HumanResponseEvent(response="Ada"))
         assert [type(event).__name__ for event in await read(handler)] == ["StopEvent"]
         assert await handler == "Ada"
+
+    go(main())
+
+
+def test_a_function_called_by_a_step_may_wait(api: Api) -> None:
+    async def ask(ctx: Any, text: str) -> str:
+        reply = await ctx.wait_for_event(
+            api.HumanResponseEvent,
+            waiter_event=api.InputRequiredEvent(prefix=text),
+            waiter_id=text,
+            requirements={"about": text},
+        )
+        return reply.response
+
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            if await ask(ctx, "sure?") != "yes":
+                return api.StopEvent(result="left")
+            return api.StopEvent(result=await ask(ctx, "really?"))
+
+    async def main() -> None:
+        handler = Flow().run()
+        asked = await answer(
+            handler,
+            api.InputRequiredEvent,
+            lambda question: api.HumanResponseEvent(about=question.prefix, response="yes"),
+        )
+        assert [question.prefix for question in asked] == ["sure?", "really?"]
+        assert await handler == "yes"
+
+    go(main())
+
+
+def test_an_event_after_the_end_of_a_run_changes_nothing(api: Api) -> None:
+    async def main() -> None:
+        handler = waiting(api, waiter_event=api.InputRequiredEvent())().run()
+        await answer(handler, api.InputRequiredEvent, lambda _: api.HumanResponseEvent(response="Ada"))
+        # Ignored there; saying that it comes too late is allowed.
+        with contextlib.suppress(api.WorkflowRuntimeError):
+            handler.ctx.send_event(api.HumanResponseEvent(response="Bob"))
+        await asyncio.sleep(0.02)
+        assert await handler == "Ada"
+
+    go(main())
+
+
+def test_an_answer_sent_before_the_question_does_not_end_the_wait(api: Api) -> None:
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            await ctx.store.set("started", True)
+            await asyncio.sleep(0.1)
+            reply = await ctx.wait_for_event(api.HumanResponseEvent, waiter_event=api.InputRequiredEvent())
+            return api.StopEvent(result=reply.response)
+
+    async def main() -> None:
+        handler = Flow().run()
+        await asyncio.sleep(0.02)
+        handler.ctx.send_event(api.HumanResponseEvent(response="too early"))
+        await answer(handler, api.InputRequiredEvent, lambda _: api.HumanResponseEvent(response="in time"))
+        assert await handler == "in time"
+
+    go(main())
+
+
+def test_an_answer_goes_to_a_waiting_step_and_to_a_step_that_takes_it(api: Api) -> None:
+    taken: list[str] = []
+
+    class Flow(api.Workflow):
+        @api.step
+        async def ask(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            reply = await ctx.wait_for_event(api.HumanResponseEvent, waiter_event=api.InputRequiredEvent())
+            await until(lambda: bool(taken))
+            return api.StopEvent(result=(reply.response, taken))
+
+        @api.step
+        async def log(self, ev: api.HumanResponseEvent) -> None:
+            taken.append(ev.response)
+
+    async def main() -> None:
+        handler = Flow().run()
+        await answer(handler, api.InputRequiredEvent, lambda _: api.HumanResponseEvent(response="Ada"))
+        assert await handler == ("Ada", ["Ada"])
 
     go(main())

@@ -283,3 +283,28 @@ def test_validate_can_resolve_resources(api: Api) -> None:
     assert flow.validate() is False
     with pytest.raises(api.WorkflowValidationError, match="no server"):
         flow.validate(validate_resources=True)
+
+
+@pytest.mark.parametrize("kind", ["lambda", "any arguments", "method", "class method"])
+def test_functions_and_methods_of_all_kinds_are_factories(api: Api, kind: str) -> None:
+    def anything(*arguments: Any, **options: Any) -> Client:
+        assert (arguments, options) == ((), {})
+        return Client("made")
+
+    class Maker:
+        def make(self) -> Client:
+            return Client("made")
+
+        @classmethod
+        def of_class(cls) -> Client:
+            return cls().make()
+
+    factory = {
+        "lambda": lambda: Client("made"),
+        "any arguments": anything,
+        "method": Maker().make,
+        "class method": Maker.of_class,
+    }[kind]
+    first, second = run(twice(api, api.Resource(factory))())
+    assert first is second
+    assert first.name == "made"

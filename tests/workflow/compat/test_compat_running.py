@@ -87,8 +87,8 @@ def test_bad_keyword_arguments_are_a_runtime_error(api: Api) -> None:
         run(Flow(), wrong=1)
 
 
-def test_a_start_event_that_is_none_is_a_value_error(api: Api) -> None:
-    with pytest.raises(ValueError, match="start_event"):
+def test_a_start_event_of_another_kind_is_a_value_error(api: Api) -> None:
+    with pytest.raises(ValueError, match="StartEvent"):
         run(echo(api)(), start_event=api.Event())
 
 
@@ -294,6 +294,7 @@ def test_num_workers_bounds_the_runs_of_a_step_at_once(api: Api, workers: int | 
         n: int
 
     now, peak = 0, 0
+    full = asyncio.Event()
     options = {} if workers is None else {"num_workers": workers}
 
     class Flow(api.Workflow):
@@ -308,6 +309,10 @@ def test_num_workers_bounds_the_runs_of_a_step_at_once(api: Api, workers: int | 
             nonlocal now, peak
             now += 1
             peak = max(peak, now)
+            if peak == most:
+                full.set()
+            await full.wait()
+            # Time for one more to start, if the engine let it.
             await asyncio.sleep(0.02)
             now -= 1
             return Done(n=ev.n)
@@ -478,6 +483,7 @@ def test_a_workflow_runs_again_after_a_cancellation(api: Api) -> None:
 
 def test_num_concurrent_runs_bounds_the_runs_at_once(api: Api) -> None:
     now, peak = 0, 0
+    full = asyncio.Event()
 
     class Flow(api.Workflow):
         @api.step
@@ -485,6 +491,9 @@ def test_num_concurrent_runs_bounds_the_runs_at_once(api: Api) -> None:
             nonlocal now, peak
             now += 1
             peak = max(peak, now)
+            if peak == 2:
+                full.set()
+            await full.wait()
             await asyncio.sleep(0.02)
             now -= 1
             return api.StopEvent(result=ev.n)
@@ -713,7 +722,7 @@ def test_there_is_no_step_context_outside_a_step(api: Api) -> None:
 
 
 def test_run_needs_a_running_loop(api: Api) -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises((RuntimeError, api.WorkflowRuntimeError), match="loop"):
         echo(api)().run()
 
 
@@ -837,3 +846,95 @@ def test_a_run_is_garbage_when_it_is_over(api: Api) -> None:
     reference = go(main())
     gc.collect()
     assert reference() is None
+
+
+def test_an_event_goes_to_the_steps_of_its_own_type_and_not_of_its_base(api: Api) -> None:
+    class Parent(api.Event):
+        pass
+
+    class Child(Parent):
+        pass
+
+    taken: list[str] = []
+
+    class Flow(api.Workflow):
+        @api.step
+        async def begin(self, ctx: api.Context, ev: api.StartEvent) -> Parent | Child | None:
+            ctx.send_event(Child())
+            ctx.send_event(Parent())
+            return None
+
+        @api.step
+        async def parent(self, ev: Parent) -> api.StopEvent:
+            taken.append(f"parent takes {type(ev).__name__}")
+            await until(lambda: len(taken) > 1)
+            return api.StopEvent()
+
+        @api.step
+        async def child(self, ev: Child) -> None:
+            taken.append(f"child takes {type(ev).__name__}")
+
+    run(Flow())
+    assert sorted(taken) == ["child takes Child", "parent takes Parent"]
+
+
+def test_an_event_waited_for_is_of_the_very_type(api: Api) -> None:
+    class Child(api.HumanResponseEvent):
+        pass
+
+    class Flow(api.Workflow):
+        @api.step
+        async def only(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent:
+            reply = await ctx.wait_for_event(api.HumanResponseEvent, waiter_event=api.InputRequiredEvent())
+            return api.StopEvent(result=type(reply).__name__)
+
+    async def main() -> Any:
+        handler = Flow().run()
+        async for event in handler.stream_events():
+            if isinstance(event, api.InputRequiredEvent):
+                handler.ctx.send_event(Child())
+                handler.ctx.send_event(api.HumanResponseEvent())
+        return await handler
+
+    assert go(main()) == "HumanResponseEvent"
+
+
+def test_events_are_collected_by_their_very_type(api: Api) -> None:
+    class Parent(api.Event):
+        pass
+
+    class Child(Parent):
+        pass
+
+    class Flow(api.Workflow):
+        @api.step
+        async def begin(self, ctx: api.Context, ev: api.StartEvent) -> Parent | Child | None:
+            for event in (Child(), Child(), Parent()):
+                ctx.send_event(event)
+            return None
+
+        @api.step(num_workers=1)
+        async def end(self, ctx: api.Context, ev: Parent | Child) -> api.StopEvent | None:
+            both = ctx.collect_events(ev, [Parent, Child])
+            return None if both is None else api.StopEvent(result=[type(event).__name__ for event in both])
+
+    assert run(Flow()) == ["Parent", "Child"]
+
+
+def test_a_stop_event_type_of_ones_own_ends_the_run_from_any_step(api: Api) -> None:
+    class Found(api.StopEvent):
+        where: str
+
+    class Next(api.Event):
+        pass
+
+    class Flow(api.Workflow):
+        @api.step
+        async def first(self, ev: api.StartEvent) -> Found | Next:
+            return Found(where="first") if ev.early else Next()
+
+        @api.step
+        async def second(self, ev: Next) -> Found:
+            return Found(where="second")
+
+    assert (run(Flow(), early=True).where, run(Flow(), early=False).where) == ("first", "second")
