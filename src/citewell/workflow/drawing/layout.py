@@ -5,9 +5,11 @@ each layer it passes, reduce crossings by barycentres and by swaps of neighbours
 its neighbours as the distances allow. Everything goes by the order of the input, so equal graphs look equal.
 """
 
-from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+from citewell.workflow.drawing.order import Grid, layers, reduce_crossings, turned_edges
 
 Point = tuple[float, float]
 Pair = tuple[str, str]
@@ -81,11 +83,11 @@ def _lay_out(
     names = list(sizes)
     number = {name: index for index, name in enumerate(names)}
     pairs = list(dict.fromkeys((number[source], number[target]) for source, target in edges))
-    turned = _against(len(names), pairs, [number[name] for name in starts])
+    turned = turned_edges(len(names), pairs, [number[name] for name in starts])
     flow = [(b, a) if (a, b) in turned else (a, b) for a, b in pairs]
     between = [pair for pair in flow if pair[0] != pair[1]]
-    grid = _Grid(_layers(len(names), between, [number[name] for name in starts]), flow)
-    _reduce_crossings(grid)
+    grid = Grid(layers(len(names), between, [number[name] for name in starts]), flow)
+    reduce_crossings(grid)
     loops = {a for a, b in pairs if a == b}
     wide, tall = [], []
     for index, name in enumerate(names):
@@ -101,192 +103,23 @@ def _lay_out(
         Box(name, x[i] - wide[i] / 2, top[grid.layer[i]][0] + (top[grid.layer[i]][1] - tall[i]) / 2, wide[i], tall[i])
         for i, name in enumerate(names)
     ]
+    rows = [top[layer] for layer in grid.layer]
     routes: list[Route] = []
     for index, (a, b) in enumerate(pairs):
         if a == b:
             points = _loop(boxes[a])
         else:
-            points = _through(grid, index, boxes, x, top, ports)
+            first, last = grid.chains[index][0], grid.chains[index][-1]
+            leaves = (x[first] + ports[first, index], boxes[first].y + boxes[first].height)
+            arrives = (x[last] + ports[last, index], boxes[last].y)
+            points = _through(grid.chains[index], leaves, arrives, x, rows)
             if (a, b) in turned:
                 points.reverse()
         routes.append(Route(names[a], names[b], tuple(points), (a, b) in turned))
     return _framed(boxes, routes, down)
 
 
-def _against(count: int, pairs: Sequence[tuple[int, int]], starts: Sequence[int]) -> set[tuple[int, int]]:
-    """The edges that close a loop when one walks from the starts, then from nodes that nothing leads to."""
-    following: list[list[int]] = [[] for _ in range(count)]
-    entered = set()
-    for a, b in pairs:
-        following[a].append(b)
-        if a != b:
-            entered.add(b)
-    order = [*starts, *(node for node in range(count) if node not in entered), *range(count)]
-    done, open_, found = set[int](), set[int](), set[tuple[int, int]]()
-    for root in order:
-        if root in done:
-            continue
-        open_.add(root)
-        walk = [(root, iter(following[root]))]
-        while walk:
-            node, rest = walk[-1]
-            for other in rest:
-                if other in open_:
-                    if other != node:
-                        found.add((node, other))
-                elif other not in done:
-                    open_.add(other)
-                    walk.append((other, iter(following[other])))
-                    break
-            else:
-                walk.pop()
-                open_.discard(node)
-                done.add(node)
-    return found
-
-
-def _layers(count: int, flow: Sequence[tuple[int, int]], starts: Sequence[int]) -> list[int]:
-    """A layer for each node, so that every edge leads to a later one.
-
-    What the starts lead to comes as early as it can; what leads into it from elsewhere, as late as it can.
-    """
-    into: list[list[int]] = [[] for _ in range(count)]
-    out: list[list[int]] = [[] for _ in range(count)]
-    for a, b in flow:
-        out[a].append(b)
-        into[b].append(a)
-    waiting = [len(one) for one in into]
-    order = [node for node in range(count) if not waiting[node]]
-    led = set(starts or order)
-    layer = [0] * count
-    for node in order:
-        for other in out[node]:
-            if node in led:
-                led.add(other)
-            layer[other] = max(layer[other], layer[node] + 1)
-            waiting[other] -= 1
-            if not waiting[other]:
-                order.append(other)
-    for node in reversed(order):
-        if out[node] and (node not in led or len(out[node]) > len(into[node]) > 0):
-            layer[node] = min(layer[other] for other in out[node]) - 1
-    return layer
-
-
-class _Grid:
-    """Nodes and, after them, the passing places of long edges; `rows` are the layers in their order across."""
-
-    def __init__(self, layer: list[int], flow: Sequence[tuple[int, int]]) -> None:
-        self.real = len(layer)
-        self.layer = list(layer)
-        self.chains: list[list[int]] = []
-        links: list[tuple[int, int, int]] = []
-        for index, (a, b) in enumerate(flow):
-            chain = [a]
-            for place in range(layer[a] + 1, layer[b]):
-                chain.append(len(self.layer))
-                self.layer.append(place)
-            chain.append(b)
-            self.chains.append(chain)
-            if a != b:
-                links += [(index, upper, lower) for upper, lower in zip(chain, chain[1:], strict=False)]
-        # Neighbours with the edge they belong to: two edges may join the same pair.
-        self.above: list[list[tuple[int, int]]] = [[] for _ in self.layer]
-        self.below: list[list[tuple[int, int]]] = [[] for _ in self.layer]
-        for index, upper, lower in links:
-            self.below[upper].append((lower, index))
-            self.above[lower].append((upper, index))
-        self.rows: list[list[int]] = [[] for _ in range(max(self.layer, default=-1) + 1)]
-        for node in _walked(self):
-            self.rows[self.layer[node]].append(node)
-        self.place = [0] * len(self.layer)
-        self.number()
-
-    def number(self) -> None:
-        """Follow a change of `rows`."""
-        for row in self.rows:
-            for place, node in enumerate(row):
-                self.place[node] = place
-
-    def crossings(self) -> int:
-        """How many pairs of edges cross."""
-        total = 0
-        for row in self.rows:
-            seen: list[int] = []
-            for node in row:
-                ends = sorted(self.place[other] for other, _ in self.below[node])
-                total += sum(len(seen) - bisect_right(seen, end) for end in ends)
-                for end in ends:
-                    insort(seen, end)
-        return total
-
-
-def _walked(grid: _Grid) -> list[int]:
-    """All nodes, depth first from the first: what belongs together begins side by side."""
-    order: dict[int, None] = {}
-    for root in sorted(range(len(grid.layer)), key=lambda node: grid.layer[node]):
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            if node not in order:
-                order[node] = None
-                stack += [other for other, _ in reversed(grid.below[node])]
-    return list(order)
-
-
-def _reduce_crossings(grid: _Grid) -> None:
-    best, rows = grid.crossings(), [list(row) for row in grid.rows]
-    for sweep in range(24):
-        if best == 0:
-            break
-        downwards = sweep % 2 == 0
-        beside = grid.above if downwards else grid.below
-        for row in grid.rows if downwards else reversed(grid.rows):
-            # Equal ones change places in every other pair of sweeps: that leads out of some dead ends.
-            if sweep % 4 > 1:
-                row.reverse()
-            row.sort(key=lambda node: _barycentre(grid, beside, node))
-            for place, node in enumerate(row):
-                grid.place[node] = place
-        _swap(grid)
-        count = grid.crossings()
-        if count < best:
-            best, rows = count, [list(row) for row in grid.rows]
-    grid.rows = rows
-    grid.number()
-
-
-def _barycentre(grid: _Grid, beside: Sequence[Sequence[tuple[int, int]]], node: int) -> float:
-    places = [grid.place[other] for other, _ in beside[node]]
-    return sum(places) / len(places) if places else grid.place[node]
-
-
-def _swap(grid: _Grid) -> None:
-    """Exchange neighbours of a layer wherever that has fewer crossings."""
-    for _ in range(8):
-        changed = False
-        for row in grid.rows:
-            for left in range(len(row) - 1):
-                a, b = row[left], row[left + 1]
-                if _crossed(grid, a, b) > _crossed(grid, b, a):
-                    row[left], row[left + 1] = b, a
-                    grid.place[a], grid.place[b] = left + 1, left
-                    changed = True
-        if not changed:
-            return
-
-
-def _crossed(grid: _Grid, left: int, right: int) -> int:
-    """How often edges of two nodes cross when the first is left of the second."""
-    return sum(
-        grid.place[one] > grid.place[other]
-        for beside in (grid.above, grid.below)
-        for one, _ in beside[left]
-        for other, _ in beside[right]
-    )
-
-
-def _across(grid: _Grid, wide: Sequence[float], loops: set[int], ports: Mapping[tuple[int, int], float]) -> list[float]:
+def _across(grid: Grid, wide: Sequence[float], loops: set[int], ports: Mapping[tuple[int, int], float]) -> list[float]:
     """The centre of every node across the flow."""
 
     def half(node: int) -> float:
@@ -298,7 +131,7 @@ def _across(grid: _Grid, wide: Sequence[float], loops: set[int], ports: Mapping[
 
     x = [0.0] * len(grid.layer)
     for row in grid.rows:
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in pairwise(row):
             x[right] = x[left] + apart(left, right)
         middle = (x[row[0]] + x[row[-1]]) / 2 if row else 0.0
         for node in row:
@@ -330,7 +163,7 @@ def _across(grid: _Grid, wide: Sequence[float], loops: set[int], ports: Mapping[
     return x
 
 
-def _chains(grid: _Grid) -> list[list[int]]:
+def _chains(grid: Grid) -> list[list[int]]:
     """What should be one straight line, the longest first: nodes with one neighbour each way, and passing edges."""
     found = [chain[1:-1] for chain in grid.chains if len(chain) > 3]
     follows = {
@@ -347,7 +180,7 @@ def _chains(grid: _Grid) -> list[list[int]]:
     return sorted(found, key=lambda chain: (-len(chain), chain))
 
 
-def _straighten(grid: _Grid, x: list[float], chain: Sequence[int], apart: Callable[[int, int], float]) -> None:
+def _straighten(grid: Grid, x: list[float], chain: Sequence[int], apart: Callable[[int, int], float]) -> None:
     """Bring the nodes of a chain into one line, as near to where they are as their neighbours leave room for."""
     low, high = float("-inf"), float("inf")
     for node in chain:
@@ -362,7 +195,7 @@ def _straighten(grid: _Grid, x: list[float], chain: Sequence[int], apart: Callab
             x[node] = middle
 
 
-def _pull(grid: _Grid, one: int, other: int) -> float:
+def _pull(grid: Grid, one: int, other: int) -> float:
     # Long edges are straight where they pass, and chains are; what has several neighbours gives way.
     if one >= grid.real and other >= grid.real:
         return 12.0
@@ -379,7 +212,7 @@ def _apart(
     Pool adjacent violators: neighbours that would overlap move as one block.
     """
     offsets = [0.0]
-    for left, right in zip(row, row[1:], strict=False):
+    for left, right in pairwise(row):
         offsets.append(offsets[-1] + apart(left, right))
     blocks: list[tuple[float, float, int]] = []
     for want, weight, offset in zip(wanted, weights, offsets, strict=False):
@@ -393,7 +226,7 @@ def _apart(
     return [base + offset for base, offset in zip(bases, offsets, strict=False)]
 
 
-def _along(grid: _Grid, x: Sequence[float], tall: Sequence[float]) -> list[tuple[float, float]]:
+def _along(grid: Grid, x: Sequence[float], tall: Sequence[float]) -> list[tuple[float, float]]:
     """Start and thickness of each layer; layers with edges that go far sideways stand further apart."""
     found: list[tuple[float, float]] = []
     y = 0.0
@@ -405,7 +238,7 @@ def _along(grid: _Grid, x: Sequence[float], tall: Sequence[float]) -> list[tuple
     return found
 
 
-def _ports(grid: _Grid, wide: Sequence[float]) -> dict[tuple[int, int], float]:
+def _ports(grid: Grid, wide: Sequence[float]) -> dict[tuple[int, int], float]:
     """Where each edge meets the boxes at its ends, from the middle of the box, by (node, edge)."""
     found: dict[tuple[int, int], float] = {}
     for node in range(grid.real):
@@ -419,30 +252,20 @@ def _ports(grid: _Grid, wide: Sequence[float]) -> dict[tuple[int, int], float]:
 
 
 def _through(
-    grid: _Grid,
-    index: int,
-    boxes: Sequence[Box],
-    x: Sequence[float],
-    top: Sequence[tuple[float, float]],
-    ports: Mapping[tuple[int, int], float],
+    chain: Sequence[int], leaves: Point, arrives: Point, x: Sequence[float], rows: Sequence[tuple[float, float]]
 ) -> list[Point]:
     """The way of one edge down its layers: it bends only between them, where no box is."""
-    chain = grid.chains[index]
-    first, last = chain[0], chain[-1]
-    leaves, arrives = x[first] + ports[first, index], x[last] + ports[last, index]
-    points = [(leaves, boxes[first].y + boxes[first].height), (leaves, sum(top[grid.layer[first]]))]
+    points = [leaves, (leaves[0], sum(rows[chain[0]]))]
     for node in chain[1:-1]:
-        start, thick = top[grid.layer[node]]
-        points += [(x[node], start), (x[node], start + thick)]
-    points += [(arrives, top[grid.layer[last]][0]), (arrives, boxes[last].y)]
+        points += [(x[node], rows[node][0]), (x[node], sum(rows[node]))]
+    points += [(arrives[0], rows[chain[-1]][0]), arrives]
     return [point for place, point in enumerate(points) if place == 0 or point != points[place - 1]]
 
 
 def _loop(box: Box) -> list[Point]:
-    right, middle, out = box.x + box.width, box.y + box.height / 2, min(box.height / 2 - 4, 9.0)
-    return [
-        (right, middle - out), (right + _LOOP - 6, middle - out), (right + _LOOP - 6, middle + out), (right, middle + out)
-    ]  # fmt: skip
+    right, middle, half = box.x + box.width, box.y + box.height / 2, min(box.height / 2 - 4, 9.0)
+    far = right + _LOOP - 6
+    return [(right, middle - half), (far, middle - half), (far, middle + half), (right, middle + half)]
 
 
 def _framed(boxes: Sequence[Box], routes: Sequence[Route], down: bool) -> Layout:

@@ -13,13 +13,13 @@ class Part:
 
 
 PARTS: Final = {
+    "start": Part("start event", ("((", "))")),
     "step": Part("step", ("[", "]")),
     "event": Part("event", ("(", ")")),
-    "start": Part("start event", ("((", "))")),
-    "stop": Part("stop event", ("((", "))")),
     "human": Part("event from or to a person", ("[/", "/]")),
     "external": Part("outside of the workflow", ("{{", "}}")),
     "resource": Part("resource", ("[(", ")]")),
+    "stop": Part("stop event", ("((", "))")),
 }
 """By `GraphNode.kind`; a kind that is not here is drawn as an event."""
 

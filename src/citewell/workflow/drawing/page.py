@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from citewell.workflow.drawing.look import COLOURS, GRAPH
+from citewell.workflow.drawing.look import COLOURS, GRAPH, PARTS, part_of
 from citewell.workflow.drawing.svg import PLAIN, Marks, draw
 from citewell.workflow.drawing.text import cut, escaped, plural
 from citewell.workflow.drawing.timeline import STYLE as TIMELINE
@@ -12,7 +12,8 @@ from citewell.workflow.graph import GraphView
 
 _PAGE = """\
 *{box-sizing:border-box}
-body{margin:0 auto;padding:20px 24px 60px;max-width:1180px;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+body{margin:0 auto;padding:20px 24px 60px;max-width:1180px;background:var(--page);color:var(--ink)}
+body{font:15px/1.5 system-ui,sans-serif}
 h1{font-size:22px;margin:0 0 4px;overflow-wrap:anywhere}
 h2{font-size:16px;margin:28px 0 8px}
 p{margin:4px 0}
@@ -23,18 +24,21 @@ figure{margin:0}
 .frame svg{display:block;margin:auto}
 .tools{display:none;gap:4px;margin:0 0 6px}
 .tools.on{display:flex}
-button{font:inherit;font-size:13px;color:var(--ink);background:var(--panel);border:1px solid var(--rule);border-radius:4px;padding:2px 10px}
+button{font:inherit;font-size:13px;color:var(--ink);background:var(--panel)}
+button{border:1px solid var(--rule);border-radius:4px;padding:2px 10px}
 .key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:8px 0;padding:0;list-style:none;font-size:13px;color:var(--faint)}
 .key svg{vertical-align:-3px;margin-right:6px}
 table{border-collapse:collapse;width:100%;font-size:13px}
-th,td{text-align:left;vertical-align:top;padding:3px 10px 3px 0;border-bottom:1px solid var(--rule);overflow-wrap:anywhere}
+th,td{text-align:left;vertical-align:top;padding:3px 10px 3px 0;border-bottom:1px solid var(--rule)}
+td{overflow-wrap:anywhere}
 td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 td.id,code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:12px}
 tr.failed td{background:var(--failed)}
 tr.gap td{text-align:center;color:var(--faint)}
 tr:target td{background:var(--event)}
 a{color:var(--step-line)}
-pre{margin:4px 0;padding:8px;background:var(--panel);border-radius:4px;white-space:pre-wrap;font-size:12px;max-height:320px;overflow:auto}
+pre{margin:4px 0;padding:8px;background:var(--panel);border-radius:4px;font-size:12px}
+pre{white-space:pre-wrap;max-height:320px;overflow:auto}
 summary{cursor:pointer}
 .state{display:inline-block;padding:0 8px;border-radius:10px;border:1px solid var(--start-line);background:var(--start)}
 .state.bad{border-color:var(--failed-line);background:var(--failed)}
@@ -45,11 +49,13 @@ STYLE = COLOURS + _PAGE + GRAPH + TIMELINE
 # Without it the page shows the same: it only adds zoom and what belongs to the node under the pointer.
 SCRIPT = """\
 for (const figure of document.querySelectorAll("figure")) {
-  const frame = figure.querySelector(".frame"), tools = figure.querySelector(".tools"), svg = frame.querySelector("svg");
+  const frame = figure.querySelector(".frame"), tools = figure.querySelector(".tools");
+  const svg = frame.querySelector("svg");
   const width = svg.width.baseVal.value, height = svg.height.baseVal.value;
   let scale = 1;
   const zoom = (to) => {
-    const x = (frame.scrollLeft + frame.clientWidth / 2) / scale, y = (frame.scrollTop + frame.clientHeight / 2) / scale;
+    const x = (frame.scrollLeft + frame.clientWidth / 2) / scale;
+    const y = (frame.scrollTop + frame.clientHeight / 2) / scale;
     scale = Math.min(Math.max(to, 0.1), 4);
     svg.setAttribute("width", width * scale);
     svg.setAttribute("height", height * scale);
@@ -110,7 +116,8 @@ def to_html(view: GraphView, title: str) -> str:
 
 def page(title: str, body: Iterable[str]) -> str:
     """A whole document around a body; what is foreign in the body must have been escaped."""
-    policy = f"default-src 'none'; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}"
+    policy += "; base-uri 'none'; form-action 'none'"
     return "\n".join(
         [
             "<!doctype html>",
@@ -162,41 +169,41 @@ def figure(svg: str, name: str) -> list[str]:
 
 def graph_figure(view: GraphView, title: str, marks: Marks = PLAIN) -> list[str]:
     """The graph in its frame, and what its shapes mean."""
-    kinds = {node.kind for node in view.nodes}
-    shown = [
-        (name, label)
-        for name, label in (
-            ("start", "start event"), ("step", "step"), ("event", "event"), ("human", "event from or to a person"),
-            ("external", "outside of the workflow"), ("resource", "resource"), ("stop", "stop event"),
-        )
-        if name in kinds
-    ]  # fmt: skip
+    kinds = {part_of(node.kind) for node in view.nodes}
+    shown = [(kind, part.title) for kind, part in PARTS.items() if kind in kinds]
     classes = set(" ".join(marks.classes.values()).split())
-    shown += [
-        (name, label)
-        for name, label in (
-            ("failed", "failed"), ("uneven", "failed, then succeeded"), ("idle", "not reached"),
-            ("seen", "seen in the run, not in the definition"),
-        )
-        if name in classes
-    ]  # fmt: skip
-    return [*figure(draw(view, title, marks), "Graph"), *key(shown)]
+    shown += [(f"{kind} {name}", about) for name, kind, about in _CONDITIONS if name in classes]
+    svg = draw(view, title, marks)
+    return [*figure(svg, "Graph"), *_key(shown, back='class="edge back' in svg)]
 
 
-def key(shown: Sequence[tuple[str, str]]) -> list[str]:
+_CONDITIONS = (
+    ("failed", "step", "failed"),
+    ("uneven", "step", "failed, then succeeded"),
+    ("idle", "event", "not reached"),
+    ("seen", "event", "seen in the run, not in the definition"),
+)
+
+
+def _key(shown: Sequence[tuple[str, str]], back: bool) -> list[str]:
     """What each class of shape means."""
-    lines = ['<ul class="key">']
-    for name, label in shown:
-        radius = {"step": 2, "event": 5, "start": 8, "stop": 8}.get(name, 2)
-        lines.append(
-            '<li><svg class="graph" width="26" height="18" aria-hidden="true">'
-            f'<g class="{name}"><rect class="shape" x="1" y="1" width="24" height="16" rx="{radius}"/></g></svg>{label}</li>'
-        )
-    lines.append(
-        '<li><svg class="graph" width="26" height="18" aria-hidden="true">'
-        '<g class="edge back"><path d="M0 9H26"/></g></svg>leads back</li></ul>'
-    )
-    return lines
+    lines = []
+    for names, about in shown:
+        kind = names.split()[0]
+        radius = {"event": 5, "start": 8, "stop": 8}.get(kind, 2)
+        inner = '<rect class="inner" x="4" y="4" width="18" height="10" rx="5"/>' if kind == "stop" else ""
+        shape = f'<rect class="shape" x="1" y="1" width="24" height="16" rx="{radius}"/>{inner}'
+        if kind in ("human", "external"):
+            corners = "7,1 25,1 19,17 1,17" if kind == "human" else "7,1 19,1 25,9 19,17 7,17 1,9"
+            shape = f'<polygon class="shape" points="{corners}"/>'
+        lines.append(_item(f'<g class="{names}">{shape}</g>', about))
+    if back:
+        lines.append(_item('<g class="edge back"><path d="M0 9H26"/></g>', "leads back"))
+    return ['<ul class="key">', *lines, "</ul>"]
+
+
+def _item(drawn: str, about: str) -> str:
+    return f'<li><svg class="graph" width="26" height="18" aria-hidden="true">{drawn}</svg>{about}</li>'
 
 
 def steps_table(view: GraphView, steps: Sequence[str]) -> list[str]:

@@ -35,6 +35,9 @@ def run_mermaid(view: GraphView, entries: Sequence[Entry], outcome: Outcome | No
     kinds: dict[str, list[str]] = {}
     for node in view.nodes:
         left, right = PARTS[part_of(node.kind)].mermaid
+        if left == "((":
+            # Two lines do not fit into Mermaid's circles.
+            left, right = "([", "])"
         note = label(_note(node.name, node.kind, found))
         lines.append(f'    {ids[node.name]}{left}"{label(node.name)}<br/>{note}"{right}')
         kinds.setdefault(_condition(node.name, node.kind, found) or part_of(node.kind), []).append(ids[node.name])
@@ -65,9 +68,10 @@ def run_to_html(view: GraphView, run: RunStart, entries: Sequence[Entry], outcom
     body += [
         "<h2>When</h2>",
         *figure(draw_timeline(found, steps, f"{title}: timeline", status), "Timeline"),
-        '<p class="faint">Bars are attempts: blue succeeded, red with a cross failed, grey was over with the run, framed '
-        "is a repeated attempt, hatched is waiting for a person. Strokes under them are the events a step emitted, "
-        "short ones for readers of the stream only. A step with very many attempts shows how many worked at a time.</p>",
+        '<p class="faint">Bars are attempts: blue succeeded, red with a cross failed, grey was over with the run, '
+        "framed is a repeated attempt, hatched is waiting for a person. Strokes under them are the events a step "
+        "emitted, short ones only for readers of the stream. A step with very many attempts shows how many worked at "
+        "a time.</p>",
         "<h2>Steps</h2>",
         *_steps_table(steps, found),
         "<h2>Entries</h2>",

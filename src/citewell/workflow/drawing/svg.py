@@ -1,9 +1,10 @@
 """A graph as SVG: text in boxes, arrows between them, and nothing that loads or runs."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
+from citewell.workflow.drawing.counts import controls, place_counts
 from citewell.workflow.drawing.layout import Box, Layout, Pair, Point, Route, lay_out
 from citewell.workflow.drawing.look import COLOURS, GRAPH, PARTS, part_of
 from citewell.workflow.drawing.text import columns, cut, escaped, plural
@@ -129,7 +130,8 @@ def _shape(box: Box, kind: str) -> list[str]:
         )  # fmt: skip
         return [f'<polygon class="shape" points="{_points(corners)}"/>']
     radius = {"step": 4.0, "resource": 0.0, "event": 14.0}.get(kind, height / 2)
-    frame = f'<rect class="shape" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{min(radius, height / 2):g}"/>'
+    place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{min(radius, height / 2):g}"'
+    frame = f'<rect class="shape" {place}/>'
     if kind != "stop":
         return [frame]
     inner = f'x="{x + 4:g}" y="{y + 4:g}" width="{width - 8:g}" height="{height - 8:g}" rx="{height / 2 - 4:g}"'
@@ -153,7 +155,7 @@ def _arrow(route: Route, down: bool) -> tuple[str, str]:
         else [(x, y), (x - tip, y - _TIP / 2), (x - tip, y + _TIP / 2)]
     )
     parts = [f"M{points[0][0]:g} {points[0][1]:g}"]
-    for one, other in zip(points, points[1:], strict=False):
+    for one, other in pairwise(points):
         curve = "" if route.source == route.target else _bend(one, other, down)
         parts.append(f"{curve or 'L'}{other[0]:g} {other[1]:g}")
     return "".join(parts), _points(head)
@@ -162,14 +164,8 @@ def _arrow(route: Route, down: bool) -> tuple[str, str]:
 def _bend(one: Point, other: Point, down: bool) -> str:
     if one[0 if down else 1] == other[0 if down else 1]:
         return ""
-    first, second = _controls(one, other, down)
+    first, second = controls(one, other, down)
     return f"C{first[0]:g} {first[1]:g} {second[0]:g} {second[1]:g} "
-
-
-def _controls(one: Point, other: Point, down: bool) -> tuple[Point, Point]:
-    half = (one[1] + other[1]) / 2 if down else (one[0] + other[0]) / 2
-    half = round(half, 1)
-    return ((one[0], half), (other[0], half)) if down else ((half, one[1]), (half, other[1]))
 
 
 def _points(corners: list[Point]) -> str:
@@ -177,43 +173,9 @@ def _points(corners: list[Point]) -> str:
 
 
 def _counts(layout: Layout, number: Mapping[str, int], marks: Marks) -> list[str]:
-    """The numbers along the edges, each where it covers neither a box nor another number, if there is such a place."""
-    taken = [(box.x, box.y, box.x + box.width, box.y + box.height) for box in layout.boxes]
-    lines: list[str] = []
-    for route in layout.routes:
-        text = marks.counts.get((route.source, route.target), "")
-        if not text:
-            continue
-        half = columns(text) * _SMALL / 2 + 1
-        places = [((x, y), (x - half, y - 7, x + half, y + 7)) for x, y in _along(route, layout.down)]
-        (x, y), frame = min(places, key=lambda one: sum(_shared(one[1], other) for other in taken))
-        taken.append(frame)
-        ends = f'data-s="{number[route.source]}" data-t="{number[route.target]}"'
-        lines.append(f'<text class="count" {ends} x="{x:.1f}" y="{y + 4:.1f}">{escaped(text)}</text>')
-    return lines
-
-
-def _along(route: Route, down: bool) -> list[Point]:
-    """Points of an edge that a number may stand at, the best first."""
-    found: list[tuple[float, Point]] = []
-    pairs = list(zip(route.points, route.points[1:], strict=False))
-    for one, other in pairs:
-        length = math.dist(one, other)
-        first, second = _controls(one, other, down)
-        for t in (0.5, 0.35, 0.65, 0.2, 0.8):
-            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-            ends = (one, first, second, other)
-            point = (
-                sum(w * end[0] for w, end in zip(weights, ends, strict=True)),
-                sum(w * end[1] for w, end in zip(weights, ends, strict=True)),
-            )
-            # In the middle of a long part first: near a box it might be read as the count of another edge.
-            found.append((abs(t - 0.5) - min(length, 200.0) / 1000, point))
-    return [point for _, point in sorted(found, key=lambda one: one[0])]
-
-
-def _shared(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
-    """The area two frames have in common."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height if width > 0 and height > 0 else 0.0
+    widths = {pair: columns(text) * _SMALL for pair, text in marks.counts.items() if text}
+    return [
+        f'<text class="count" data-s="{number[pair[0]]}" data-t="{number[pair[1]]}" x="{x:g}" y="{y + 4:g}">'
+        f"{escaped(marks.counts[pair])}</text>"
+        for pair, (x, y) in place_counts(layout, widths).items()
+    ]

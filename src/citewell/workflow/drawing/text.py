@@ -51,7 +51,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in the units that keep it short: `480 µs`, `12.5 ms`, `3.2 s`, `4 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
+    """A time span in the units that keep it short: `480 µs`, `12.5 ms`, `3.2 s`, `4 min 5 s`, `3 d 4 h`."""
     if not 0 < seconds < math.inf:
         return "0 s"
     for limit, factor, unit in ((999.5e-6, 1e6, "µs"), (0.9995, 1e3, "ms"), (59.95, 1, "s")):

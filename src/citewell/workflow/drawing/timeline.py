@@ -104,7 +104,8 @@ def draw_timeline(found: Trace, steps: Sequence[str], title: str, status: str, p
 
 def _label(y: float, name: str, about: str) -> list[str]:
     return [
-        f'<text class="lane" x="6" y="{y + 14:g}">{escaped(cut(name, 25))}<title>{escaped(cut(name, 200))}</title></text>',
+        f'<text class="lane" x="6" y="{y + 14:g}"><title>{escaped(cut(name, 200))}</title>'
+        f"{escaped(cut(name, 25))}</text>",
         f'<text class="small" x="6" y="{y + 28:g}">{escaped(cut(about, 32))}</text>',
     ]
 
@@ -209,17 +210,20 @@ def _density(bars: Sequence[Bar], scale: _Scale, y: float) -> tuple[list[str], f
 
 def _ticks(ticks: Sequence[Tick], scale: _Scale, y: float, apart: bool) -> list[str]:
     """Events as strokes, those only for readers as short ones; one element each with its name, or all in two."""
+    looks = {False: ("tick", 8), True: ("stream", 4)}
     if apart:
-        return [
-            f'<path class="{"stream" if tick.stream else "tick"}" d="M{scale.x(tick.at_s):g} {y:g}v{4 if tick.stream else 8}">'
-            f"<title>{escaped(f'{cut(tick.event, 80)} #{tick.seq} at {duration(tick.at_s)}')}</title></path>"
-            for tick in ticks
-        ]
+        lines = []
+        for tick in ticks:
+            name, height = looks[tick.stream]
+            about = escaped(f"{cut(tick.event, 80)} #{tick.seq} at {duration(tick.at_s)}")
+            path = f"M{scale.x(tick.at_s):g} {y:g}v{height}"
+            lines.append(f'<path class="{name}" d="{path}"><title>{about}</title></path>')
+        return lines
     lines = []
-    for stream, name in ((False, "tick"), (True, "stream")):
+    for stream, (name, height) in looks.items():
         places = sorted({round(scale.x(tick.at_s)) for tick in ticks if tick.stream is stream})
         if places:
-            strokes = "".join(f"M{x} {y:g}v{4 if stream else 8}" for x in places)
+            strokes = "".join(f"M{x} {y:g}v{height}" for x in places)
             lines.append(f'<path class="{name}" d="{strokes}"/>')
     return lines
 
@@ -233,7 +237,8 @@ def _wait_lane(waits: Sequence[Wait], scale: _Scale, y: float, prefix: str) -> t
     lines = []
     for wait, row in zip(waits, rows, strict=False):
         left, right = scale.x(wait.start_s), scale.x(wait.end_s)
-        about = f"{cut(wait.event, 80)}: {'answered' if wait.answered else 'not answered'} after {duration(wait.end_s - wait.start_s)}"
+        length, end = duration(wait.end_s - wait.start_s), "answered" if wait.answered else "not answered"
+        about = f"{cut(wait.event, 80)}: {end} after {length}"
         lines.append(
             f'<rect class="wait" fill="url(#{prefix}-hatch)" x="{left:g}" y="{y + row * _ROW + 1:g}" '
             f'width="{max(right - left, 3.0):g}" height="{_ROW - 3:g}"><title>{escaped(about)}</title></rect>'

@@ -1,4 +1,4 @@
-"""What one run did, counted from its journal: how often each edge was taken, when each step worked, who was waited for."""
+"""What one run did, counted from its journal: how often edges were taken, when steps worked, who was waited for."""
 
 import math
 from collections import Counter
