@@ -23,6 +23,9 @@ def place_counts(layout: Layout, widths: Mapping[Pair, float]) -> dict[Pair, Poi
     solid = [(box.x, box.y, box.x + box.width, box.y + box.height) for box in layout.boxes]
     lines: dict[tuple[int, int], list[Point]] = {}
     for route in layout.routes:
+        x, y = route.points[-1]
+        # The tip of an arrow must not be covered: it says which way.
+        solid.append((x - 9, y - 9, x + 9, y + 9))
         for x, y in _drawn(route, layout.down):
             lines.setdefault((int(x // _CELL), int(y // _CELL)), []).append((x, y))
     found: dict[Pair, Point] = {}
@@ -34,7 +37,7 @@ def place_counts(layout: Layout, widths: Mapping[Pair, float]) -> dict[Pair, Poi
         best: tuple[float, Point, Frame] | None = None
         for malus, (x, y) in _beside(route, layout.down, half):
             frame = (x - half, y - _HALF_HEIGHT, x + half, y + _HALF_HEIGHT)
-            cost = malus + sum(_shared(frame, other) for other in solid) + 4.0 * _covered(frame, lines)
+            cost = malus + sum(_shared(frame, other) for other in solid) + 5.0 * _covered(frame, lines)
             if frame[0] < 0 or frame[1] < 0 or frame[2] > layout.width or frame[3] > layout.height:
                 cost += 1e6
             if best is None or cost < best[0]:
@@ -57,7 +60,9 @@ def _beside(route: Route, down: bool, half: float) -> Iterator[tuple[float, Poin
             # In the middle of a long leg first: near a box a number might be read as that of another edge.
             malus = 16 * abs(t - 0.5) - min(length, 120.0) / 40
             for side in (1, -1):
-                yield malus + (side < 0), ((x + side * (half + 4), y) if down else (x, y - side * (_HALF_HEIGHT + 3)))
+                for off in (3, 8):
+                    at = (x + side * (half + off), y) if down else (x, y - side * (_HALF_HEIGHT + off - 1))
+                    yield malus + (side < 0) + off / 2, at
 
 
 def _at(one: Point, other: Point, t: float, down: bool) -> Point:
@@ -82,7 +87,7 @@ def _covered(frame: Frame, lines: Mapping[tuple[int, int], Sequence[Point]]) -> 
     """How many points of lines there are in a frame; `lines` has them by cell."""
     left, top, right, bottom = (int(edge // _CELL) for edge in frame)
     return sum(
-        frame[0] < x < frame[2] and frame[1] < y < frame[3]
+        frame[0] - 2 < x < frame[2] + 2 and frame[1] - 1 < y < frame[3] + 1
         for column in range(left, right + 1)
         for row in range(top, bottom + 1)
         for x, y in lines.get((column, row), ())

@@ -28,6 +28,7 @@ STYLE = """\
 .timeline .ended{fill:var(--idle)}
 .timeline .again{stroke:var(--uneven-line);stroke-width:2}
 .timeline .cross{stroke:var(--failed-line);stroke-width:2;fill:none}
+.timeline .rim{stroke:var(--page);stroke-width:5;fill:none}
 .timeline .tick{stroke:var(--event-line);stroke-width:1.5;fill:none}
 .timeline .stream{stroke:var(--faint);stroke-width:1;fill:none}
 .timeline .wait{stroke:var(--wait);stroke-width:1}
@@ -80,7 +81,14 @@ def draw_timeline(found: Trace, steps: Sequence[str], title: str, status: str, p
         else:
             lines, height = [], (max(rows, default=0) + 1) * _ROW
             for bar, row in zip(mine, rows, strict=True):
-                lines += _bar(bar, scale, y + 4 + row * _ROW)
+                lines.append(_bar(bar, scale, y + 4 + row * _ROW))
+            lines += _crosses(
+                [
+                    (scale.x(bar.end_s) + 6, y + 3.5 + (row + 0.5) * _ROW)
+                    for bar, row in zip(mine, rows, strict=True)
+                    if bar.end == "failed"
+                ]
+            )
         lines += _ticks(ticks.get(step, []), scale, y + height + 5, apart)
         body += [*_label(y, step, about), *lines]
         y = _rule(body, y + max(height + 16, 36))
@@ -148,20 +156,22 @@ def _packed(bars: Sequence[Bar]) -> list[int]:
 _ENDS: dict[End, str] = {"done": "done", "failed": "failed", "ended": "ended with the run"}
 
 
-def _bar(bar: Bar, scale: _Scale, y: float) -> list[str]:
+def _bar(bar: Bar, scale: _Scale, y: float) -> str:
     left, right = scale.x(bar.start_s), scale.x(bar.end_s)
     again = " again" if bar.attempt > 1 else ""
     about = f"{bar.step} #{bar.seq}: {_ENDS[bar.end]}, {duration(bar.end_s - bar.start_s)}"
     about += f" at {duration(bar.start_s)}" + (f", attempt {bar.attempt}" if again else "")
     about += f"\n{cut(bar.error, 200)}" if bar.error else ""
-    width = max(right - left, 2.0)
-    lines = [
-        f'<rect class="{bar.end}{again}" x="{left:g}" y="{y + 1:g}" width="{width:g}" height="{_ROW - 3:g}" rx="1">'
-        f"<title>{escaped(about)}</title></rect>"
-    ]
-    if bar.end == "failed":
-        lines.append(f'<path class="cross" d="{_cross(left + width + 5, y + _ROW / 2 - 0.5)}"/>')
-    return lines
+    return (
+        f'<rect class="{bar.end}{again}" x="{left:g}" y="{y + 1:g}" width="{max(right - left, 2.0):g}" '
+        f'height="{_ROW - 3:g}" rx="1"><title>{escaped(about)}</title></rect>'
+    )
+
+
+def _crosses(centres: Sequence[tuple[float, float]]) -> list[str]:
+    """The marks of failures, over everything else of a lane, each with a rim in the colour of the page."""
+    path = "".join(_cross(x, y) for x, y in centres)
+    return [f'<path class="rim" d="{path}"/>', f'<path class="cross" d="{path}"/>'] if path else []
 
 
 def _cross(x: float, y: float) -> str:
@@ -203,8 +213,7 @@ def _density(bars: Sequence[Bar], scale: _Scale, y: float) -> tuple[list[str], f
     )
     lines = [f'<path class="done" d="{"".join(path)}"><title>{about}; {errors:,} failed</title></path>']
     if failed:
-        crosses = "".join(_cross(_LEFT + (place + 0.5) * wide, y + 4) for place in sorted(failed))
-        lines.append(f'<path class="cross" d="{crosses}"/>')
+        lines += _crosses([(_LEFT + (place + 0.5) * wide, y + 4) for place in sorted(failed)])
     return lines, height
 
 
