@@ -271,7 +271,16 @@ def test_a_class_without_steps_cannot_be_described() -> None:
 
     with pytest.raises(WorkflowDefinitionError, match="Empty has no steps"):
         get_workflow_representation(Empty)
-    assert (
-        get_workflow_representation(type("Named", (Writing,), {})).description
-        == Writing.__doc__.replace("\n    ", "\n").strip()
-    )  # type: ignore[union-attr]
+
+
+def test_a_class_without_a_docstring_is_described_by_that_of_its_base_but_not_of_workflow() -> None:
+    class Plain(Writing):
+        pass
+
+    class Bare(Workflow):
+        @step
+        async def only(self, event: Go) -> Done:
+            return Done()
+
+    assert get_workflow_representation(Plain).description == get_workflow_representation(Writing).description
+    assert get_workflow_representation(Bare).description is None
