@@ -100,6 +100,18 @@ def test_no_line_goes_through_a_box_that_it_does_not_join(graph: tuple[Sizes, Ed
 
 
 @given(graphs())
+def test_lines_bend_only_between_the_layers_where_no_box_is(graph: tuple[Sizes, Edges]) -> None:
+    layout = lay_out(*graph)
+    across, along = (0, 1) if layout.down else (1, 0)
+    spans = [(box.y, box.y + box.height) if layout.down else (box.x, box.x + box.width) for box in layout.boxes]
+    for route in layout.routes:
+        for one, other in itertools.pairwise(route.points):
+            if one[across] != other[across] and route.source != route.target:
+                low, high = sorted((one[along], other[along]))
+                assert not any(start < high - 0.11 and low + 0.11 < end for start, end in spans), route
+
+
+@given(graphs())
 def test_the_same_graph_is_always_laid_out_the_same(graph: tuple[Sizes, Edges]) -> None:
     assert lay_out(*graph) == lay_out(dict(graph[0]), list(graph[1]))
 
@@ -132,6 +144,15 @@ def test_a_chain_is_one_straight_line() -> None:
     layout = lay_out(*chain(12))
     assert layout.down
     assert len({x for route in layout.routes for x, _ in route.points}) == 1
+
+
+def test_a_chain_stays_straight_beside_a_way_around_it() -> None:
+    sizes, edges = chain(9)
+    layout = lay_out(sizes, [*edges, ("n0", "n8")], ["n0"])
+    middles = {box.name: box.x + box.width / 2 for box in layout.boxes}
+    assert max(abs(middles[f"n{number}"] - middles["n1"]) for number in range(1, 8)) <= 0.1
+    around = layout.routes[-1].points
+    assert len({x for x, _ in around[2:-2]}) == 1
 
 
 def test_a_loop_is_turned_where_it_closes_and_the_way_from_the_start_goes_down() -> None:
@@ -202,6 +223,15 @@ def test_the_count_of_crossings_is_that_of_the_pairs_and_sweeps_never_add_any(gr
     assert sorted(node for row in grid.rows for node in row) == list(range(len(grid.layer)))
     for a, b in flow:
         assert grid.layer[a] < grid.layer[b]
+    # No two neighbours would cross less the other way round.
+    best = grid.crossings()
+    for row in grid.rows:
+        for place in range(len(row) - 1):
+            row[place], row[place + 1] = row[place + 1], row[place]
+            grid.number()
+            assert grid.crossings() >= best
+            row[place], row[place + 1] = row[place + 1], row[place]
+    grid.number()
 
 
 @pytest.mark.parametrize("count", [3, 60])

@@ -127,6 +127,7 @@ def _walked(grid: Grid) -> list[int]:
 
 
 def reduce_crossings(grid: Grid) -> None:
+    _swap(grid)
     best, rows = grid.crossings(), [list(row) for row in grid.rows]
     for sweep in range(24):
         if best == 0:
@@ -155,7 +156,7 @@ def _barycentre(grid: Grid, beside: Sequence[Sequence[tuple[int, int]]], node: i
 
 def _swap(grid: Grid) -> None:
     """Exchange neighbours of a layer wherever that has fewer crossings."""
-    for _ in range(8):
+    for _ in range(24):
         changed = False
         for row in grid.rows:
             for left in range(len(row) - 1):
