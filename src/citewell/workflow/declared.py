@@ -1,13 +1,21 @@
-"""Whether what a step emits was declared and has somewhere to go; if not, what to change."""
+"""Whether what a step emits was declared and has somewhere to go; if not, what to change.
 
+Plain events are held to their declarations. Events that derive from `Event` are treated as llama-index-workflows
+treats them, where a run can still end; both ways the run fails at once where it cannot.
+"""
+
+import logging
 from typing import TYPE_CHECKING
 
 from citewell.workflow.errors import UndeclaredEvent, WorkflowRuntimeError, WorkflowStepDoesNotExistError
+from citewell.workflow.events import Event
 from citewell.workflow.plain import PlainEvent, PlainInputRequiredEvent, PlainStopEvent
 from citewell.workflow.reducer import Job
 
 if TYPE_CHECKING:
     from citewell.workflow.graph import Graph
+
+log = logging.getLogger("citewell.workflow")
 
 
 def check_sent(graph: "Graph", job: Job, event: PlainEvent, step: str | None) -> None:
@@ -20,6 +28,10 @@ def check_sent(graph: "Graph", job: Job, event: PlainEvent, step: str | None) ->
     if step is not None:
         check_target(graph, kind, step, f"Step {job.spec.name!r} of {graph.name}, working on {job.label},")
     elif not graph.routed(kind):
+        if isinstance(event, Event):
+            # As programs for llama-index-workflows expect: only a run that cannot go on for lack of it fails.
+            log.warning("Step %r sent %s, which no step accepts.", job.spec.name, kind.__name__)
+            return
         if isinstance(event, PlainStopEvent):
             raise _undeclared(graph, job, f"sent {kind.__name__}, which reaches no step. Return it to end the run.")
         if isinstance(event, PlainInputRequiredEvent):
@@ -59,6 +71,10 @@ def check_returned(graph: "Graph", job: Job, event: object, *, listed: bool) -> 
             raise _undeclared(
                 graph, job, f"returned a {kind.__name__}, but declares {declared}. Return a list, or declare it alone."
             )
+        if isinstance(event, Event) and graph.has_place(kind) and not (listed and not spec.listed):
+            # As programs for llama-index-workflows expect; but the checks and the drawing know nothing of it.
+            log.warning("Step %r returned %s, which it does not declare.", spec.name, kind.__name__)
+            return
         remedy = f"Add {kind.__name__} to its return annotation."
         raise _undeclared(graph, job, f"returned {kind.__name__}, but declares {declared}. {remedy}")
     if not graph.has_place(kind):

@@ -23,10 +23,10 @@ CHECKS = frozenset({"reachability", "terminal_event", "dead_end"})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A step, or an event type with its part in the run: "ask" goes out to people, "answer" comes from them."""
+    """A step, or an event type with its part in the run: "human" events go to people or come from them."""
 
     name: str
-    kind: Literal["step", "event", "start", "stop", "ask", "answer"]
+    kind: Literal["step", "event", "start", "stop", "human", "external", "resource"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -173,12 +173,10 @@ class Graph:
         return tuple(joins)
 
 
-def _part(kind: type) -> Literal["event", "stop", "ask", "answer"]:
+def _part(kind: type) -> Literal["event", "stop", "human"]:
     if issubclass(kind, PlainStopEvent):
         return "stop"
-    if issubclass(kind, PlainInputRequiredEvent):
-        return "ask"
-    return "answer" if issubclass(kind, PlainHumanResponseEvent) else "event"
+    return "human" if issubclass(kind, PlainInputRequiredEvent | PlainHumanResponseEvent) else "event"
 
 
 def marked(owner: type) -> dict[str, Callable[..., Any]]:
@@ -324,7 +322,7 @@ def _check(graph: Graph, skip: frozenset[str]) -> None:
     for spec in steps:
         for one in spec.accepts:
             for other in spec.accepts:
-                if one is not other and issubclass(one, other) and not spec.slots:
+                if one is not other and issubclass(one, other) and spec.config.accept_event_subclasses:
                     raise WorkflowValidationError(
                         f"{name}: step {spec.name!r} is ambiguous: it accepts {one.__name__} twice, also as "
                         f"{other.__name__}. Keep {other.__name__} only."

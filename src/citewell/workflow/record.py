@@ -100,6 +100,9 @@ class Recorder:
                 )
             )
         dirty = job.dirty
+        for key, before in (job.lent or {}).items():
+            if key in self._state.values and self._state.form(key) != before:
+                dirty = {*(dirty or ()), key}
         state = self._state.recorded(dirty) if dirty else None
         deleted = tuple(sorted(dirty - self._state.values.keys())) if dirty else ()
         held = (

@@ -85,6 +85,7 @@ class Job:
         "dirty",
         "event",
         "lane",
+        "lent",
         "over",
         "past",
         "sent",
@@ -107,6 +108,8 @@ class Job:
         self.causes: tuple[int, ...] | None = None
         self.sent: list[tuple[PlainEvent, str | None]] | None = None
         self.dirty: set[str] | None = None
+        # Values of the state that the step was given, as they were then.
+        self.lent: dict[str, Any] | None = None
         self.collected: list[tuple[_Buffer, Taken | None]] | None = None
         self.cancelled = False
         self.over = False
@@ -191,6 +194,7 @@ class Reducer:
         "graph",
         "idle_job",
         "lanes",
+        "lost",
         "on_wait",
         "ready",
         "scopes",
@@ -216,6 +220,8 @@ class Reducer:
         # Told of every job that has to wait for a worker of its step; and the last one that came to nothing.
         self.on_wait: Callable[[Job], None] | None = None
         self.idle_job: Job | None = None
+        # The last event that was sent to nobody.
+        self.lost: tuple[Job, PlainEvent] | None = None
         # Only collect() needs it: steps in threads may call it at the same time.
         self._lock: threading.Lock | None = None
 
@@ -513,6 +519,9 @@ class Reducer:
                 sources = self.graph.producers(lane.spec)
                 by = f", which {_listed(sources)} did not emit" if sources else ""
                 lines.append(f"step {lane.spec.name!r} waits for {accepts}{by}")
+        if self.lost is not None:
+            job, event = self.lost
+            lines.append(f"step {job.spec.name!r} sent {type(event).__name__}, which no step accepts")
         if self.idle_job is not None:
             lines.append(f"step {self.idle_job.spec.name!r} emitted nothing on {self.idle_job.label}")
         sources = [spec.name for spec in self.graph.steps if any(issubclass(e, PlainStopEvent) for e in spec.emits)]

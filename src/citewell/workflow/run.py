@@ -234,6 +234,10 @@ class Run:
     def _send(self, job: Job, event: PlainEvent, step: str | None) -> None:
         if self.closing:
             return
+        if step is None and not self.graph.routed(type(event)):
+            self.reducer.lost = (job, event)
+            if not self.reducer.waits:
+                return
         if job.spec.config.retry_policy is not None and _sent_before(job, event, step):
             return
         self.reducer.deliver(self.reducer.number(), event, step, job.trail, sent=True)

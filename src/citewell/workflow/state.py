@@ -1,12 +1,11 @@
 """The state of one run: free-form values, or the fields of a dataclass or pydantic model.
 
-JSON values go in and come out as copies, so nothing changes them behind the record's back. In a recorded run every
-value must have a JSON form; in one that only lives in memory other objects are kept as they are, and named in a
+Values go in as copies; `get` gives the value itself, so that changing it in a step changes the state. In a recorded
+run every value must have a JSON form, and what a step has changed in a value it got is recorded with its outcome; in one that only lives in memory other objects are kept as they are, and named in a
 warning, because such a run cannot be saved. A write is seen at once by all steps and is not taken back by a retry.
 """
 
 import asyncio
-import copy
 import dataclasses
 import typing
 import warnings
@@ -193,12 +192,16 @@ class State:
             return shared(kept)
         return self._value(key, form) if self.strict else shared(kept)
 
-    def read(self, key: str) -> Any:
-        """The value for a reader, who may change what he gets."""
+    def copied(self, key: str) -> Any:
+        """A copy of the value."""
         value = self.values[key]
         if type(value) in _ATOMS:
             return value
         return self._value(key, self._form(key, value)) if self.strict else shared(value)
+
+    def form(self, key: str) -> Any:
+        """JSON form of the value, None when it is not there."""
+        return self._form(key, self.values[key]) if key in self.values else None
 
     def recorded(self, keys: set[str]) -> dict[str, Any]:
         """JSON forms of the present values of these keys; a key that was deleted is left out."""
@@ -262,19 +265,30 @@ class StatePathError(StateRefused, KeyError):
 class Store(Generic[S]):
     """`ctx.store`: the run's state. Paths such as `user.names.0` reach into dicts, lists and attributes."""
 
-    __slots__ = ("_state", "_touched")
+    __slots__ = ("_lent", "_state", "_touched")
 
-    def __init__(self, state: State, touched: "typing.Callable[[str], None] | None" = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        touched: "typing.Callable[[str], None] | None" = None,
+        lent: "typing.Callable[[str], None] | None" = None,
+    ) -> None:
         self._state = state
         self._touched = touched
+        self._lent = lent
 
     async def get(self, path: str, default: Any = _MISSING) -> Any:
-        """A copy of the value; without a default StatePathError (a KeyError and ValueError) when it is not there."""
+        """The value itself: what a step changes in it is changed in the state, and recorded with the step's outcome.
+
+        Without a default StatePathError (a KeyError and ValueError) when it is not there.
+        """
         parts = path.split(".")
         if len(parts) > DEPTH:
             raise StateRefused(f"Path with {len(parts)} parts; at most {DEPTH} are followed.", key=path)
         try:
-            value = self._state.read(parts[0])
+            value = self._state.values[parts[0]]
+            if self._lent is not None and type(value) not in _ATOMS:
+                self._lent(parts[0])
             for part in parts[1:]:
                 value = _inner(value, part)
         except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:
@@ -302,7 +316,7 @@ class Store(Generic[S]):
                 self._touch(key)
             return
         async with state.lock:
-            outer = copy.copy(state.read(key)) if key in state.values else {}
+            outer = state.copied(key) if key in state.values else {}
             inner = outer
             for part in parts[:-1]:
                 inner = _descend(inner, part)
@@ -313,7 +327,7 @@ class Store(Generic[S]):
     async def get_state(self) -> S:
         """A copy of all values: an instance of the declared state type, or a DictState."""
         state = self._state
-        copies = {key: state.read(key) for key in state.values}
+        copies = {key: state.copied(key) for key in state.values}
         made = DictState(**copies) if state.schema is None else state.schema.instance(copies)
         return typing.cast(S, made)
 

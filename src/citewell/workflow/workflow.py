@@ -1,6 +1,7 @@
 """`Workflow`: derive a class, mark its steps, run it."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from citewell.workflow.context.serializers import BaseSerializer
 
+log = logging.getLogger("citewell.workflow")
 _UNSET: Any = object()
 T = TypeVar("T")
 
@@ -226,9 +228,7 @@ class Workflow:
                     f"{graph.name}.run() could not make its {graph.start.__name__}: {error}"
                 ) from error
         if fields:
-            raise WorkflowRuntimeError(
-                f"{graph.name}.run() takes a start event or its fields, not both ({min(fields)!r})."
-            )
+            log.warning("%s.run() was given a start event; its keywords are ignored: %s", graph.name, sorted(fields))
         if not graph.routed(type(start)) or not isinstance(start, PlainStartEvent):
             message = f"{graph.name}.run(start_event=…) takes a {graph.start.__name__}, not a {type(start).__name__}."
             raise WorkflowRuntimeError(message) if isinstance(start, PlainStartEvent) else _NotAStart(message)

@@ -275,7 +275,14 @@ class StepContext(Context[S]):
 
     @property
     def store(self) -> "Store[S]":
-        return Store(self._run.state, self._touch)
+        return Store(self._run.state, self._touch, self._lend if self._run.recorder is not None else None)
+
+    def _lend(self, key: str) -> None:
+        # The step may change what it is given without saying so.
+        if self._job.lent is None:
+            self._job.lent = {}
+        if key not in self._job.lent:
+            self._job.lent[key] = self._run.state.form(key)
 
     def _touch(self, key: str) -> None:
         if self._job.dirty is None:
