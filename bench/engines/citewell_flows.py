@@ -9,34 +9,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from pydantic import BaseModel
-
-import citewell.workflow.events as events_module
-from citewell.workflow import Context, Journal, Workflow, step
-
-
-async def durable_journal(path: Path) -> Journal | None:
-    """A journal in the SQLite file `path`, each step's result committed with fsync; None as long as there is none."""
-    return None
+from citewell.workflow import Context, Workflow, step
+from citewell.workflow.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
+from citewell.workflow.plain import (
+    PlainEvent,
+    PlainHumanResponseEvent,
+    PlainInputRequiredEvent,
+    PlainStartEvent,
+    PlainStopEvent,
+)
+from citewell.workflow.runs import Runs
 
 
 def pydantic_events() -> SimpleNamespace:
     """Event classes as a workflow written for llama-index-workflows has them."""
-    event, start, stop = (_model(getattr(events_module, name)) for name in ("Event", "StartEvent", "StopEvent"))
 
-    class Go(start):
+    class Go(StartEvent):
         count: int
 
-    class Tick(event):
+    class Tick(Event):
         left: int
 
-    class Tock(event):
+    class Tock(Event):
         left: int
 
-    class Third(event):
+    class Third(Event):
         left: int
 
-    class Fourth(event):
+    class Fourth(Event):
         left: int
 
     return SimpleNamespace(
@@ -45,68 +45,46 @@ def pydantic_events() -> SimpleNamespace:
         Tock=Tock,
         Third=Third,
         Fourth=Fourth,
-        Finished=stop,
-        Question=getattr(events_module, "InputRequiredEvent", None),
-        Reply=getattr(events_module, "HumanResponseEvent", None),
+        Finished=StopEvent,
+        Question=InputRequiredEvent,
+        Reply=HumanResponseEvent,
     )
-
-
-def _model(base: type) -> type[BaseModel]:
-    """The engine's event class if it is a pydantic model; until it is, a model derived from it."""
-    if issubclass(base, BaseModel):
-        return base
-    fields = {"result": int} if base is events_module.StopEvent else {}
-    return type(base.__name__, (BaseModel, base), {"__module__": __name__, "__annotations__": fields})
-
-
-def plain_bases() -> list[type | None]:
-    """Event, StartEvent, StopEvent, InputRequiredEvent and HumanResponseEvent to derive dataclasses from."""
-    names = ("Event", "StartEvent", "StopEvent", "InputRequiredEvent", "HumanResponseEvent")
-    try:
-        from citewell.workflow import plain
-    except ImportError:  # until the engine has them, the bases of its events are plain themselves
-        return [getattr(events_module, name, None) for name in names]
-    return [getattr(plain, f"Plain{name}") for name in names]
 
 
 def dataclass_events() -> SimpleNamespace:
     """Event classes the fast way."""
-    Event, StartEvent, StopEvent, InputRequired, HumanResponse = plain_bases()  # noqa: N806
 
     @dataclass(frozen=True, slots=True)
-    class Go(StartEvent):
+    class Go(PlainStartEvent):
         count: int
 
     @dataclass(frozen=True, slots=True)
-    class Tick(Event):
+    class Tick(PlainEvent):
         left: int
 
     @dataclass(frozen=True, slots=True)
-    class Tock(Event):
+    class Tock(PlainEvent):
         left: int
 
     @dataclass(frozen=True, slots=True)
-    class Third(Event):
+    class Third(PlainEvent):
         left: int
 
     @dataclass(frozen=True, slots=True)
-    class Fourth(Event):
+    class Fourth(PlainEvent):
         left: int
 
     @dataclass(frozen=True, slots=True)
-    class Finished(StopEvent):
+    class Finished(PlainStopEvent):
         result: int
 
-    Question = Reply = None  # noqa: N806
-    if InputRequired is not None and HumanResponse is not None:
+    @dataclass(frozen=True, slots=True)
+    class Question(PlainInputRequiredEvent):
+        prefix: str
 
-        @dataclass(frozen=True, slots=True)
-        class Question(InputRequired):
-            prefix: str
-
-        @dataclass(frozen=True, slots=True)
-        class Reply(HumanResponse):
-            response: int
+    @dataclass(frozen=True, slots=True)
+    class Reply(PlainHumanResponseEvent):
+        response: int
 
     return SimpleNamespace(
         Go=Go, Tick=Tick, Tock=Tock, Third=Third, Fourth=Fourth, Finished=Finished, Question=Question, Reply=Reply
@@ -166,20 +144,16 @@ def workflows(events: SimpleNamespace) -> SimpleNamespace:
             found = ctx.collect_events(event, self.wanted)
             return None if found is None else Finished(result=len(found))
 
-    flows = SimpleNamespace(Loop=Loop, Chain=Chain, FanOut=FanOut)
-    if Question is not None:
+    class Ask(Workflow):
+        @step
+        async def ask(self, event: Go) -> Question:
+            return Question(prefix="Go on?")
 
-        class Ask(Workflow):
-            @step
-            async def ask(self, event: Go) -> Question:
-                return Question(prefix="Go on?")
+        @step
+        async def answer(self, event: Reply) -> Finished:
+            return Finished(result=event.response)
 
-            @step
-            async def answer(self, event: Reply) -> Finished:
-                return Finished(result=event.response)
-
-        flows.Ask = Ask
-    return flows
+    return SimpleNamespace(Loop=Loop, Chain=Chain, FanOut=FanOut, Ask=Ask)
 
 
 class Citewell:
@@ -210,19 +184,18 @@ class Citewell:
         assert result_of(await flow.run(count=width)) == width
 
     async def durable(self, folder: Path) -> Callable[[int], Awaitable[object]] | None:
-        journal = await durable_journal(folder / "citewell.db")
-        if journal is None:
-            return None
         flow = self.flows.Chain()
+        runs = await Runs(folder / "citewell.db", [flow]).__aenter__()
 
-        async def run(runs: int) -> None:
-            await asyncio.gather(*[flow.run(count=1, journal=journal) for _ in range(runs)])
+        async def one() -> None:
+            await (await runs.start(flow, count=1))
+
+        async def run(count: int) -> None:
+            await asyncio.gather(*[one() for _ in range(count)])
 
         return run
 
     async def waiting(self, runs: int) -> object | None:
-        if self.events.Question is None:
-            return None
         flow = self.flows.Ask(timeout=None)
         handlers = [flow.run(count=1) for _ in range(runs)]
         for handler in handlers:

@@ -179,41 +179,17 @@ def _dataclass(kind: type, path: str) -> Codec:
 
 def _pydantic(kind: Any) -> Codec:
     """Declared fields as pydantic writes them; undeclared ones, and those declared as Any, under their types' names."""
-    from citewell.workflow.plain import PlainStopEvent
     from citewell.workflow.tagged import from_json, to_json
 
     fields = kind.model_fields
     loose = frozenset(name for name, field in fields.items() if field.annotation in (Any, object, list, dict))
     loose |= {name for name, field in fields.items() if field.annotation in (list[Any], dict[str, Any])}
     typed = frozenset(fields) - loose
-    adapters: dict[str, Any] = {}
-    result = issubclass(kind, PlainStopEvent)
-    if result:
-        # Field by field: pydantic would write the result, whose type it does not know, as it sees fit.
-        from pydantic import TypeAdapter
-
-        hints = typing.get_type_hints(kind, include_extras=True)
-        adapters = {name: TypeAdapter(hints[name], config={"arbitrary_types_allowed": True}) for name in typed
-                    if not _is_model(hints[name])}
-
     def encode(value: Any, path: str) -> Any:
         if type(value) is not kind:
             raise wrong(value, kind.__name__, path)
         try:
-            if result:
-                data = {
-                    name: adapters[name].dump_python(getattr(value, name), mode="json")
-                    if name in adapters
-                    else getattr(value, name).model_dump(mode="json")
-                    for name in fields
-                    if name in typed
-                }
-                if value._result is not None:
-                    data["result"] = to_json(value._result, f"{path}.result")
-            else:
-                data = value.__pydantic_serializer__.to_python(value, mode="json", include=typed)
-        except CodecError:
-            raise
+            data = value.__pydantic_serializer__.to_python(value, mode="json", include=typed)
         except Exception as error:  # pydantic_core raises errors of its own for what it cannot write
             raise CodecError(f"{path}: {kind.__name__} has no JSON form ({error}).") from error
         for name in loose:
@@ -234,10 +210,6 @@ def _pydantic(kind: Any) -> Codec:
             raise CodecError(f"{path}: {error}") from error
 
     return Codec(encode, decode)
-
-
-def _is_model(hint: Any) -> bool:
-    return isinstance(hint, type) and hasattr(hint, "model_validate")
 
 
 def _marker(kind: type, hint: Any, path: str) -> Codec:

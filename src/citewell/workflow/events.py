@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, PrivateAttr, model_serializer
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from citewell.workflow.plain import (
     PlainEvent,
@@ -24,7 +24,7 @@ class DictLikeModel(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
-        own = {name for name in cls.__private_attributes__ if name != "_result"}
+        own = set(cls.__private_attributes__)
         if own and "__init__" not in vars(cls):
             cls._init_private(frozenset(own))
 
@@ -104,34 +104,23 @@ class StartEvent(Event, PlainStartEvent):
 class StopEvent(Event, PlainStopEvent):
     """The event that ends a run with `result`; of a subclass the result of the run is the event itself."""
 
-    _result: Any = PrivateAttr(default=None)
-
     def __init__(self, result: Any = None, **params: Any) -> None:
         super().__init__(**params)
-        self._result = result
+        if result is not None:
+            # Among the undeclared fields: a private attribute would cost as much as all the rest of the event.
+            self._data["result"] = result
 
     def _get_result(self) -> Any:
         """What `result` gives; a subclass may override it."""
-        return self._result
+        return self._data.get("result")
 
     @property
     def result(self) -> Any:
         """What the run came to."""
         return self._get_result()
 
-    @model_serializer(mode="wrap")
-    def _with_result(self, handler: Any) -> dict[str, Any]:
-        data: dict[str, Any] = handler(self)
-        if self._result is not None:
-            data["result"] = self._result
-        return data
-
-    def __repr__(self) -> str:
-        shown = self._fields() if self._result is None else {**self._fields(), "result": self._result}
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
-
     def __str__(self) -> str:
-        return str(self._result)
+        return str(self._get_result())
 
 
 class InputRequiredEvent(Event, PlainInputRequiredEvent):

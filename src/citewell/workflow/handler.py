@@ -78,11 +78,11 @@ class WorkflowHandler:
     async def _ended(self) -> None:
         done = self._outlet.done()
         try:
-            await asyncio.shield(done)
+            await done
         except asyncio.CancelledError:
             if self._nested:
                 self._run.cancel()
-                await asyncio.wait([done])
+                await asyncio.wait([self._outlet.done()])
                 self._outlet.seen = True
             raise
 
@@ -103,7 +103,7 @@ class WorkflowHandler:
         """Cancel the run and wait for the clean-up of its steps, at most `timeout` seconds."""
         self.cancel()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._outlet.done()), timeout)
+            await asyncio.wait_for(self._outlet.done(), timeout)
         self._outlet.seen = True
 
     def cancelled(self) -> bool:

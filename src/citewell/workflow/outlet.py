@@ -3,22 +3,29 @@
 import asyncio
 import logging
 from bisect import bisect_right
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from citewell.workflow.events import InternalDispatchEvent, StopEvent
 from citewell.workflow.plain import PlainEvent, PlainStopEvent
 
+if TYPE_CHECKING:
+    from citewell.workflow.run import Run
+
 log = logging.getLogger("citewell.workflow")
+
+
+# Never added to: most runs have nothing in their stream until they end.
+_NO_EVENTS: list[tuple[int, PlainEvent]] = []
 
 
 class Outlet:
     """The stream of a run as pairs of number and event, and how it ended. It outlives the run's time in memory."""
 
-    __slots__ = ("__weakref__", "_done", "_readers", "cursor", "error", "events", "expose", "finished", "last", "lent", "label", "seen", "touched")
+    __slots__ = ("__weakref__", "_readers", "_waiters", "cursor", "error", "events", "expose", "finished", "last", "lent", "label", "seen", "touched")
 
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.events: list[tuple[int, PlainEvent]] = []
+    def __init__(self) -> None:
+        self.events: list[tuple[int, PlainEvent]] = _NO_EVENTS
+        self.label = ""
         self.finished = False
         self.error: BaseException | None = None
         self.last: PlainEvent | None = None
@@ -30,7 +37,7 @@ class Outlet:
         # How far the reading that names no cursor of its own has come.
         self.cursor = 0
         self.seen = False
-        self._done: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
         self._readers: list[asyncio.Future[None]] | None = None
 
     def replace(self, events: list[tuple[int, PlainEvent]]) -> None:
@@ -41,8 +48,12 @@ class Outlet:
 
     def show(self, seq: int, event: PlainEvent) -> None:
         """Put an event into the stream."""
-        self.events.append((seq, event))
-        self.wake()
+        if self.events is _NO_EVENTS:
+            self.events = [(seq, event)]
+        else:
+            self.events.append((seq, event))
+        if self._readers is not None:
+            self.wake()
 
     def wake(self) -> None:
         """Let all readers look again."""
@@ -51,13 +62,17 @@ class Outlet:
             if not reader.done():
                 reader.set_result(None)
 
-    def end(self, event: PlainEvent, error: BaseException | None) -> None:
+    def end(self, event: PlainEvent, error: BaseException | None, run: "Run | None" = None) -> None:
         """The run is over."""
+        if error is not None and run is not None:
+            self.label = f"Run {run.run_id} of {run.graph.name}"
         self.last = event
         self.error = error
         self.finished = True
-        if self._done is not None and not self._done.done():
-            self._done.set_result(None)
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
         self.wake()
 
     async def news(self) -> None:
@@ -69,12 +84,15 @@ class Outlet:
         await reader
 
     def done(self) -> "asyncio.Future[None]":
-        """Done when the run is over; its result says nothing."""
-        if self._done is None or self._done.cancelled():
-            self._done = asyncio.get_running_loop().create_future()
-            if self.finished:
-                self._done.set_result(None)
-        return self._done
+        """A future of the caller's own, done when the run is over; its result says nothing."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.finished:
+            future.set_result(None)
+        elif self._waiters is None:
+            self._waiters = [future]
+        else:
+            self._waiters.append(future)
+        return future
 
     def result(self) -> Any:
         """What awaiting the run gives; raises what ended it. Only once it is over."""
@@ -129,6 +147,8 @@ class Stream:
                     outlet.seen = True
                     raise StopAsyncIteration
                 await outlet.news()
+            if outlet.events is not self._list and self._list is _NO_EVENTS:
+                self._list = outlet.events
             if outlet.events is not self._list:
                 self._list = outlet.events
                 self._next = bisect_right(self._list, self.seq, key=lambda item: item[0])

@@ -60,11 +60,13 @@ class Scope:
 class Lane:
     """One step within one run: how many jobs it works on, and those beyond `num_workers` in their order."""
 
-    __slots__ = ("active", "limit", "runs", "slots", "spec", "waiting")
+    __slots__ = ("active", "joins", "limit", "runs", "slots", "spec", "waiting")
 
     def __init__(self, spec: "StepSpec") -> None:
         self.spec = spec
         self.limit = spec.config.num_workers
+        # Whether it takes several events at once.
+        self.joins = spec.cardinality is not None or bool(spec.slots)
         self.active = 0
         self.runs = 0
         self.waiting: deque[Job] | None = None
@@ -187,6 +189,7 @@ class Reducer:
     __slots__ = (
         "_freed",
         "_lock",
+        "_ran",
         "_routes",
         "active",
         "asks",
@@ -205,8 +208,12 @@ class Reducer:
 
     def __init__(self, graph: "Graph") -> None:
         self.graph = graph
-        self.lanes = [Lane(spec) for spec in graph.steps]
-        self.ready: deque[Job] = deque()
+        # None while the run rests.
+        self.lanes: list[Lane] | None = [Lane(spec) for spec in graph.steps]
+        self._ran = 0
+        # Jobs, and such as are not made yet: their lane, event number, event and trail, one after the other. None
+        # while nothing is queued for long: an empty deque takes as much room as all the rest of a run.
+        self.ready: deque[Any] | None = None
         self._freed: deque[Job] | None = None
         self.seq = 0
         self.active = 0
@@ -215,7 +222,7 @@ class Reducer:
         self.buffers: dict[tuple[str, str], _Buffer] | None = None
         self.waits: dict[str, Wait] | None = None
         # Events that ask somebody outside and are not answered yet, by number.
-        self.asks: dict[int, PlainEvent] | None = None
+        self.asks: tuple[tuple[int, PlainEvent], ...] = ()
         self.scopes = 0
         # Told of every job that has to wait for a worker of its step; and the last one that came to nothing.
         self.on_wait: Callable[[Job], None] | None = None
@@ -252,24 +259,28 @@ class Reducer:
         indexes = self._routes.get(type(event))
         if indexes is None:
             indexes = self.graph.route(type(event))
-        lanes = self.lanes
+        lanes = self.lanes or self._lanes_again()
         if step is not None:
             indexes = tuple(index for index in indexes if lanes[index].spec.name == step)
+        ready = self.ready
+        if ready is None:
+            ready = self.ready = deque()
         for index in indexes:
             lane = lanes[index]
-            spec = lane.spec
-            if spec.cardinality is not None:
-                self._gather(lane, seq, event, trail, sent)
-                continue
-            if spec.slots:
+            if lane.joins:
+                if lane.spec.cardinality is not None:
+                    self._gather(lane, seq, event, trail, sent)
+                    continue
                 job = self._fill(lane, seq, event, trail)
                 if job is None:
                     continue
+                ready.append(job)
             else:
-                job = Job(lane, seq, event, trail)
+                # What a job is made of, and not yet the job: a hundred thousand objects that wait would have to be
+                # gone through by every garbage collection.
+                ready.extend((lane, seq, event, trail))
             if trail is not None and trail.scope is not None:
                 trail.scope.pending += 1
-            self.ready.append(job)
         if not indexes and self.stop is None and isinstance(event, PlainStopEvent):
             self.stop = (seq, event)
             return True
@@ -301,10 +312,10 @@ class Reducer:
         scope = trail.scope if trail is not None else None
         recovered = dict(trail.recovered) if trail is not None else {}
         recovered[handler] = recovered.get(handler, 0) + 1
-        lane = self.lanes[self.graph.by_name[handler].index]
+        lane = (self.lanes or self._lanes_again())[self.graph.by_name[handler].index]
         if scope is not None:
             scope.pending += 1
-        self.ready.append(Job(lane, seq, failed, Trail(scope, recovered)))
+        self.queue(Job(lane, seq, failed, Trail(scope, recovered)))
         if scope is not None:
             self._settle(scope)
 
@@ -341,11 +352,11 @@ class Reducer:
 
     def _release(self, scope: Scope, index: int, members: list[tuple[int, PlainEvent]]) -> None:
         scope.gathered[index] = None
-        job = Job(self.lanes[index], scope.seq, [event for _, event in members], scope.outer)
+        job = Job((self.lanes or self._lanes_again())[index], scope.seq, [event for _, event in members], scope.outer)
         job.causes = (scope.seq, *(seq for seq, _ in members))
         if scope.outer is not None and scope.outer.scope is not None:
             scope.outer.scope.pending += 1
-        self.ready.append(job)
+        self.queue(job)
 
     def _fill(self, lane: Lane, seq: int, event: PlainEvent, trail: Trail | None) -> Job | None:
         if lane.slots is None:
@@ -359,19 +370,63 @@ class Reducer:
         job.causes = tuple(dict.fromkeys((seq, *(one for one, _ in taken))))
         return job
 
+    def queue(self, *jobs: Job) -> None:
+        """Put jobs behind all others."""
+        if self.ready is None:
+            self.ready = deque()
+        self.ready.extend(jobs)
+
+    def fetch(self) -> list[Job]:
+        """Take all jobs that no worker has looked at."""
+        found = self._made()
+        self.ready = None
+        return found
+
+    def _made(self) -> list[Job]:
+        items = iter(self.ready or ())
+        return [Job(one, next(items), next(items), next(items)) if type(one) is Lane else one for one in items]
+
+    def rest(self) -> None:
+        """Hold no more than needed while the run waits for somebody outside."""
+        self.ready = None
+        if self.lanes is not None and not self.waits and not any(lane.slots for lane in self.lanes):
+            self._ran = sum(1 << lane.spec.index for lane in self.lanes if lane.runs)
+            self.lanes = None
+
+    def _lanes_again(self) -> list[Lane]:
+        self.lanes = [Lane(spec) for spec in self.graph.steps]
+        for lane in self.lanes:
+            lane.runs = self._ran >> lane.spec.index & 1
+        return self.lanes
+
+    def lane(self, index: int) -> Lane:
+        """The lane of the step with this index."""
+        return (self.lanes or self._lanes_again())[index]
+
     def asked(self, seq: int, event: PlainEvent) -> None:
         """Somebody outside is asked by this event."""
-        if self.asks is None:
-            self.asks = {}
-        self.asks[seq] = event
+        self.asks = (*self.asks, (seq, event))
+
+    def was_answered(self) -> None:
+        """The oldest event that asks is answered."""
+        self.asks = self.asks[1:]
 
     def claim(self) -> Job | None:
         """The next job in order of arrival whose step has a free worker; None when there is none."""
         ready = self.ready
         while ready or self._freed:
             # Jobs that wait for a worker arrived before everything that is still in `ready`.
-            job = self._freed.popleft() if self._freed else ready.popleft()
-            lane = job.lane
+            if self._freed:
+                job = self._freed.popleft()
+                lane = job.lane
+            else:
+                first = ready.popleft()  # type: ignore[union-attr]
+                if type(first) is Lane:
+                    lane = first
+                    job = Job(lane, ready.popleft(), ready.popleft(), ready.popleft())  # type: ignore
+                else:
+                    job = first
+                    lane = job.lane
             if lane.active < lane.limit:
                 lane.active += 1
                 self.active += 1
@@ -411,20 +466,20 @@ class Reducer:
 
     def queued(self) -> list[Job]:
         """The jobs that no worker has taken."""
-        behind = [job for lane in self.lanes for job in lane.waiting or ()]
-        return [*(self._freed or ()), *behind, *self.ready]
+        behind = [job for lane in self.lanes or () for job in lane.waiting or ()]
+        return [*(self._freed or ()), *behind, *self._made()]
 
     def drain(self) -> None:
         """Forget all queued jobs: the run is ending."""
-        self.ready.clear()
+        self.ready = None
         self._freed = None
-        for lane in self.lanes:
+        for lane in self.lanes or ():
             lane.waiting = None
 
     @property
     def backlog(self) -> int:
-        """How many jobs could be claimed, at most."""
-        return len(self.ready) + (len(self._freed) if self._freed else 0)
+        """About how many jobs could be claimed; above 0 if there is any."""
+        return (len(self.ready) + 3 if self.ready else 0) // 4 + (len(self._freed) if self._freed else 0)
 
     @property
     def quiet(self) -> bool:
@@ -443,11 +498,12 @@ class Reducer:
                 job.collected = []
             if not job.collected or not any(mine is buffer for mine, _ in job.collected):
                 self._hold(buffer, job, event, wanted)
-            mapped = isinstance(wanted, Mapping)
-            total = sum(wanted.values()) if isinstance(wanted, Mapping) else len(wanted)
+            # Exactly dict first: the question whether something is a Mapping costs more than all the rest.
+            mapped = type(wanted) is dict or isinstance(wanted, Mapping)
+            total = sum(wanted.values()) if mapped else len(wanted)  # type: ignore[union-attr]
             if buffer.count < total:
                 return None
-            needs: Mapping[type[PlainEvent], int] = wanted if isinstance(wanted, Mapping) else Counter(wanted)
+            needs: Mapping[type[PlainEvent], int] = wanted if mapped else Counter(wanted)  # type: ignore[assignment]
             if any(len(buffer.held.get(kind, ())) < need for kind, need in needs.items()):
                 return None
             order: Iterable[type[PlainEvent]] = (
@@ -508,7 +564,7 @@ class Reducer:
             if buffer.count and (lacks := _lacking(needs, buffer)):
                 holds = ", ".join(f"{len(held)} {kind.__name__}" for kind, held in buffer.held.items() if held)
                 lines.append(f"step {step!r} holds {holds} and waits for {lacks}")
-        for lane in self.lanes:
+        for lane in self.lanes or self._lanes_again():
             if lane.slots is not None and any(lane.slots):
                 pairs = list(zip(lane.spec.slots, lane.slots, strict=True))
                 holds = ", ".join(f"{len(slot)} {kind.__name__}" for kind, slot in pairs if slot)

@@ -85,7 +85,7 @@ class Replay:
         for place, job in self._jobs.items():
             if place not in waiting or place in spent:
                 waiting.pop(place, None)
-                self.reducer.ready.append(job)
+                self.reducer.queue(job)
         return list(waiting.values())
 
     @property
@@ -103,9 +103,7 @@ class Replay:
         return event_of(self.graph, entry.event, entry.payload)
 
     def _gather_jobs(self) -> None:
-        ready = self.reducer.ready
-        while ready:
-            job = ready.popleft()
+        for job in self.reducer.fetch():
             job.lane.runs += 1
             self._jobs[job.spec.name, job.seq] = job
 
@@ -133,7 +131,7 @@ class Replay:
                     _answered(wait, event)
             self.reducer.deliver(entry.seq, event, entry.target)
             if self.reducer.asks and not entry.answers and isinstance(event, PlainHumanResponseEvent):
-                del self.reducer.asks[next(iter(self.reducer.asks))]
+                self.reducer.was_answered()
             return
         place = (entry.step, entry.caused_by[0])
         if entry.name == FLUSHED:

@@ -12,7 +12,6 @@ import contextvars
 import functools
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +20,7 @@ from citewell.workflow.attempt import attempts
 from citewell.workflow.clock import Clock, clock_of
 from citewell.workflow.codec import encode
 from citewell.workflow.context import StepContext
+from citewell.workflow.deadline import deadlines
 from citewell.workflow.declared import check_returned, check_target
 from citewell.workflow.errors import (
     AnswerRefused,
@@ -103,8 +103,7 @@ class Run:
         "_loop",
         "_settling",
         "_start",
-        "_thread",
-        "_timer",
+        "_due",
         "_workers",
         "_yielding",
         "clock",
@@ -120,8 +119,8 @@ class Run:
         "recorder",
         "reducer",
         "resources",
-        "run_id",
-        "state",
+        "_id",
+        "_state",
         "timeout_s",
         "watch",
         "workflow",
@@ -147,12 +146,12 @@ class Run:
         on_quiet: "Callable[[Run], None] | None" = None,
         on_end: "Callable[[Run], None] | None" = None,
     ) -> None:
-        self.run_id = run_id or os.urandom(16).hex()
+        self._id: str | bytes = run_id or os.urandom(16)
         self.parent_run_id = parent.run.run_id if parent is not None else None
         self.graph = graph
         self.reducer = Reducer(graph) if reducer is None else reducer
-        self.state = State(graph.state) if state is None else state
-        self.outlet = outlet or Outlet(f"Run {self.run_id} of {graph.name}")
+        self._state = state
+        self.outlet = outlet or Outlet()
         self.error: Exception | None = None
         self.workflow = workflow
         self.resources: ResourceManager = resources  # type: ignore[assignment]  # set wherever a step asks for one
@@ -166,7 +165,6 @@ class Run:
         self._begun = begun
         self._loop = asyncio.get_running_loop()
         self.clock: Clock = clock_of(self._loop)
-        self._thread = threading.get_ident()
         self._base = copy_context()
         self._workers: set[Worker] | None = None
         self._failed: tuple[int, PlainEvent] | None = None
@@ -178,19 +176,40 @@ class Run:
         self._settling: list[asyncio.Future[None]] | None = None
         self._beginning = False
         self.recorder: Recorder | None = None
-        self.state.strict = journal is not None
-        self._timer: asyncio.TimerHandle | None = None
+        if state is not None:
+            state.strict = journal is not None
+        self._due: float | None = None
         self.deadline: float | None = None
         if timeout_s is not None:
-            self.deadline = self.clock.wall() + timeout_s if begun is None else begun.deadline
-            rest_s = timeout_s if begun is None or self.deadline is None else self.deadline - self.clock.wall()
-            self._timer = self._loop.call_later(max(rest_s, 0.0), self._on_timeout)
+            rest_s = timeout_s
+            if begun is not None:
+                self.deadline = begun.deadline
+                assert self.deadline is not None
+                rest_s = max(self.deadline - self.clock.wall(), 0.0)
+            elif journal is not None:
+                self.deadline = self.clock.wall() + timeout_s
+            self._due = deadlines(self._loop).set(self, rest_s)
         if journal is not None:
             check_recordable(graph)
             if start is not None:
                 encode(start)
             self.recorder = Recorder(self.run_id, journal, graph, self.reducer, self.state, self.clock)
         self._spawn()
+
+    @property
+    def run_id(self) -> str:
+        """The run's id; of a run that nobody named 32 hexadecimal digits, made when they are first wanted."""
+        if type(self._id) is bytes:
+            self._id = self._id.hex()
+        return str(self._id)
+
+    @property
+    def state(self) -> State:
+        """The run's state, made when it is first wanted."""
+        if self._state is None:
+            self._state = State(self.graph.state)
+            self._state.strict = self.recorder is not None
+        return self._state
 
     # What the outside and the steps ask for
 
@@ -208,7 +227,7 @@ class Run:
         self._on_loop(self._write_to_stream, job, event, payload)
 
     def _on_loop(self, call: Callable[..., object], *arguments: object) -> None:
-        if threading.get_ident() == self._thread:
+        if asyncio._get_running_loop() is self._loop:
             call(*arguments)
         else:
             self._loop.call_soon_threadsafe(call, *arguments)
@@ -228,20 +247,21 @@ class Run:
             if job.sent is None:
                 job.sent = []
             job.sent.append((event, step))
+        elif asyncio._get_running_loop() is self._loop:
+            self._send(job, event, step)
         else:
-            self._on_loop(self._send, job, event, step)
+            self._loop.call_soon_threadsafe(self._send, job, event, step)
 
     def _send(self, job: Job, event: PlainEvent, step: str | None) -> None:
         if self.closing:
             return
-        if step is None and not self.graph.routed(type(event)):
-            self.reducer.lost = (job, event)
-            if not self.reducer.waits:
-                return
+        reducer = self.reducer
         if job.spec.config.retry_policy is not None and _sent_before(job, event, step):
             return
-        self.reducer.deliver(self.reducer.number(), event, step, job.trail, sent=True)
-        if self.reducer.waits:
+        reducer.seq += 1
+        if not reducer.deliver(reducer.seq, event, step, job.trail, sent=True):
+            reducer.lost = (job, event)
+        if reducer.waits:
             self._answer_waits(event)
         if not self._armed:
             self._armed = True
@@ -291,10 +311,8 @@ class Run:
         keys = tuple(wait.key for wait in waits)
         done = self._loop.create_future()
         assert self.recorder is not None
-        asked = None
-        if not waits and self.reducer.asks:
-            asked = next(iter(self.reducer.asks))
-            del self.reducer.asks[asked]
+        if not waits:
+            self.reducer.was_answered()
 
         def act(seq: int) -> None:
             for wait in waits:
@@ -312,7 +330,7 @@ class Run:
             raise self.error or AnswerRefused(f"Run {self.run_id} ended before the answer was recorded.")
 
     def _asks_what(self) -> str:
-        open_ones = [*(self.reducer.waits or {}), *(type(event).__name__ for event in (self.reducer.asks or {}).values())]
+        open_ones = [*(self.reducer.waits or {}), *(type(event).__name__ for _, event in self.reducer.asks)]
         return ", ".join(open_ones) or "nothing"
 
     def questions(self) -> list[dict[str, Any]]:
@@ -328,7 +346,7 @@ class Run:
         ]
         found += [
             {"question": None, "asks": type(event).__name__, "content": encode(event), "who": None, "due": None}
-            for event in (self.reducer.asks or {}).values()
+            for _, event in self.reducer.asks
         ]
         return found
 
@@ -351,7 +369,7 @@ class Run:
             if wait is not None:
                 self._answer(wait, event)
         if self.reducer.asks and not answered and isinstance(event, PlainHumanResponseEvent):
-            del self.reducer.asks[next(iter(self.reducer.asks))]
+            self.reducer.was_answered()
         taken = self.reducer.deliver(seq, event, step) or bool(answered)
         if not taken and self.outlet.expose:
             kind = type(event)
@@ -896,6 +914,7 @@ class Run:
             if self.outlet.expose:
                 self.tell(WorkflowIdleEvent())
             self._settle()
+            reducer.rest()
             if self.on_quiet is not None:
                 self.on_quiet(self)
             return
@@ -921,8 +940,7 @@ class Run:
         if self.outlet.finished:
             return
         self.parked = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._lift()
         for wait in (self.reducer.waits or {}).values():
             if wait.timer is not None:
                 wait.timer.cancel()
@@ -962,7 +980,7 @@ class Run:
     def over(cls, workflow: object, graph: "Graph", run_id: str, outlet: Outlet, state: State) -> "Run":
         """A run that is over, for a handler to look back on."""
         made = cls.__new__(cls)
-        made.run_id, made.graph, made.outlet, made.state, made.workflow = run_id, graph, outlet, state, workflow
+        made._id, made.graph, made.outlet, made._state, made.workflow = run_id, graph, outlet, state, workflow
         made.parent_run_id, made.error = None, None
         made.closing, made.parked = True, False
         made.reducer = Reducer(graph)
@@ -1003,7 +1021,13 @@ class Run:
         """The start event, until it has gone to its step."""
         return self._start
 
-    def _on_timeout(self) -> None:
+    def _lift(self) -> None:
+        if self._due is not None:
+            deadlines(self._loop).lift(self, self._due)
+            self._due = None
+
+    def on_timeout(self) -> None:
+        """The run's time is over."""
         running = self.active_steps()
         busy = f"running: {', '.join(running)}" if running else "no step was running"
         assert self.timeout_s is not None
@@ -1056,8 +1080,7 @@ class Run:
         return self._failed
 
     def _finish(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._lift()
         if self._held is not None:
             self._held.release()
             self._held = None
@@ -1065,7 +1088,7 @@ class Run:
             self._withdraw(wait)
         seq, event = self._last()
         self.outlet.show(seq, event)
-        self.outlet.end(event, self.error)
+        self.outlet.end(event, self.error, self)
         self._settle()
         if self.on_end is not None:
             self.on_end(self)

@@ -156,7 +156,7 @@ class Runs:
         replay = Replay(graph)
         replay.reducer.seq = 1
         replay.reducer.deliver(1, start)
-        return self._launch(workflow, run, replay, list(replay.reducer.ready), [])
+        return self._launch(workflow, run, replay, [])
 
     async def get(self, run_id: str) -> WorkflowHandler:
         """The run's handler: to await it, read its stream, send it events. RunNotFound when there is none."""
@@ -299,8 +299,7 @@ class Runs:
                     raise WorkflowRuntimeError(f"Run {run_id} is over ({row.outcome.status}).")
                 replay, _ = self._rebuild(workflow, row, snapshot, entries)
                 waiting = replay.ready(self._clock.wall())
-                jobs = list(replay.reducer.ready)
-                handler = self._launch(workflow, row.started, replay, jobs, waiting)
+                handler = self._launch(workflow, row.started, replay, waiting)
                 if replay.failed is not None:
                     handler._run.fail(replay.failed)
                 return handler._run
@@ -332,10 +331,10 @@ class Runs:
         return replay, entries
 
     def _launch(
-        self, workflow: Workflow, started: RunStart, replay: Replay, jobs: "list[Any]", waiting: "list[Any]"
+        self, workflow: Workflow, started: RunStart, replay: Replay, waiting: "list[Any]"
     ) -> WorkflowHandler:
         graph = workflow._graph
-        outlet = self._outlets.get(started.run_id) or Outlet(f"Run {started.run_id} of {graph.name}")
+        outlet = self._outlets.get(started.run_id) or Outlet()
         outlet.replace(replay.stream)
         self._outlets[started.run_id] = outlet
         run = Run(
@@ -369,7 +368,7 @@ class Runs:
         """A handler of a run that is over."""
         graph = workflow._graph
         _, snapshot, entries = await self.journal.record(row.run_id)
-        outlet = Outlet(f"Run {row.run_id} of {graph.name}")
+        outlet = Outlet()
         assert row.outcome is not None
         replay, entries = self._rebuild(workflow, row, snapshot, [e for e in entries if not _ends(e, row.outcome)])
         outlet.events = replay.stream

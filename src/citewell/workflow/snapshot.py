@@ -165,7 +165,7 @@ def capture_parts(writer: Writer, reducer: Reducer, jobs: list[Job], waits: list
         ],
         "slots": {
             lane.spec.name: [[[seq, writer.event(event)] for seq, event in slot] for slot in lane.slots]
-            for lane in reducer.lanes
+            for lane in reducer.lanes or ()
             if lane.slots is not None and any(lane.slots)
         },
         "questions": [
@@ -180,7 +180,7 @@ def capture_parts(writer: Writer, reducer: Reducer, jobs: list[Job], waits: list
             }
             for wait in waits
         ],
-        "asks": [[seq, writer.event(event)] for seq, event in (reducer.asks or {}).items()],
+        "asks": [[seq, writer.event(event)] for seq, event in reducer.asks],
         "trails": writer.trails,
         "scopes": writer.scopes,
     }
@@ -301,7 +301,7 @@ class Reader:
             event = tuple(event) if spec.slots else event
         else:
             event = self.event(events)
-        job = Job(reducer.lanes[spec.index], form["seq"], event, self.trail(form["trail"]))
+        job = Job(reducer.lane(spec.index), form["seq"], event, self.trail(form["trail"]))
         job.attempt = form["attempt"]
         if "causes" in form:
             job.causes = tuple(form["causes"])
@@ -337,7 +337,7 @@ def restore(
     waiting: dict[int, tuple[Job, list[Wait]]] = {}
     for wait in waits:
         waiting.setdefault(id(wait.job), (wait.job, []))[1].append(wait)
-    reducer.ready.extend(job for job in jobs if id(job) not in waiting)
+    reducer.queue(*(job for job in jobs if id(job) not in waiting))
     return reducer, list(waiting.values())
 
 
@@ -349,14 +349,13 @@ def load(graph: "Graph", form: Form, serializer: "BaseSerializer | None") -> tup
     jobs = [reader.job(reducer, one) for one in form["jobs"]]
     if form.get("start") is not None:
         reducer.emit(reader.event(form["start"]))
-        jobs += list(reducer.ready)
-        reducer.ready.clear()
+        jobs += reducer.fetch()
     for one in form["buffers"]:
         buffer = reducer.buffer(one["step"], one["name"])
         for seq, event in one["held"]:
             buffer.put_back(seq, reader.event(event))
     for step, slots in form["slots"].items():
-        lane = reducer.lanes[graph.by_name[step].index]
+        lane = reducer.lane(graph.by_name[step].index)
         lane.slots = [deque((seq, reader.event(event)) for seq, event in slot) for slot in slots]
     for seq, one in form["asks"]:
         reducer.asked(seq, reader.event(one))

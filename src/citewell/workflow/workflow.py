@@ -277,7 +277,7 @@ def launch(
         raise WorkflowRuntimeError(
             f"{graph.name}.run() needs a running event loop. Call it inside an async function."
         ) from None
-    if any(spec.resources for spec in graph.steps) and not graph.resources_checked:
+    if graph.wants_resources and not graph.resources_checked:
         workflow._check_resources(True, False)
         graph.resources_checked = True
     state: State | None = None

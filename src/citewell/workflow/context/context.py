@@ -324,8 +324,10 @@ class StepContext(Context[S]):
         attempt that fails has sent nothing. In one that only lives in memory it is delivered now, and an attempt
         that sends it again has no effect. Raises UndeclaredEvent at once if nothing would receive it.
         """
-        check_sent(self._run.graph, self._job, message, step)
-        self._run.send(self._job, message, step)
+        run, job = self._run, self._job
+        if step is not None or job.over or not run.graph.routes.get(type(message)):
+            check_sent(run.graph, job, message, step)
+        run.send(job, message, step)
 
     def collect_events(
         self,
