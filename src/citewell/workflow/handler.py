@@ -13,7 +13,6 @@ from citewell.workflow.run import Run
 if TYPE_CHECKING:
     from citewell.workflow.context import Context
     from citewell.workflow.runs import Runs
-    from citewell.workflow.workflow import Workflow
 
 
 class WorkflowHandler:
@@ -23,20 +22,12 @@ class WorkflowHandler:
     Inside a step of another run it is the other way: the inner run ends with the step that awaits it.
     """
 
-    __slots__ = ("_context", "_first", "_nested", "_outlet", "_runs", "_workflow")
+    __slots__ = ("_context", "_first", "_outlet", "_runs")
 
-    def __init__(
-        self,
-        run: Run,
-        workflow: "Workflow",
-        context: "Context[Any] | None" = None,
-        runs: "Runs | None" = None,
-    ) -> None:
+    def __init__(self, run: Run, context: "Context[Any] | None" = None, runs: "Runs | None" = None) -> None:
         self._first = run
         self._runs = runs
-        self._workflow = workflow
         self._outlet = run.outlet
-        self._nested = run.parent_run_id is not None
         self._context = context
 
     @property
@@ -62,7 +53,8 @@ class WorkflowHandler:
         # Who holds it may send something at any time, so the run is not called stuck from now on.
         self._outlet.touched = True
         if self._context is None:
-            self._context = self._workflow._context_of(self._run)
+            workflow: Any = self._first.workflow
+            self._context = workflow._context_of(self._run)
         return self._context
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -80,7 +72,8 @@ class WorkflowHandler:
         try:
             await done
         except asyncio.CancelledError:
-            if self._nested:
+            if self._first.parent_run_id is not None:
+                # Inside a step of another run.
                 self._run.cancel()
                 await asyncio.wait([self._outlet.done()])
                 self._outlet.seen = True

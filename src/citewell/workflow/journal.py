@@ -71,11 +71,33 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """The entry as JSON, without what has its default value."""
+        # Written out: it is done twice for every recorded step.
         found: dict[str, Any] = {"seq": self.seq, "kind": self.kind, "at": self.at}
-        for name, default in _DEFAULTS:
-            value = getattr(self, name)
-            if value != default:
-                found[name] = value
+        if self.step is not None:
+            found["step"] = self.step
+        if self.event is not None:
+            found["event"] = self.event
+        if self.payload is not None:
+            found["payload"] = self.payload
+        if self.caused_by:
+            found["caused_by"] = self.caused_by
+        if self.attempt != 1:
+            found["attempt"] = self.attempt
+        if self.started_at is not None:
+            found["started_at"] = self.started_at
+            found["duration_s"] = self.duration_s
+        if self.kind != "event":
+            for name in _OUTCOME:
+                value = getattr(self, name)
+                if value:
+                    found[name] = value
+        else:
+            for name in _EVENT:
+                value = getattr(self, name)
+                if value:
+                    found[name] = value
+        if self.due is not None:
+            found["due"] = self.due
         return found
 
     @classmethod
@@ -90,7 +112,8 @@ class Entry:
         return cls(**values)
 
 
-_DEFAULTS = tuple((field.name, field.default) for field in dataclasses.fields(Entry) if field.name not in ("seq", "kind", "at"))
+_OUTCOME = ("error", "state", "state_deleted", "opened", "held", "name")
+_EVENT = ("target", "sent", "listed", "answers", "by", "name")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -46,12 +46,12 @@ class Outlet:
             self.cursor = bisect_right(events, self.events[self.cursor - 1][0], key=lambda item: item[0])
         self.events = events
 
-    def show(self, seq: int, event: PlainEvent) -> None:
-        """Put an event into the stream."""
+    def show(self, shown: tuple[int, PlainEvent]) -> None:
+        """Put an event, with its number, into the stream."""
         if self.events is _NO_EVENTS:
-            self.events = [(seq, event)]
+            self.events = [shown]
         else:
-            self.events.append((seq, event))
+            self.events.append(shown)
         if self._readers is not None:
             self.wake()
 

@@ -228,6 +228,23 @@ class Recorder:
         finally:
             self.writing = False
 
+    async def finish(self, outcome: Outcome) -> None:
+        """Record the rest of the outbox and how the run ended, in one transaction, and act on it."""
+        if self.writing or self.broken:
+            return
+        self.writing = True
+        try:
+            batches, self.outbox = self.outbox, []
+            lines = [line for batch in batches for line in batch.entries]
+            await self._journal.ended(self._run_id, outcome, lines)
+            for batch in batches:
+                batch.act()
+        except (Exception, asyncio.CancelledError):
+            self.broken, self.outbox = True, []
+            raise
+        finally:
+            self.writing = False
+
     async def end(self, outcome: Outcome, failure: PlainEvent | None) -> None:
         """Record the rest of the outbox, the event that tells of a failure, and how the run ended."""
         await self.write()

@@ -403,9 +403,9 @@ class Reducer:
         """The lane of the step with this index."""
         return (self.lanes or self._lanes_again())[index]
 
-    def asked(self, seq: int, event: PlainEvent) -> None:
-        """Somebody outside is asked by this event."""
-        self.asks = (*self.asks, (seq, event))
+    def asked(self, asked: tuple[int, PlainEvent]) -> None:
+        """Somebody outside is asked by this event, of this number."""
+        self.asks = (*self.asks, asked)
 
     def was_answered(self) -> None:
         """The oldest event that asks is answered."""

@@ -168,7 +168,7 @@ class Replay:
         for one in emitted:
             if isinstance(one.event, PlainInputRequiredEvent) and not one.sent:
                 self.stream.append((one.seq, one.event))
-                self.reducer.asked(one.seq, one.event)
+                self.reducer.asked((one.seq, one.event))
             self._answer(one.event, entry.at)
         self.reducer.finish(job, entry.seq, emitted, entry.opened)
 

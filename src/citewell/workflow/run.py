@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from citewell.workflow.attempt import attempts
 from citewell.workflow.clock import Clock, clock_of
@@ -82,12 +82,23 @@ CURRENT: contextvars.ContextVar[Worker | None] = contextvars.ContextVar("citewel
 Status = Literal["done", "failed", "timed_out", "cancelled", "stuck"]
 
 
+class Keeper(Protocol):
+    """Looks after runs that outlive their process."""
+
+    def on_quiet(self, run: "Run") -> None:
+        """The run waits for somebody outside."""
+        ...
+
+    def on_end(self, run: "Run") -> None:
+        """The run is over."""
+        ...
+
+
 class Run:
     """A running workflow; `WorkflowHandler` is its public face.
 
     `start` is None when it goes on from a saved or recorded state, which `reducer` then holds. `begun` is the record
-    of its acceptance if there is one already. `on_quiet` is told whenever it waits for somebody outside, `on_end`
-    when it is over.
+    of its acceptance if there is one already. `keeper` is told when it waits for somebody outside, and when it is over.
     """
 
     __slots__ = (
@@ -104,6 +115,7 @@ class Run:
         "_settling",
         "_start",
         "_due",
+        "_ending",
         "_workers",
         "_yielding",
         "clock",
@@ -111,8 +123,7 @@ class Run:
         "deadline",
         "error",
         "graph",
-        "on_end",
-        "on_quiet",
+        "keeper",
         "outlet",
         "parent_run_id",
         "parked",
@@ -143,8 +154,7 @@ class Run:
         resources: ResourceManager | None = None,
         gate: asyncio.Semaphore | None = None,
         watch: Watch | None = None,
-        on_quiet: "Callable[[Run], None] | None" = None,
-        on_end: "Callable[[Run], None] | None" = None,
+        keeper: "Keeper | None" = None,
     ) -> None:
         self._id: str | bytes = run_id or os.urandom(16)
         self.parent_run_id = parent.run.run_id if parent is not None else None
@@ -156,8 +166,7 @@ class Run:
         self.workflow = workflow
         self.resources: ResourceManager = resources  # type: ignore[assignment]  # set wherever a step asks for one
         self.watch = watch
-        self.on_quiet = on_quiet
-        self.on_end = on_end
+        self.keeper = keeper
         self.closing = False
         self.parked = False
         self.timeout_s = timeout_s
@@ -175,6 +184,8 @@ class Run:
         self._held: asyncio.Semaphore | None = None
         self._settling: list[asyncio.Future[None]] | None = None
         self._beginning = False
+        # The number of the stop event that will be recorded together with the end; -1 once it is.
+        self._ending = 0
         self.recorder: Recorder | None = None
         if state is not None:
             state.strict = journal is not None
@@ -236,9 +247,9 @@ class Run:
         if self.closing:
             return
         if self.recorder is None:
-            self.outlet.show(self.reducer.number(), event)
+            self.outlet.show((self.reducer.number(), event))
         else:
-            self.recorder.shown(job, event, payload, lambda seq: self.outlet.show(seq, event))
+            self.recorder.shown(job, event, payload, lambda seq: self.outlet.show((seq, event)))
             self.write_soon()
 
     def send(self, job: Job, event: PlainEvent, step: str | None) -> None:
@@ -727,6 +738,11 @@ class Run:
             sent = (job.sent or [])[flushed:]
             events = [*((e, step, False, True) for e, step in sent), *((e, None, opened, False) for e in returned)]
             self.recorder.succeeded(job, events, opened, lambda seq, out: self._finish_job(job, seq, out, opened))
+            reducer = self.reducer
+            alone = reducer.active == 1 and not reducer.backlog and not reducer.waits and not self.recorder.writing
+            if alone and events and isinstance(events[0][0], PlainStopEvent):
+                # Nothing else is going on, so that the run ends with this: in one transaction.
+                self._ending = reducer.seq - len(events)
             return
         reducer = self.reducer
         reducer.release(job)
@@ -740,9 +756,10 @@ class Run:
             return
         for one in emitted:
             if isinstance(one.event, PlainInputRequiredEvent) and not one.sent:
-                self.reducer.asked(one.seq, one.event)
+                shown = (one.seq, one.event)
+                self.reducer.asked(shown)
                 self._settle()
-                self.outlet.show(one.seq, one.event)
+                self.outlet.show(shown)
             if self.reducer.waits:
                 self._answer_waits(one.event)
         self.reducer.finish(job, seq, emitted, opened)
@@ -844,6 +861,8 @@ class Run:
             self._on_journal_failed(error)
         finally:
             self._beginning = False
+        # The number of the stop event that will be recorded together with the end; -1 once it is.
+        self._ending = 0
 
     def accepted(self) -> RunStart:
         """The record of this run's acceptance."""
@@ -888,7 +907,12 @@ class Run:
             self._armed = True
             self._loop.call_soon(self._standby)
         try:
-            await self.recorder.write()
+            if self._ending:
+                outcome = Outcome("done", self._ending, self.clock.wall())
+                self._ending = -1
+                await self.recorder.finish(outcome)
+            else:
+                await self.recorder.write()
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
             self._on_journal_failed(error)
 
@@ -915,8 +939,8 @@ class Run:
                 self.tell(WorkflowIdleEvent())
             self._settle()
             reducer.rest()
-            if self.on_quiet is not None:
-                self.on_quiet(self)
+            if self.keeper is not None:
+                self.keeper.on_quiet(self)
             return
         if self.outlet.lent:
             # A reader is busy with an event and may send something because of it.
@@ -932,7 +956,7 @@ class Run:
 
     def tell(self, event: PlainEvent) -> None:
         """Show an internal event; it is not recorded, and shares the number of what was last."""
-        self.outlet.show(self.reducer.seq, event)
+        self.outlet.show((self.reducer.seq, event))
 
     def leave(self) -> None:
         """Leave memory: interrupt the steps, and record nothing of that. The journal has all that is needed to go on."""
@@ -1057,7 +1081,7 @@ class Run:
             self._spawn()
 
     async def _finalise(self) -> None:
-        if self.recorder is not None:
+        if self.recorder is not None and self._ending != -1:
             await self._write()
             seq, event = self._last()
             message = None if self.error is None else f"{type(self.error).__name__}: {self.error}"
@@ -1086,12 +1110,13 @@ class Run:
             self._held = None
         for wait in list((self.reducer.waits or {}).values()):
             self._withdraw(wait)
-        seq, event = self._last()
-        self.outlet.show(seq, event)
+        last = self._last()
+        event = last[1]
+        self.outlet.show(last)
         self.outlet.end(event, self.error, self)
         self._settle()
-        if self.on_end is not None:
-            self.on_end(self)
+        if self.keeper is not None:
+            self.keeper.on_end(self)
 
     def _on_worker_done(self, worker: Worker, task: asyncio.Task[None]) -> None:
         if self._workers is not None:

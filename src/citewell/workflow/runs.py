@@ -351,8 +351,7 @@ class Runs:
             resources=workflow.resources if graph.wants_resources else None,
             gate=workflow._gate,
             watch=workflow._watch,
-            on_quiet=self._on_quiet,
-            on_end=self._on_end,
+            keeper=self,
         )
         if waiting:
             run.resume_waiting(waiting)
@@ -360,9 +359,7 @@ class Runs:
         return self._handler(run)
 
     def _handler(self, run: Run) -> WorkflowHandler:
-        workflow = run.workflow
-        assert isinstance(workflow, Workflow)
-        return WorkflowHandler(run, workflow, runs=self)
+        return WorkflowHandler(run, runs=self)
 
     async def _ended(self, workflow: Workflow, row: RunRow) -> WorkflowHandler:
         """A handler of a run that is over."""
@@ -382,9 +379,10 @@ class Runs:
         outlet.end(event, None if row.outcome.status == "done" else _error_of(row.outcome, event))
         outlet.seen = True
         run = Run.over(workflow, graph, row.run_id, outlet, state)
-        return WorkflowHandler(run, workflow, runs=self)
+        return WorkflowHandler(run, runs=self)
 
-    def _on_quiet(self, run: Run) -> None:
+    def on_quiet(self, run: Run) -> None:
+        """As `Keeper` says."""
         if not self._closed:
             self._spawn(self._rest(run))
 
@@ -403,7 +401,8 @@ class Runs:
                 await run.left()
                 await self.compact(run.run_id)
 
-    def _on_end(self, run: Run) -> None:
+    def on_end(self, run: Run) -> None:
+        """As `Keeper` says."""
         if self._live.get(run.run_id) is run:
             del self._live[run.run_id]
 

@@ -358,7 +358,7 @@ def load(graph: "Graph", form: Form, serializer: "BaseSerializer | None") -> tup
         lane = reducer.lane(graph.by_name[step].index)
         lane.slots = [deque((seq, reader.event(event)) for seq, event in slot) for slot in slots]
     for seq, one in form["asks"]:
-        reducer.asked(seq, reader.event(one))
+        reducer.asked((seq, reader.event(one)))
     by_place = {(job.spec.name, job.seq): job for job in jobs}
     waits = []
     for one in form["questions"]:

@@ -37,6 +37,7 @@ CREATE TABLE runs (
   UNIQUE (workflow, key)
 );
 CREATE INDEX runs_open ON runs (waiting, due) WHERE status = 'running';
+CREATE TABLE definitions (fingerprint TEXT PRIMARY KEY, parts TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE batches (
   run INTEGER NOT NULL,
   seq INTEGER NOT NULL,
@@ -92,6 +93,7 @@ class SqliteJournal:
         self._numbers: dict[str, int] = {}
         self._heads: dict[str, bytes] = {}
         self._marked: set[str] = set()
+        self._definitions: set[str] = set()
 
     async def __aenter__(self) -> "SqliteJournal":
         self.open()
@@ -175,12 +177,18 @@ class SqliteJournal:
 
         Raises StartKeyConflict when that run began with another event.
         """
-        body = hashlib.sha256(json.dumps([e.payload for e in entries], sort_keys=True).encode()).hexdigest()
-        start = json.dumps(dataclasses.asdict(run), ensure_ascii=False)
+        body = hashlib.sha256(_sorted_json([entry.payload for entry in entries]).encode()).hexdigest()
+        start = _json(
+            [run.run_id, run.workflow, run.definition, run.at, run.parent_run_id, run.deadline, run.key]
+        )
         text = _text(entries)
         first = entries[0].seq if entries else 0
 
         def do(db: sqlite3.Connection) -> str:
+            if run.definition not in self._definitions:
+                parts = _json(dict(run.code))
+                db.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?)", (run.definition, parts))
+                self._definitions.add(run.definition)
             if run.key is not None:
                 found = db.execute(
                     "SELECT run_id, body FROM runs WHERE workflow = ? AND key = ?", (run.workflow, run.key)
@@ -224,7 +232,7 @@ class SqliteJournal:
         return future
 
     async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
-        form = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
+        form = _json([outcome.status, outcome.seq, outcome.at, outcome.error])
         text = _text(entries)
         first = entries[0].seq if entries else 0
 
@@ -339,6 +347,7 @@ class SqliteJournal:
             # What was learnt inside the transaction is not so.
             self._heads.clear()
             self._numbers.clear()
+            self._definitions.clear()
             if len(ops) > 1:
                 # One of them may be at fault: each by itself.
                 return [outcome for op in ops for outcome in self._commit([op])]
@@ -483,6 +492,8 @@ class SqliteJournal:
         return wrong
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
 _INSERTS = {size: f"INSERT INTO batches VALUES {', '.join(['(?, ?, ?, ?)'] * size)}" for size in _ROWS}
 
 
@@ -499,7 +510,7 @@ def _waiting(
 
 
 def _text(entries: Sequence[Entry]) -> str:
-    return json.dumps([entry.to_json() for entry in entries], ensure_ascii=False, separators=(",", ":"))
+    return _json([entry.to_json() for entry in entries])
 
 
 def _told(error: BaseException) -> BaseException:
@@ -522,13 +533,15 @@ def _resolve(outcomes: Sequence[tuple["asyncio.Future[Any]", Any, BaseException 
 
 def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterator[RunRow]:
     columns = "run_id, workflow, status, key, waiting, due, questions, start, outcome"
-    for row in db.execute(f"SELECT {columns} FROM runs WHERE {where}", values):
+    for row in db.execute(f"SELECT {columns} FROM runs WHERE {where}", values).fetchall():
         run_id, workflow, status, key, waiting, due, questions, start, outcome = row
         asked = tuple(json.loads(questions)) if questions else ()
-        ended = Outcome(**json.loads(outcome)) if outcome else None
-        yield RunRow(
-            run_id, workflow, status, key, bool(waiting), due, asked, RunStart(**json.loads(start)), ended
-        )
+        ended = Outcome(*json.loads(outcome)) if outcome else None
+        _, _, definition, at, parent, deadline, _ = json.loads(start)
+        parts = db.execute("SELECT parts FROM definitions WHERE fingerprint = ?", (definition,)).fetchone()
+        code = json.loads(parts[0]) if parts else {}
+        started = RunStart(run_id, workflow, definition, at, parent, code, deadline, key)
+        yield RunRow(run_id, workflow, status, key, bool(waiting), due, asked, started, ended)
 
 
 def _entries(db: sqlite3.Connection, run_id: str, after: int) -> list[Entry]:
@@ -567,6 +580,6 @@ def _verify(db: sqlite3.Connection, run_id: str) -> str | None:
         if numbers != list(range(last + 1, last + 1 + len(numbers))) or numbers[0] != seq:
             return f"entries are missing before {seq}"
         last = numbers[-1]
-    if outcome is not None and json.loads(outcome)["seq"] > last:
-        return f"the last entries are missing: the run ended with {json.loads(outcome)['seq']}"
+    if outcome is not None and json.loads(outcome)[1] > last:
+        return f"the last entries are missing: the run ended with {json.loads(outcome)[1]}"
     return None

@@ -316,7 +316,7 @@ def launch(
     if ctx is not None:
         ctx._run = run
         ctx._outer_workflow = workflow
-    return WorkflowHandler(run, workflow, ctx)
+    return WorkflowHandler(run, ctx)
 
 
 def graph(workflow: type[Workflow]) -> GraphView:
