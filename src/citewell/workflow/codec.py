@@ -185,6 +185,7 @@ def _pydantic(kind: Any) -> Codec:
     loose = frozenset(name for name, field in fields.items() if field.annotation in (Any, object, list, dict))
     loose |= {name for name, field in fields.items() if field.annotation in (list[Any], dict[str, Any])}
     typed = frozenset(fields) - loose
+
     def encode(value: Any, path: str) -> Any:
         if type(value) is not kind:
             raise wrong(value, kind.__name__, path)
@@ -201,9 +202,7 @@ def _pydantic(kind: Any) -> Codec:
     def decode(value: Any, path: str) -> Any:
         if type(value) is not dict:
             raise wrong(value, f"an object ({kind.__name__})", path)
-        given = {
-            name: item if name in typed else from_json(item, f"{path}.{name}") for name, item in value.items()
-        }
+        given = {name: item if name in typed else from_json(item, f"{path}.{name}") for name, item in value.items()}
         try:
             return kind.model_validate(given)
         except ValueError as error:

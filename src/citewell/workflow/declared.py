@@ -45,7 +45,9 @@ def check_target(graph: "Graph", kind: type, step: str, who: str) -> None:
     target = graph.by_name.get(step)
     if target is None:
         known = ", ".join(graph.by_name)
-        raise WorkflowStepDoesNotExistError(f"{who} sent {kind.__name__} to {step!r}, which is no step (there are {known}).")
+        raise WorkflowStepDoesNotExistError(
+            f"{who} sent {kind.__name__} to {step!r}, which is no step (there are {known})."
+        )
     if not issubclass(kind, target.accepts):
         accepts = " or ".join(one.__name__ for one in target.accepts)
         raise WorkflowRuntimeError(f"{who} sent {kind.__name__} to step {step!r}, which accepts only {accepts}.")

@@ -111,7 +111,10 @@ def _byte_code(code: Any) -> str:
 
 def _fields(kind: type) -> str:
     fields = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "model_fields", None) or {}
-    said = [f"{name}:{_shown(getattr(field, 'type', None) or getattr(field, 'annotation', None))}" for name, field in fields.items()]
+    said = [
+        f"{name}:{_shown(getattr(field, 'type', None) or getattr(field, 'annotation', None))}"
+        for name, field in fields.items()
+    ]
     base = next((one.__name__ for one in kind.__mro__[1:] if issubclass(one, PlainEvent)), "")
     return f"{base}({', '.join(said)})"
 
@@ -119,4 +122,8 @@ def _fields(kind: type) -> str:
 def _shown(hint: Any) -> str:
     if isinstance(hint, str):
         return hint
-    return hint.__qualname__.rpartition(".")[2] if isinstance(hint, type) and not getattr(hint, "__args__", None) else str(hint)
+    return (
+        hint.__qualname__.rpartition(".")[2]
+        if isinstance(hint, type) and not getattr(hint, "__args__", None)
+        else str(hint)
+    )

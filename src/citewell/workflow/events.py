@@ -33,13 +33,13 @@ class DictLikeModel(BaseModel):
         # Private attributes may be given as keywords; pydantic alone would take them for undeclared fields.
         inherited = cls.__init__
 
-        def __init__(self: Any, *args: Any, **params: Any) -> None:
+        def __init__(self: Any, *args: Any, **params: Any) -> None:  # noqa: N807 - becomes the class's own
             private = {name: params.pop(name) for name in names & params.keys()}
             inherited(self, *args, **params)
             for name, value in private.items():
                 setattr(self, name, value)
 
-        cls.__init__ = __init__  # type: ignore[assignment]
+        cls.__init__ = __init__  # type: ignore[method-assign]
 
     @property
     def _data(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class DictLikeModel(BaseModel):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The field's value, declared or not; `default` when there is none of that name."""
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 - this is what `get` is made of
 
     def keys(self) -> KeysView[str]:
         """Names of all fields, declared ones first."""

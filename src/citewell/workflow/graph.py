@@ -1,4 +1,4 @@
-"""The step graph of a workflow class: which event reaches which step, compiled once and checked before anything runs."""
+"""The step graph of a workflow class: which event reaches which step, compiled once, checked before anything runs."""
 
 import dataclasses
 from collections import defaultdict
@@ -218,7 +218,9 @@ def compile_steps(owner: type, free: Mapping[str, Callable[..., Any]]) -> tuple[
 RESERVED = frozenset({"run"})
 
 
-def compile_graph(name: str, steps: tuple[StepSpec, ...], skip: Iterable[str] = (), *, unchecked: bool = False) -> Graph:
+def compile_graph(
+    name: str, steps: tuple[StepSpec, ...], skip: Iterable[str] = (), *, unchecked: bool = False
+) -> Graph:
     """The checked graph of compiled steps.
 
     `skip` names checks that are left out, `unchecked` leaves all out that are not needed to run. Raises
@@ -238,7 +240,9 @@ def start_of(name: str, steps: Iterable[StepSpec]) -> type[PlainEvent]:
         raise WorkflowConfigurationError(f"{name}: no step accepts a StartEvent. Let the first step take one.")
     if len(starts) > 1:
         listed = ", ".join(kind.__name__ for kind in starts)
-        raise WorkflowConfigurationError(f"{name} has several start events ({listed}). Keep one; run() must know which.")
+        raise WorkflowConfigurationError(
+            f"{name} has several start events ({listed}). Keep one; run() must know which."
+        )
     return next(iter(starts))
 
 

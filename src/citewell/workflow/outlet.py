@@ -21,7 +21,21 @@ _NO_EVENTS: list[tuple[int, PlainEvent]] = []
 class Outlet:
     """The stream of a run as pairs of number and event, and how it ended. It outlives the run's time in memory."""
 
-    __slots__ = ("__weakref__", "_readers", "_waiters", "cursor", "error", "events", "expose", "finished", "last", "lent", "label", "seen", "touched")
+    __slots__ = (
+        "__weakref__",
+        "_readers",
+        "_waiters",
+        "cursor",
+        "error",
+        "events",
+        "expose",
+        "finished",
+        "label",
+        "last",
+        "lent",
+        "seen",
+        "touched",
+    )
 
     def __init__(self) -> None:
         self.events: list[tuple[int, PlainEvent]] = _NO_EVENTS

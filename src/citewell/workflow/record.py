@@ -14,7 +14,6 @@ from citewell.workflow.reducer import Emitted, Job, Reducer
 from citewell.workflow.state import State
 from citewell.workflow.tagged import find_subclass, name_of
 
-
 FLUSHED = "flushed"
 """Name of the entry of an event that left its step before the step's outcome."""
 
@@ -132,7 +131,12 @@ class Recorder:
         self.outbox.append(Batch(entries, lambda: act(number, numbered)))
 
     def failed(
-        self, job: Job, error: str, due: float | None = None, handled: PlainEvent | None = None, target: str | None = None
+        self,
+        job: Job,
+        error: str,
+        due: float | None = None,
+        handled: PlainEvent | None = None,
+        target: str | None = None,
     ) -> int:
         """Record an attempt that came to nothing; with `handled`, the event by which a handler learns of it.
 
@@ -159,7 +163,12 @@ class Recorder:
         self.outbox.append(Batch([entry], lambda: act(seq)))
 
     def outside(
-        self, event: PlainEvent, target: str | None, answers: tuple[str, ...], by: str | None, act: Callable[[int], None]
+        self,
+        event: PlainEvent,
+        target: str | None,
+        answers: tuple[str, ...],
+        by: str | None,
+        act: Callable[[int], None],
     ) -> None:
         """Record an event that came from outside."""
         payload = encode(event)

@@ -108,14 +108,16 @@ class Run:
         "_beginning",
         "_begun",
         "_burst",
+        "_due",
+        "_ending",
         "_failed",
         "_gate",
         "_held",
+        "_id",
         "_loop",
         "_settling",
         "_start",
-        "_due",
-        "_ending",
+        "_state",
         "_workers",
         "_yielding",
         "clock",
@@ -130,8 +132,6 @@ class Run:
         "recorder",
         "reducer",
         "resources",
-        "_id",
-        "_state",
         "timeout_s",
         "watch",
         "workflow",
@@ -278,7 +278,9 @@ class Run:
             self._armed = True
             self._loop.call_soon(self._standby)
 
-    def send_from_outside(self, event: PlainEvent, step: str | None = None, *, by: str | None = None) -> tuple[str, ...]:
+    def send_from_outside(
+        self, event: PlainEvent, step: str | None = None, *, by: str | None = None
+    ) -> tuple[str, ...]:
         """An event from outside the run; the keys of the questions it answers.
 
         Raises WorkflowRuntimeError when the run is over, the step does not take it, or it would end the run.
@@ -296,9 +298,7 @@ class Run:
         if self.recorder is None:
             self._arrive(self.reducer.number(), event, step, answered)
         else:
-            self.recorder.outside(
-                event, step, answered, by, lambda seq: self._arrive(seq, event, step, answered)
-            )
+            self.recorder.outside(event, step, answered, by, lambda seq: self._arrive(seq, event, step, answered))
         self._hurry()
         return answered
 
@@ -471,13 +471,11 @@ class Run:
         sent, job.sent = job.sent or [], None
         assert self.recorder is not None
         for event, step in sent[past.flushed :] if past.flushed else sent:
-            self.recorder.flushed(
-                job, event, step, lambda seq, event=event, step=step: self._deliver_flushed(job, seq, event, step)
-            )
+            self.recorder.flushed(job, event, step, functools.partial(self._deliver_flushed, job, event, step))
         past.flushed = max(past.flushed, len(sent))
         job.sent = sent or None
 
-    def _deliver_flushed(self, job: Job, seq: int, event: PlainEvent, step: str | None) -> None:
+    def _deliver_flushed(self, job: Job, event: PlainEvent, step: str | None, seq: int) -> None:
         self.reducer.deliver(seq, event, step, job.trail, sent=True)
 
     def _register(self, wait: Wait) -> None:
@@ -634,9 +632,8 @@ class Run:
             if not self.parked:
                 self.cancel()
             await _forget_cancellation(worker.task)
-        if not self.closing and not self.parked and not self._beginning and self.reducer.quiet:
-            if self.recorder is None or self.recorder.idle:
-                self._on_quiet()
+        if self.idle:
+            self._on_quiet()
         assert self._workers is not None
         if self.closing and len(self._workers) == 1 and not self.outlet.finished:
             await self._finalise()
@@ -914,6 +911,7 @@ class Run:
             else:
                 await self.recorder.write()
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
+            self._ending = 0
             self._on_journal_failed(error)
 
     def _on_journal_failed(self, error: Exception) -> None:
@@ -959,7 +957,7 @@ class Run:
         self.outlet.show((self.reducer.seq, event))
 
     def leave(self) -> None:
-        """Leave memory: interrupt the steps, and record nothing of that. The journal has all that is needed to go on."""
+        """Leave memory: interrupt the steps, and record nothing of that; the journal has all that is needed to go on."""
         assert self.recorder is not None
         if self.outlet.finished:
             return
@@ -1064,7 +1062,8 @@ class Run:
 
     def _close(self, error: Exception | None) -> None:
         """Begin the end, with the first reason given: start nothing more and interrupt the steps that still run."""
-        if self.closing or self.parked:
+        if self.closing or self.parked or (self._ending and error is not None):
+            # In the last case its end is on the way to the disk, and what is recorded counts.
             return
         active = self.active_steps() if isinstance(error, WorkflowTimeoutError) else []
         self.closing = True

@@ -148,7 +148,9 @@ class Runs:
         made = definition(workflow, graph)
         at = self._clock.wall()
         deadline = None if workflow._timeout is None else at + workflow._timeout
-        run = RunStart(run_id or os.urandom(16).hex(), graph.name, made.fingerprint, at, None, made.parts, deadline, key)
+        run = RunStart(
+            run_id or os.urandom(16).hex(), graph.name, made.fingerprint, at, None, made.parts, deadline, key
+        )
         entry = Entry(1, "event", at, None, name_in(graph, start), encode(start))
         chosen = await self.journal.accept(run, [entry])
         if chosen != run.run_id:
@@ -173,14 +175,18 @@ class Runs:
         """What the run came to, now or in the end; raises what ended it."""
         return await (await self.get(run_id))
 
-    async def list(
-        self, *, status: RunStatus | None = None, workflow: str | None = None, waiting: bool | None = None,
+    async def find(
+        self,
+        *,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        waiting: bool | None = None,
         limit: int = 100,
     ) -> list[RunRow]:
         """The newest runs first."""
         return await self.journal.runs(status=status, workflow=workflow, waiting=waiting, limit=limit)
 
-    async def questions(self, *, who: str | None = None, limit: int = 1000) -> "list[Question]":
+    async def questions(self, *, who: str | None = None, limit: int = 1000) -> list[Question]:
         """What waiting runs ask, newest first; with `who`, only what that person may answer."""
         found = []
         for row in await self.journal.runs(status="running", waiting=True, limit=limit):
@@ -307,8 +313,8 @@ class Runs:
             self._waking.pop(run_id, None)
 
     def _rebuild(
-        self, workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: "list[Entry]"
-    ) -> "tuple[Replay, list[Entry]]":
+        self, workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: list[Entry]
+    ) -> tuple[Replay, list[Entry]]:
         graph = workflow._graph
         present = definition(workflow, graph)
         started = row.started
@@ -330,9 +336,7 @@ class Runs:
             ) from error
         return replay, entries
 
-    def _launch(
-        self, workflow: Workflow, started: RunStart, replay: Replay, waiting: "list[Any]"
-    ) -> WorkflowHandler:
+    def _launch(self, workflow: Workflow, started: RunStart, replay: Replay, waiting: list[Any]) -> WorkflowHandler:
         graph = workflow._graph
         outlet = self._outlets.get(started.run_id) or Outlet()
         outlet.replace(replay.stream)

@@ -76,7 +76,13 @@ class Writer:
     def _past(self, past: Past) -> dict[str, Any]:
         form: dict[str, Any] = {"due": past.due, "flushed": past.flushed}
         if past.failed_at:
-            form["failed"] = [past.first_at, past.first_failed_at, past.failed_at, type(past.error).__name__, str(past.error)]
+            form["failed"] = [
+                past.first_at,
+                past.first_failed_at,
+                past.failed_at,
+                type(past.error).__name__,
+                str(past.error),
+            ]
         if past.asked:
             form["asked"] = dict(past.asked)
         if past.answers:
@@ -93,7 +99,8 @@ class Writer:
             return None
         if id(trail) not in self._trail_at:
             self._trail_at[id(trail)] = len(self.trails)
-            self.trails.append(form := {})
+            form: dict[str, Any] = {}
+            self.trails.append(form)
             form["recovered"] = dict(trail.recovered)
             form["scope"] = self._scope(trail.scope)
         return self._trail_at[id(trail)]
@@ -103,7 +110,8 @@ class Writer:
             return None
         if id(scope) not in self._scope_at:
             self._scope_at[id(scope)] = len(self.scopes)
-            self.scopes.append(form := {})
+            form: dict[str, Any] = {}
+            self.scopes.append(form)
             form["seq"], form["pending"] = scope.seq, scope.pending
             form["outer"] = self.trail(scope.outer)
             form["gathered"] = {
@@ -195,12 +203,16 @@ def capture_idle(
 ) -> dict[str, Any]:
     """A context without a run, or whose run is over; `saved` is what it was made of and has not yet gone on with."""
     writer = Writer(graph, serializer)
-    form: dict[str, Any] = dict(saved) if saved is not None else {
-        "version": FORMAT,
-        "workflow": graph.name,
-        "is_running": False,
-        "seq": 0,
-    }
+    form: dict[str, Any] = (
+        dict(saved)
+        if saved is not None
+        else {
+            "version": FORMAT,
+            "workflow": graph.name,
+            "is_running": False,
+            "seq": 0,
+        }
+    )
     form["state"] = _state_form(state, writer) if include_state else {}
     return form
 
@@ -329,9 +341,7 @@ class Reader:
 Waiting = list[tuple[Job, list[Wait]]]
 
 
-def restore(
-    graph: "Graph", form: Form, serializer: "BaseSerializer | None" = None
-) -> tuple[Reducer, Waiting]:
+def restore(graph: "Graph", form: Form, serializer: "BaseSerializer | None" = None) -> tuple[Reducer, Waiting]:
     """The saved run: its reducer, with all work queued that can go on, and the jobs that wait for answers."""
     reducer, jobs, waits = load(graph, form, serializer)
     waiting: dict[int, tuple[Job, list[Wait]]] = {}

@@ -178,9 +178,7 @@ class SqliteJournal:
         Raises StartKeyConflict when that run began with another event.
         """
         body = hashlib.sha256(_sorted_json([entry.payload for entry in entries]).encode()).hexdigest()
-        start = _json(
-            [run.run_id, run.workflow, run.definition, run.at, run.parent_run_id, run.deadline, run.key]
-        )
+        start = _json([run.run_id, run.workflow, run.definition, run.at, run.parent_run_id, run.deadline, run.key])
         text = _text(entries)
         first = entries[0].seq if entries else 0
 
@@ -422,7 +420,11 @@ class SqliteJournal:
         return rows[0]
 
     async def runs(
-        self, *, status: RunStatus | None = None, workflow: str | None = None, waiting: bool | None = None,
+        self,
+        *,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        waiting: bool | None = None,
         limit: int = 100,
     ) -> list[RunRow]:
         """The newest runs first, at most `limit`, of this status, workflow, waiting or not."""

@@ -1,8 +1,9 @@
 """The state of one run: free-form values, or the fields of a dataclass or pydantic model.
 
 Values go in as copies; `get` gives the value itself, so that changing it in a step changes the state. In a recorded
-run every value must have a JSON form, and what a step has changed in a value it got is recorded with its outcome; in one that only lives in memory other objects are kept as they are, and named in a
-warning, because such a run cannot be saved. A write is seen at once by all steps and is not taken back by a retry.
+run every value must have a JSON form, and what a step has changed in a value it got is recorded with its outcome; in
+one that only lives in memory other objects are kept as they are, and named in a warning, because such a run cannot
+be saved. A write is seen at once by all steps and is not taken back by a retry.
 """
 
 import asyncio
@@ -301,9 +302,7 @@ class Store(Generic[S]):
         """Write one value; StateRefused when it cannot be kept."""
         state = self._state
         if state.editor is not None and state.editor is asyncio.current_task():
-            raise StateRefused(
-                f"State {path!r}: set() inside edit_state(). Change the state that it gave.", key=path
-            )
+            raise StateRefused(f"State {path!r}: set() inside edit_state(). Change the state that it gave.", key=path)
         if not path:
             raise StateRefused("The path is empty. Name what is to be set.", key=path)
         key, *parts = path.split(".")
@@ -387,7 +386,7 @@ class Store(Generic[S]):
 def _same(one: Any, other: Any) -> bool:
     try:
         return one is other or (type(one) is type(other) and bool(one == other))
-    except Exception:  # values are compared by their own __eq__, which may raise anything
+    except Exception:  # noqa: BLE001 - values are compared by their own __eq__, which may raise anything
         return False
 
 

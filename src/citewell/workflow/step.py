@@ -85,9 +85,7 @@ def step(
     skipped = tuple(skip_graph_checks or ())
     if unknown := set(skipped) - STEP_CHECKS:
         raise WorkflowValidationError(f"skip_graph_checks: {min(unknown)!r} is none of {sorted(STEP_CHECKS)}.")
-    config = StepConfig(
-        num_workers, timeout_s, retry_policy, inline, skipped, accept_event_subclasses, version, None
-    )
+    config = StepConfig(num_workers, timeout_s, retry_policy, inline, skipped, accept_event_subclasses, version, None)
 
     def mark(fn: F) -> F:
         setattr(fn, MARK, config)

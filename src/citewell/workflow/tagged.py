@@ -114,7 +114,6 @@ def _scalar_form(kind: type, path: str) -> Any:
     return scalar(kind) if kind.__module__.partition(".")[0] in _PLAIN else None
 
 
-
 def _find(name: str) -> type | None:
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
@@ -135,6 +134,7 @@ def find_subclass(name: str) -> type | None:
     frontier: list[type] = [BaseModel, PlainEvent]
     seen: set[type] = set(frontier)
     while frontier:
+        kind: type
         for kind in frontier.pop().__subclasses__():
             if kind not in seen:
                 seen.add(kind)

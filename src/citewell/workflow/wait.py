@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 class Wait:
     """One open question of one job. `due` is in seconds since 1970; `who` are those who may answer, None for all."""
 
-    __slots__ = ("answer", "due", "error", "future", "job", "key", "kind", "lent", "name", "requirements", "timer", "who")
+    __slots__ = (
+        "answer",
+        "due",
+        "error",
+        "future",
+        "job",
+        "key",
+        "kind",
+        "lent",
+        "name",
+        "requirements",
+        "timer",
+        "who",
+    )
 
     def __init__(
         self,

@@ -209,8 +209,6 @@ class Workflow:
         With `ctx` it takes over that context's state; a context that was saved while it ran goes on where it was.
         For runs that survive the process, see `Runs`.
         """
-        if isinstance(ctx, PlainEvent):
-            ctx, start_event = None, ctx
         if ctx is not None and ctx.is_running and ctx._saved is None:
             raise ContextStateError("The context has a run that goes on. Await it, or use another context.")
         resumed = ctx is not None and ctx.is_running

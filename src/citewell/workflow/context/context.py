@@ -63,7 +63,9 @@ class Context(Generic[S]):
                 check(workflow._graph, previous_context)
                 load_state(self._outer_state, previous_context, serializer)
             except (CodecError, KeyError, TypeError, ValueError, AttributeError) as error:
-                raise ContextSerdeError(f"The saved context of {workflow._graph.name} cannot be read: {error}") from error
+                raise ContextSerdeError(
+                    f"The saved context of {workflow._graph.name} cannot be read: {error}"
+                ) from error
             self._saved = previous_context
 
     @classmethod
@@ -76,9 +78,7 @@ class Context(Generic[S]):
         """
         return cls(workflow, data, serializer)
 
-    def to_dict(
-        self, serializer: "BaseSerializer | None" = None, *, include_state: bool = True
-    ) -> dict[str, Any]:
+    def to_dict(self, serializer: "BaseSerializer | None" = None, *, include_state: bool = True) -> dict[str, Any]:
         """State, queues, buffers, questions and work in progress as a JSON-able dict.
 
         Raises ContextSerdeError naming what has no JSON form.
@@ -262,10 +262,10 @@ class StepContext(Context[S]):
     All but `store` and what is awaited may be used from a plain `def` step in its thread too.
     """
 
-    __slots__ = ("_asked", "_job")
+    __slots__ = ("_asked", "_inside", "_job")
 
     def __init__(self, run: "Run", job: "Job") -> None:
-        self._run = run
+        self._inside = run
         self._job = job
         self._asked = 0
 
@@ -275,14 +275,14 @@ class StepContext(Context[S]):
 
     @property
     def store(self) -> "Store[S]":
-        return Store(self._run.state, self._touch, self._lend if self._run.recorder is not None else None)
+        return Store(self._inside.state, self._touch, self._lend if self._inside.recorder is not None else None)
 
     def _lend(self, key: str) -> None:
         # The step may change what it is given without saying so.
         if self._job.lent is None:
             self._job.lent = {}
         if key not in self._job.lent:
-            self._job.lent[key] = self._run.state.form(key)
+            self._job.lent[key] = self._inside.state.form(key)
 
     def _touch(self, key: str) -> None:
         if self._job.dirty is None:
@@ -297,7 +297,7 @@ class StepContext(Context[S]):
 
     @property
     def run_id(self) -> str:
-        return self._run.run_id
+        return self._inside.run_id
 
     @property
     def step_name(self) -> str:
@@ -314,7 +314,7 @@ class StepContext(Context[S]):
     def idempotency_key(self, name: str = "") -> str:
         import hashlib
 
-        text = f"{self._run.run_id}\0{self._job.spec.name}\0{self._job.seq}\0{name}"
+        text = f"{self._inside.run_id}\0{self._job.spec.name}\0{self._job.seq}\0{name}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def send_event(self, message: PlainEvent, step: str | None = None) -> None:
@@ -324,7 +324,7 @@ class StepContext(Context[S]):
         attempt that fails has sent nothing. In one that only lives in memory it is delivered now, and an attempt
         that sends it again has no effect. Raises UndeclaredEvent at once if nothing would receive it.
         """
-        run, job = self._run, self._job
+        run, job = self._inside, self._job
         if step is not None or job.over or not run.graph.routes.get(type(message)):
             check_sent(run.graph, job, message, step)
         run.send(job, message, step)
@@ -335,11 +335,11 @@ class StepContext(Context[S]):
         expected: Sequence[type[PlainEvent]] | Mapping[type[Any], int],
         buffer_id: str | None = None,
     ) -> list[Any] | None:
-        return self._run.reducer.collect(self._job, ev, expected, buffer_id or "")
+        return self._inside.reducer.collect(self._job, ev, expected, buffer_id or "")
 
     def write_event_to_stream(self, ev: PlainEvent | None) -> None:
         if ev is not None:
-            self._run.write_to_stream(self._job, ev)
+            self._inside.write_to_stream(self._job, ev)
 
     async def wait_for_event(
         self,
@@ -354,16 +354,16 @@ class StepContext(Context[S]):
         self._asked += 1
         name = waiter_id or f"{event_type.__name__}:{self._asked}"
         allowed = None if who is None else frozenset(who)
-        found: Any = await self._run.ask(
+        found: Any = await self._inside.ask(
             self._job, name, event_type, waiter_event, requirements or {}, timeout, allowed
         )
         return found  # type: ignore[no-any-return]
 
     async def once(self, name: str, make: "Callable[[], T]") -> Any:
-        return await self._run.remember(self._job, name, make)
+        return await self._inside.remember(self._job, name, make)
 
     async def sleep(self, delay_s: float, name: str = "sleep") -> None:
-        clock = self._run.clock
+        clock = self._inside.clock
         until: float = await self.once(name, lambda: clock.wall() + delay_s)
         await asyncio.sleep(max(until - clock.wall(), 0.0))
 
@@ -371,5 +371,5 @@ class StepContext(Context[S]):
         past = self._job.past
         if past is None or past.error is None:
             return RetryInfo(0, 0.0, None, None)
-        elapsed_s = self._run.clock.wall() - past.first_at
+        elapsed_s = self._inside.clock.wall() - past.first_at
         return RetryInfo(self._job.attempt - 1, elapsed_s, past.error, past.last_failed)

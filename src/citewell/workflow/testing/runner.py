@@ -37,8 +37,6 @@ class WorkflowTestRunner:
         """The result of one run; raises what the run raises. `exclude_events` are left out by their exact types."""
         handler = self._workflow.run(start_event=start_event or StartEvent(), ctx=ctx)
         excluded = tuple(exclude_events or ())
-        collected = [
-            event async for event in handler.stream_events(expose_internal) if type(event) not in excluded
-        ]
+        collected = [event async for event in handler.stream_events(expose_internal) if type(event) not in excluded]
         result = await handler
         return WorkflowTestResult(collected, dict(Counter(map(type, collected))), result, handler.ctx)
