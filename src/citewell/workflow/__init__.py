@@ -4,6 +4,8 @@ A workflow written for llama-index-workflows runs after changing its imports: th
 (`citewell.workflow`, `.events`, `.retry_policy`, `.resource`, `.errors`, `.testing`).
 """
 
+from typing import TYPE_CHECKING, Any
+
 from citewell.workflow.codec import decode, encode
 from citewell.workflow.collect import All, Collect, Take
 from citewell.workflow.context import Context
@@ -49,10 +51,29 @@ from citewell.workflow.plain import (
     PlainStartEvent,
     PlainStopEvent,
 )
-from citewell.workflow.resource import Resource, ResourceConfig, ResourceManager
-from citewell.workflow.retry_policy import RetryInfo, RetryPolicy, retry_policy
 from citewell.workflow.step import catch_error, step
 from citewell.workflow.workflow import Workflow, graph, launch
+
+if TYPE_CHECKING:
+    from citewell.workflow.resource import Resource, ResourceConfig, ResourceManager
+    from citewell.workflow.runs import Runs
+
+# What many programs do without is imported when it is first asked for.
+_LATER = {
+    "Resource": "resource",
+    "ResourceConfig": "resource",
+    "ResourceManager": "resource",
+    "Runs": "runs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
 
 __all__ = [
     "All",
@@ -82,10 +103,9 @@ __all__ = [
     "Resource",
     "ResourceConfig",
     "ResourceManager",
-    "RetryInfo",
-    "RetryPolicy",
     "RunNotFound",
     "RunStart",
+    "Runs",
     "StartEvent",
     "StartKeyConflict",
     "StateRefused",
@@ -112,6 +132,5 @@ __all__ = [
     "encode",
     "graph",
     "launch",
-    "retry_policy",
     "step",
 ]

@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import functools
-import hashlib
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,9 @@ from citewell.workflow.context import StepContext
 from citewell.workflow.errors import UndeclaredEvent, WorkflowTimeoutError
 from citewell.workflow.past import Past
 from citewell.workflow.reducer import Job
-from citewell.workflow.resource import resolve
-from citewell.workflow.retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
+    from citewell.workflow.retry_policy import RetryPolicy
     from citewell.workflow.run import Run
 
 
@@ -50,7 +48,7 @@ async def attempts(run: "Run", job: Job) -> Any:
         job.started_at, job.started = run.clock.wall(), run.clock.steady()
 
 
-def _next_delay_s(policy: RetryPolicy, elapsed_s: float, attempt: int, error: Exception, seed: int) -> float | None:
+def _next_delay_s(policy: "RetryPolicy", elapsed_s: float, attempt: int, error: Exception, seed: int) -> float | None:
     if _takes_seed(type(policy)):
         return policy.next(elapsed_s, attempt, error, seed=seed)
     # A policy of somebody's own may know nothing of seeds.
@@ -64,6 +62,8 @@ def _takes_seed(kind: type) -> bool:
 
 
 def _seed(run_id: str, job: Job) -> int:
+    import hashlib
+
     # From what a replay knows too, so that it waits as long as the recorded run did.
     text = f"{run_id}/{job.spec.name}/{job.seq}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
@@ -94,7 +94,11 @@ async def _attempt(run: "Run", job: Job) -> Any:
 
 async def _call(run: "Run", job: Job, context: "StepContext[Any]") -> Any:
     spec = job.spec
-    resources = await resolve(run.resources, spec.resources) if spec.resources else {}
+    resources: dict[str, Any] = {}
+    if spec.resources:
+        from citewell.workflow.resource import resolve
+
+        resources = await resolve(run.resources, spec.resources)
     if spec.mode == "async":
         return await spec.invoke(run.workflow, context, job.event, **resources)
     if spec.mode == "inline":

@@ -19,7 +19,8 @@ from citewell.workflow.plain import (
 class DictLikeModel(BaseModel):
     """A pydantic model that takes undeclared fields too, and can be read like a mapping of all its fields."""
 
-    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    # Built when first used: a program that imports the engine pays for the events that it makes.
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True, defer_build=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:

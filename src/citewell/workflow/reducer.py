@@ -281,7 +281,7 @@ class Reducer:
                 ready.extend((lane, seq, event, trail))
             if trail is not None and trail.scope is not None:
                 trail.scope.pending += 1
-        if not indexes and self.stop is None and isinstance(event, PlainStopEvent):
+        if not indexes and not sent and self.stop is None and isinstance(event, PlainStopEvent):
             self.stop = (seq, event)
             return True
         return bool(indexes)

@@ -48,13 +48,13 @@ from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent, PlainStopEvent
 from citewell.workflow.record import Recorder, check_recordable
 from citewell.workflow.reducer import Emitted, Job, Reducer, Trail
-from citewell.workflow.resource import ResourceManager
 from citewell.workflow.state import State
 from citewell.workflow.wait import Wait, key_of
 from citewell.workflow.watch import Watch
 
 if TYPE_CHECKING:
     from citewell.workflow.graph import Graph
+    from citewell.workflow.resource import ResourceManager
 
 log = logging.getLogger("citewell.workflow")
 
@@ -151,7 +151,7 @@ class Run:
         begun: RunStart | None = None,
         timeout_s: float | None = None,
         parent: Worker | None = None,
-        resources: ResourceManager | None = None,
+        resources: "ResourceManager | None" = None,
         gate: asyncio.Semaphore | None = None,
         watch: Watch | None = None,
         keeper: "Keeper | None" = None,
@@ -957,7 +957,7 @@ class Run:
         self.outlet.show((self.reducer.seq, event))
 
     def leave(self) -> None:
-        """Leave memory: interrupt the steps, and record nothing of that; the journal has all that is needed to go on."""
+        """Leave memory: interrupt the steps and record nothing of it; the journal has all that is needed to go on."""
         assert self.recorder is not None
         if self.outlet.finished:
             return

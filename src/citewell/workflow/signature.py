@@ -7,13 +7,15 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from citewell.workflow.collect import All, Cardinality, Collect, Take
 from citewell.workflow.context import Context
 from citewell.workflow.errors import WorkflowValidationError
 from citewell.workflow.plain import PlainEvent, PlainStartEvent, PlainStopEvent
-from citewell.workflow.resource import ResourceDefinition, definitions
+
+if TYPE_CHECKING:
+    from citewell.workflow.resource import ResourceDefinition
 
 Parameter = inspect.Parameter
 
@@ -30,7 +32,7 @@ class Signature:
     cardinality: Cardinality | None = None
     context: str | None = None
     state_type: type | None = None
-    resources: tuple[ResourceDefinition, ...] = ()
+    resources: "tuple[ResourceDefinition, ...]" = ()
     listed: tuple[type[PlainEvent], ...] = ()
     bare: tuple[type[PlainEvent], ...] = ()
 
@@ -48,7 +50,10 @@ def read_signature(where: str, fn: Callable[..., Any], owner: type, *, free: boo
             raise WorkflowValidationError(f"{where} must be a method with `self` first.")
         parameters = parameters[1:]
     found = Signature(tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY))
-    found.resources = definitions(fn, hints, parameters)
+    if any(_may_inject(hints.get(parameter.name)) for parameter in parameters):
+        from citewell.workflow.resource import definitions
+
+        found.resources = definitions(fn, hints, parameters)
     injected = {definition.name for definition in found.resources}
     events: list[tuple[str, tuple[type[PlainEvent], ...]]] = []
     for parameter in parameters:
@@ -224,6 +229,12 @@ def _annotated(hint: Any) -> tuple[Any, Collect | None]:
     inner, *extras = typing.get_args(hint)
     markers = [extra() if extra is Collect else extra for extra in extras if extra is Collect or _is_collect(extra)]
     return inner, markers[0] if markers else None
+
+
+def _may_inject(hint: Any) -> bool:
+    if typing.get_origin(hint) is not typing.Annotated:
+        return False
+    return any(not _is_collect(extra) and extra is not Collect for extra in typing.get_args(hint)[1:])
 
 
 def _is_collect(extra: object) -> bool:

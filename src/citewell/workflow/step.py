@@ -9,11 +9,11 @@ from citewell.workflow.collect import Cardinality
 from citewell.workflow.errors import WorkflowValidationError
 from citewell.workflow.events import StepFailedEvent
 from citewell.workflow.plain import PlainEvent
-from citewell.workflow.retry_policy import RetryPolicy
 from citewell.workflow.signature import Signature, read_signature
 
 if TYPE_CHECKING:
     from citewell.workflow.resource import ResourceDefinition
+    from citewell.workflow.retry_policy import RetryPolicy
     from citewell.workflow.workflow import Workflow
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,7 +37,7 @@ class StepConfig:
 
     num_workers: int = 4
     timeout_s: float | None = None
-    retry_policy: RetryPolicy | None = None
+    retry_policy: "RetryPolicy | None" = None
     inline: bool = False
     skip_graph_checks: tuple[str, ...] = ()
     accept_event_subclasses: bool = False
@@ -52,7 +52,7 @@ def step(
     *,
     workflow: "type[Workflow] | None" = ...,
     num_workers: int = ...,
-    retry_policy: RetryPolicy | None = ...,
+    retry_policy: "RetryPolicy | None" = ...,
     skip_graph_checks: Sequence[StepGraphCheck] | None = ...,
     accept_event_subclasses: bool = ...,
     timeout_s: float | None = ...,
@@ -65,7 +65,7 @@ def step(
     *,
     workflow: "type[Workflow] | None" = None,
     num_workers: int = 4,
-    retry_policy: RetryPolicy | None = None,
+    retry_policy: "RetryPolicy | None" = None,
     skip_graph_checks: Sequence[StepGraphCheck] | None = None,
     accept_event_subclasses: bool = False,
     timeout_s: float | None = None,

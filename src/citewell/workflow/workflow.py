@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
@@ -18,8 +17,6 @@ from citewell.workflow.graph import CHECKS, Graph, GraphView, compile_graph, com
 from citewell.workflow.handler import WorkflowHandler
 from citewell.workflow.journal import Entry, Journal
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainStartEvent
-from citewell.workflow.resource import ResourceManager, check
-from citewell.workflow.resource import build as build_resources
 from citewell.workflow.run import CURRENT, Run
 from citewell.workflow.state import State
 from citewell.workflow.step import MARK
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from citewell.workflow.context.serializers import BaseSerializer
+    from citewell.workflow.resource import ResourceManager
 
 log = logging.getLogger("citewell.workflow")
 _UNSET: Any = object()
@@ -64,7 +62,7 @@ class Workflow:
     _name: str | None = None
     _gate: asyncio.Semaphore | None = None
     _watch: Watch | None = None
-    _resources: ResourceManager | None = None
+    _resources: "ResourceManager | None" = None
     _serializer: "BaseSerializer | None" = None
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
@@ -80,7 +78,7 @@ class Workflow:
         timeout: float | None = 45.0,
         disable_validation: bool = False,
         verbose: bool = False,
-        resource_manager: ResourceManager | None = None,
+        resource_manager: "ResourceManager | None" = None,
         num_concurrent_runs: int | None = None,
         workflow_name: str | None = None,
         skip_graph_checks: Iterable[str] | None = None,
@@ -147,9 +145,11 @@ class Workflow:
         return cls.__compiled__
 
     @property
-    def resources(self) -> ResourceManager:
+    def resources(self) -> "ResourceManager":
         """The resources of this object's runs; cached ones live as long as it does."""
         if self._resources is None:
+            from citewell.workflow.resource import ResourceManager
+
             self._resources = ResourceManager()
         return self._resources
 
@@ -182,10 +182,14 @@ class Workflow:
         graph = self._graph
         if self._unchecked:
             compile_graph(graph.name, graph.steps, self._graph_checks)
-        self._check_resources(validate_resource_configs, validate_resources)
+        if graph.wants_resources:
+            self._check_resources(validate_resource_configs, validate_resources)
         return any(issubclass(kind, PlainHumanResponseEvent) for kind in graph.events.values())
 
     def _check_resources(self, configs: bool, build: bool) -> None:
+        from citewell.workflow.resource import build as build_resources
+        from citewell.workflow.resource import check
+
         wrong: list[str] = []
         for spec in self._graph.steps:
             if spec.resources and (configs or build):
@@ -244,6 +248,8 @@ class Workflow:
 
 def _on_a_loop(work: Coroutine[Any, Any, T]) -> T:
     """What the coroutine gives, run on a loop of its own even where one is running."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
 

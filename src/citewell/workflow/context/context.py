@@ -12,7 +12,6 @@ from citewell.workflow.errors import (
     WorkflowRuntimeError,
 )
 from citewell.workflow.plain import PlainEvent
-from citewell.workflow.retry_policy import RetryInfo
 from citewell.workflow.state import State, Store
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from citewell.workflow.context.serializers import BaseSerializer
     from citewell.workflow.outlet import Stream
     from citewell.workflow.reducer import Job
+    from citewell.workflow.retry_policy import RetryInfo
     from citewell.workflow.run import Run
     from citewell.workflow.state import DictState
     from citewell.workflow.workflow import Workflow
@@ -248,7 +248,7 @@ class Context(Generic[S]):
         """Wait `delay_s` from when this step first came here: neither a retry nor a restart waits anew."""
         raise self._inner("sleep()")
 
-    def retry_info(self) -> RetryInfo:
+    def retry_info(self) -> "RetryInfo":
         """How often this step has failed at this event, and with what."""
         raise self._inner("retry_info()")
 
@@ -367,7 +367,9 @@ class StepContext(Context[S]):
         until: float = await self.once(name, lambda: clock.wall() + delay_s)
         await asyncio.sleep(max(until - clock.wall(), 0.0))
 
-    def retry_info(self) -> RetryInfo:
+    def retry_info(self) -> "RetryInfo":
+        from citewell.workflow.retry_policy import RetryInfo
+
         past = self._job.past
         if past is None or past.error is None:
             return RetryInfo(0, 0.0, None, None)
