@@ -28,7 +28,8 @@ class RunStart:
 EntryKind = Literal["event", "stream", "step", "wait", "memo"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+# Not frozen: that would make every recorded step a tenth dearer. Nobody changes one.
+@dataclasses.dataclass(slots=True)
 class Entry:
     """One line of a run's record; `seq` counts from 1 without gaps and in the order of `append`.
 

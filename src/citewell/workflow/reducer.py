@@ -187,13 +187,13 @@ class Reducer:
     """State of one run. The methods are its ticks; `claim()` and `stop` are what it wants done next."""
 
     __slots__ = (
-        "_freed",
         "_lock",
         "_ran",
         "_routes",
         "active",
         "asks",
         "buffers",
+        "freed",
         "graph",
         "idle_job",
         "lanes",
@@ -214,7 +214,7 @@ class Reducer:
         # Jobs, and such as are not made yet: their lane, event number, event and trail, one after the other. None
         # while nothing is queued for long: an empty deque takes as much room as all the rest of a run.
         self.ready: deque[Any] | None = None
-        self._freed: deque[Job] | None = None
+        self.freed: deque[Job] | None = None
         self.seq = 0
         self.active = 0
         self.stop: tuple[int, PlainEvent] | None = None
@@ -414,10 +414,10 @@ class Reducer:
     def claim(self) -> Job | None:
         """The next job in order of arrival whose step has a free worker; None when there is none."""
         ready = self.ready
-        while ready or self._freed:
+        while ready or self.freed:
             # Jobs that wait for a worker arrived before everything that is still in `ready`.
-            if self._freed:
-                job = self._freed.popleft()
+            if self.freed:
+                job = self.freed.popleft()
                 lane = job.lane
             else:
                 first = ready.popleft()  # type: ignore[union-attr]
@@ -454,37 +454,37 @@ class Reducer:
         lane.active -= 1
         self.active -= 1
         if lane.waiting:
-            if self._freed is None:
-                self._freed = deque()
-            self._freed.append(lane.waiting.popleft())
+            if self.freed is None:
+                self.freed = deque()
+            self.freed.append(lane.waiting.popleft())
 
     def take_up(self, job: Job) -> None:
         """Queue a job again that was set aside, or that an earlier process had begun."""
-        if self._freed is None:
-            self._freed = deque()
-        self._freed.append(job)
+        if self.freed is None:
+            self.freed = deque()
+        self.freed.append(job)
 
     def queued(self) -> list[Job]:
         """The jobs that no worker has taken."""
         behind = [job for lane in self.lanes or () for job in lane.waiting or ()]
-        return [*(self._freed or ()), *behind, *self._made()]
+        return [*(self.freed or ()), *behind, *self._made()]
 
     def drain(self) -> None:
         """Forget all queued jobs: the run is ending."""
         self.ready = None
-        self._freed = None
+        self.freed = None
         for lane in self.lanes or ():
             lane.waiting = None
 
     @property
     def backlog(self) -> int:
         """About how many jobs could be claimed; above 0 if there is any."""
-        return (len(self.ready) + 3 if self.ready else 0) // 4 + (len(self._freed) if self._freed else 0)
+        return (len(self.ready) + 3 if self.ready else 0) // 4 + (len(self.freed) if self.freed else 0)
 
     @property
     def quiet(self) -> bool:
         """Whether nothing runs, nothing is queued and no stop event came."""
-        return not self.active and not self.ready and not self._freed and self.stop is None
+        return not self.active and not self.ready and not self.freed and self.stop is None
 
     def collect(self, job: Job, event: PlainEvent, wanted: Wanted, name: str) -> list[Any] | None:
         """All wanted events in the order of `wanted`, once the step holds them; until then None, and it is held."""

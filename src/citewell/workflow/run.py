@@ -647,7 +647,7 @@ class Run:
         clean = copy_context()
         slice_ends = monotonic() + SLICE_S
         while (job := claim()) is not None:
-            if not self._armed:
+            if not self._armed and (reducer.ready or reducer.freed):
                 self._armed = True
                 call_soon(self._standby)
             worker.job = job
@@ -899,7 +899,7 @@ class Run:
     async def _write(self) -> None:
         if self.recorder is None or not self.recorder.outbox:
             return
-        if not self._armed:
+        if not self._armed and self.reducer.backlog:
             # The journal may wait too, and meanwhile others take the jobs that are left.
             self._armed = True
             self._loop.call_soon(self._standby)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from pydantic_core import to_json
+
 from citewell.workflow.errors import JournalFailed, RunNotFound, StartKeyConflict, WorkflowError
 from citewell.workflow.journal import Entry, Outcome, RunStart
 
@@ -70,9 +72,12 @@ class RunRow:
 
 @dataclasses.dataclass(slots=True)
 class _Op:
+    """Something to do in the next transaction, and a row of entries to write; `whole` when it is one statement."""
+
     do: Callable[[sqlite3.Connection], Any] | None
     future: "asyncio.Future[Any]"
     row: tuple[str, int, str] | None = None
+    whole: bool = False
 
 
 class SqliteJournal:
@@ -213,7 +218,7 @@ class SqliteJournal:
                 self._insert(db, [(run.run_id, first, text)])
             return run.run_id
 
-        chosen: str = await self._ask(do)
+        chosen: str = await self._ask(do, whole=run.key is None)
         return chosen
 
     def append(self, run_id: str, entries: Sequence[Entry]) -> "asyncio.Future[None]":
@@ -235,18 +240,15 @@ class SqliteJournal:
         first = entries[0].seq if entries else 0
 
         def do(db: sqlite3.Connection) -> None:
-            if entries:
-                self._insert(db, [(run_id, first, text)])
-            else:
-                self._number(db, run_id)
+            self._number(db, run_id)
             db.execute(
                 "UPDATE runs SET status = ?, outcome = ?, waiting = 0, due = NULL, questions = NULL WHERE run_id = ?",
                 (outcome.status, form, run_id),
             )
-            self._numbers.pop(run_id, None)
-            self._heads.pop(run_id, None)
 
-        await self._ask(do)
+        await self._ask(do, (run_id, first, text) if entries else None, whole=True)
+        self._numbers.pop(run_id, None)
+        self._heads.pop(run_id, None)
 
     async def rest(self, run_id: str, due: float | None, questions: Sequence[Mapping[str, Any]]) -> None:
         """Note that the run waits for somebody outside, and until when at most."""
@@ -286,9 +288,11 @@ class SqliteJournal:
 
         await self._ask(do)
 
-    async def _ask(self, do: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def _ask(
+        self, do: Callable[[sqlite3.Connection], Any], row: tuple[str, int, str] | None = None, *, whole: bool = False
+    ) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._push(_Op(do, future))
+        self._push(_Op(do, future, row, whole))
         return await future
 
     def _push(self, op: _Op) -> None:
@@ -325,19 +329,16 @@ class SqliteJournal:
         assert self._db is not None
         db = self._db
         outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        rows: list[tuple[str, int, str]] = []
         try:
             db.execute("BEGIN IMMEDIATE")
-            rows: list[tuple[str, int, str]] = []
             for op in ops:
-                if op.row is not None:
+                value, error = (None, None) if op.do is None else self._one(db, op)
+                outcomes.append((op.future, value, error))
+                if op.row is not None and error is None:
                     rows.append(op.row)
-                    continue
-                if rows:
-                    self._insert(db, rows)
-                    rows = []
-                outcomes.append((op.future, *self._one(db, op)))
-            if rows:
-                self._insert(db, rows)
+            # All together: each statement gives the interpreter away, and has to wait to get it back.
+            self._insert(db, rows)
             db.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - told to everyone who has asked
             if db.in_transaction:
@@ -350,17 +351,20 @@ class SqliteJournal:
                 # One of them may be at fault: each by itself.
                 return [outcome for op in ops for outcome in self._commit([op])]
             return [(ops[0].future, None, _told(error))]
-        return outcomes + [(op.future, None, None) for op in ops if op.row is not None]
+        return outcomes
 
     @staticmethod
     def _one(db: sqlite3.Connection, op: _Op) -> tuple[Any, BaseException | None]:
         assert op.do is not None
-        db.execute("SAVEPOINT one")
         try:
+            if op.whole:
+                return op.do(db), None
+            db.execute("SAVEPOINT one")
             value = op.do(db)
         except Exception as error:  # noqa: BLE001 - told to whoever has asked
-            db.execute("ROLLBACK TO one")
-            db.execute("RELEASE one")
+            if not op.whole:
+                db.execute("ROLLBACK TO one")
+                db.execute("RELEASE one")
             return None, _told(error)
         db.execute("RELEASE one")
         return value, None
@@ -494,7 +498,17 @@ class SqliteJournal:
         return wrong
 
 
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_plain_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _json(value: Any) -> str:
+    try:
+        return to_json(value).decode()
+    except ValueError:
+        # Half of a surrogate pair, which only the escapes of the slower way can write.
+        return _plain_json(value)
+
+
 _sorted_json = json.JSONEncoder(sort_keys=True).encode
 _INSERTS = {size: f"INSERT INTO batches VALUES {', '.join(['(?, ?, ?, ?)'] * size)}" for size in _ROWS}
 
