@@ -408,14 +408,30 @@ def test_a_broken_validator_is_caught(broken, case):
 
 def test_a_broken_journal_is_caught():
     class Overwriting(MemoryJournal):
-        async def started(self, run):
-            self.runs[run.run_id], self.entries[run.run_id] = run, []
+        async def started(self, run, entries):
+            self.runs[run.run_id], self.entries[run.run_id] = run, list(entries)
 
     class Keeping(MemoryJournal):
         async def append(self, run_id, entries):
             self.entries[run_id] = entries
 
+    class Halving(MemoryJournal):
+        async def started(self, run, entries):
+            await super().started(run, [])
+            await self.append(run.run_id, entries)
+
+        async def append(self, run_id, entries):
+            for entry in entries:
+                await super().append(run_id, [entry])
+
+    class Forgetting(MemoryJournal):
+        async def ended(self, run_id, outcome, entries):
+            await super().ended(run_id, outcome, [])
+
     for broken, case in (
+        (Halving, "a_start_that_fails_records_nothing"),
+        (Halving, "an_append_that_fails_records_nothing"),
+        (Forgetting, "the_first_entries_come_with_the_start_and_the_last_with_the_end"),
         (Overwriting, "a_known_run_id_is_refused_and_its_record_left_alone"),
         (Keeping, "entries_come_back_as_they_were_and_in_order"),
         (Keeping, "what_was_given_may_change_afterwards"),

@@ -16,7 +16,16 @@ from citewell.retrieval.lexical import Lexical
 from citewell.synthesis.generate import Generative
 from citewell.testing.scripted import ScriptedGenerator
 from citewell.types import Outcome, Principal, Query, Verdict
-from citewell.workflow import Context, StartEvent, StepFailed, StopEvent, Workflow, step
+from citewell.workflow import (
+    Context,
+    MemoryJournal,
+    PlainStartEvent,
+    PlainStopEvent,
+    StateRefused,
+    Workflow,
+    launch,
+    step,
+)
 
 HANDBOOK = Path(__file__).parents[2] / "examples/handbook/docs"
 
@@ -221,11 +230,11 @@ def test_p14_every_piece_of_a_long_markdown_table_carries_the_header(with_engine
 
 def test_p16_state_that_cannot_be_encoded_is_refused_when_it_is_written():
     @dataclasses.dataclass(frozen=True, slots=True)
-    class Begin(StartEvent):
+    class Begin(PlainStartEvent):
         pass
 
     @dataclasses.dataclass(frozen=True, slots=True)
-    class End(StopEvent):
+    class End(PlainStopEvent):
         pass
 
     class Careless(Workflow):
@@ -235,7 +244,7 @@ def test_p16_state_that_cannot_be_encoded_is_refused_when_it_is_written():
             raise AssertionError("not reached")
 
     async def run():
-        await Careless().run(Begin())
+        await launch(Careless(), Begin(), journal=MemoryJournal())
 
-    with pytest.raises(StepFailed, match="lock"):
+    with pytest.raises(StateRefused, match="'lock' = a object was refused"):
         asyncio.run(run())

@@ -20,11 +20,14 @@ from citewell.workflow import (
     CodecError,
     Event,
     MemoryJournal,
-    StartEvent,
+    PlainEvent,
+    PlainStartEvent,
+    PlainStopEvent,
     StopEvent,
     Workflow,
     decode,
     encode,
+    launch,
     step,
 )
 
@@ -63,7 +66,7 @@ class Tree:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Everything(Event):
+class Everything(PlainEvent):
     text: str
     number: int
     real: float
@@ -158,7 +161,7 @@ def test_every_event_comes_back_equal_through_json_text(event: Everything):
 @given(st.frozensets(st.integers()))
 def test_sets_are_encoded_in_one_order(values: frozenset[int]):
     @dataclasses.dataclass(frozen=True)
-    class Holder(Event):
+    class Holder(PlainEvent):
         values: frozenset[int]
 
     assert encode(Holder(values)) == encode(Holder(frozenset(sorted(values, reverse=True))))
@@ -189,17 +192,17 @@ def test_a_payload_that_does_not_fit_is_refused_with_its_path(kind: type, payloa
 
 
 @dataclasses.dataclass(frozen=True)
-class Holds(Event):
+class Holds(PlainEvent):
     value: object
 
 
 @dataclasses.dataclass(frozen=True)
-class HoldsTask(Event):
+class HoldsTask(PlainEvent):
     inner: tuple[asyncio.Task[None], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
-class Colourful(Event):
+class Colourful(PlainEvent):
     colour: Colour
 
 
@@ -212,18 +215,18 @@ class Colourful(Event):
         (Colourful("red"), r"Colourful.colour: str where Colour is declared"),  # type: ignore[arg-type]
     ],
 )
-def test_a_value_that_would_not_come_back_is_refused_with_its_path(event: Event, message: str):
+def test_a_value_that_would_not_come_back_is_refused_with_its_path(event: PlainEvent, message: str):
     with pytest.raises(CodecError, match=message):
         encode(event)
     with pytest.raises(CodecError, match=message):
         encode(event)
 
 
-class PydanticGo(StartEvent, pydantic.BaseModel):
+class PydanticGo(PlainStartEvent, pydantic.BaseModel):
     n: int = 0
 
 
-class PydanticDone(StopEvent, pydantic.BaseModel):
+class PydanticDone(PlainStopEvent, pydantic.BaseModel):
     result: int
     when: datetime.date
 
@@ -237,9 +240,83 @@ def test_pydantic_models_are_events_too():
     journal = MemoryJournal()
 
     async def main() -> int:
-        return await Flow().run(n=1, run_id="r", journal=journal)
+        return await launch(Flow(), PydanticGo(n=1), run_id="r", journal=journal)
 
     assert asyncio.run(main()) == 2
     stop = journal.entries["r"][1]
     assert stop.payload == {"result": 2, "when": "2026-01-02"}
     assert decode(PydanticDone, stop.payload) == PydanticDone(result=2, when=datetime.date(2026, 1, 2))
+
+
+class Loose(Event):
+    n: int
+    colour: Colour = Colour.RED
+    point: Point | None = None
+    whatever: Any = None
+
+
+class Stop(StopEvent):
+    n: int = 0
+
+
+anything = st.recursive(
+    free | points | boxes | st.dates() | st.sampled_from(Colour) | st.binary(max_size=3) | st.decimals(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.lists(inner, max_size=2).map(tuple)
+        | st.dictionaries(texts | st.integers(), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+names = st.sampled_from(["extra", "other", "äöü", "$type", "result_"])
+
+
+@given(
+    st.builds(
+        lambda n, colour, point, whatever, extra: Loose(n=n, colour=colour, point=point, whatever=whatever, **extra),
+        st.integers(),
+        st.sampled_from(Colour),
+        st.none() | points,
+        anything,
+        st.dictionaries(names, anything, max_size=3),
+    )
+)
+def test_events_with_free_fields_come_back_with_all_of_them_and_their_types(event: Loose):
+    back = decode(Loose, json.loads(json.dumps(encode(event))))
+    assert back == event
+    assert [type(value) for value in back.values()] == [type(value) for value in event.values()]
+
+
+@given(anything, st.integers(), st.dictionaries(names, anything, max_size=2))
+def test_stop_events_come_back_with_their_results(result: Any, n: int, extra: dict[str, Any]):
+    event = Stop(result, n=n, **extra)
+    back = decode(Stop, json.loads(json.dumps(encode(event))))
+    assert (back.result, back.n, back.to_dict()) == (result, n, event.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (Loose(n=1, lock=object()), r"Loose.lock: object has no JSON form"),
+        (Loose(n=1, whatever=[{"a": object()}]), r"Loose.whatever\[0\].a: object has no JSON form"),
+        (Stop([object()]), r"Stop.result\[0\]: object has no JSON form"),
+    ],
+)
+def test_a_free_field_that_would_not_come_back_is_refused_with_its_path(event: PlainEvent, message: str):
+    with pytest.raises(CodecError, match=message):
+        encode(event)
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"n": "no number"}, "Loose: .*n.*valid integer"),
+        ({"n": 1, "extra": {"$type": "os:system", "value": "echo"}}, r"Loose.extra: .*os:system"),
+        ({"n": 1, "extra": {"$type": "subprocess:Popen", "value": ["ls"]}}, r"Loose.extra: .*subprocess:Popen"),
+        ({"n": 1, "extra": {"$type": "set", "more": 1}}, "Loose.extra: a damaged record of a typed value"),
+        ({"n": 1, "extra": {"$type": "gone:Type", "value": 1}}, "gone:Type is not known here. Import its module"),
+    ],
+)
+def test_a_record_makes_no_other_types_than_events_and_values(payload: Any, message: str):
+    with pytest.raises(CodecError, match=f"(?s){message}"):
+        decode(Loose, payload)

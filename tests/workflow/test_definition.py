@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,31 +12,35 @@ import pytest
 
 from citewell.workflow import (
     Context,
-    Event,
-    StartEvent,
-    StopEvent,
+    MemoryJournal,
+    PlainEvent,
+    PlainStartEvent,
+    PlainStopEvent,
     Workflow,
-    WorkflowDefinitionError,
+    WorkflowConfigurationError,
+    WorkflowError,
+    WorkflowValidationError,
     graph,
+    launch,
     step,
-    to_mermaid,
 )
+from citewell.workflow.definition import definition
 
 if TYPE_CHECKING:
     from decimal import Decimal as Hidden
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Go(StartEvent):
+class Go(PlainStartEvent):
     pass
 
 
-class OtherStart(StartEvent):
+class OtherStart(PlainStartEvent):
     pass
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class A(Event):
+class A(PlainEvent):
     pass
 
 
@@ -43,11 +48,11 @@ class SubA(A):
     pass
 
 
-class B(Event):
+class B(PlainEvent):
     pass
 
 
-class Done(StopEvent):
+class Done(PlainStopEvent):
     pass
 
 
@@ -57,7 +62,12 @@ def whole(self: Any, event: Go) -> Done: ...
 
 
 def no_event(self: Any) -> Done: ...
-def two_events(self: Any, one: Go, two: A) -> Done: ...
+def two_events(self: Any, one: Go | A, two: A) -> Done: ...
+def two_of_one(self: Any, one: A, two: A) -> Done: ...
+def two_lists(self: Any, one: list[A], two: list[B]) -> Done: ...
+def list_and_event(self: Any, one: list[A], two: B) -> Done: ...
+def gathers(self: Any, events: list[A]) -> Done: ...
+def takes_two(self: Any, one: Go, two: B) -> Done: ...
 def two_contexts(self: Any, one: Context, event: Go, two: Context) -> Done: ...
 def unannotated(self: Any, event) -> Done: ...  # type: ignore[no-untyped-def]
 def variadic(self: Any, *events: Go) -> Done: ...
@@ -81,15 +91,32 @@ async def generator(self: Any, event: Go) -> Done:  # type: ignore[misc]
 async def coroutine(self: Any, event: Go) -> Done: ...  # type: ignore[empty-body]
 
 
+def method(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A new function, named as if it had been written in the body of a class Flow."""
+    made = types.FunctionType(fn.__code__, fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
+    made.__annotations__ = fn.__annotations__
+    made.__qualname__ = f"Flow.{fn.__name__}"
+    return made
+
+
 def define(*functions: Callable[..., Any], **options: Any) -> type[Workflow]:
-    return type("Flow", (Workflow,), {fn.__name__: step(**options)(fn) for fn in functions})
+    return type("Flow", (Workflow,), {fn.__name__: step(**options)(method(fn)) for fn in functions})
+
+
+def make(*functions: Callable[..., Any], **options: Any) -> Workflow:
+    """An object of it, because a class without a start or a stop is taken for a base and not checked before."""
+    return define(*functions, **options)()
 
 
 @pytest.mark.parametrize(
     ("functions", "message"),
     [
         ([no_event], "Step Flow.no_event has no event parameter. Annotate one with an event type"),
-        ([two_events], "two event parameters, 'one' and 'two'. Use one, annotated with `A | B`"),
+        ([two_events], r"several event parameters, so each takes exactly one type; 'one' takes Go \| A"),
+        ([begin, end, two_of_one], "two_of_one has two parameters of one event type. Use ctx.collect_events"),
+        ([begin, end, two_lists], "two_lists gathers twice, in 'one' and 'two'. Keep one list"),
+        ([begin, end, list_and_event], "has the list parameter 'one' beside the event parameter 'two'"),
+        ([begin, end, gathers], r"step 'gathers' gathers list\[A\], but no step returns a list that leads to"),
         ([two_contexts], "two Context parameters. Remove 'two'"),
         ([unannotated], "parameter 'event' has no annotation. Annotate it with an event type or Context"),
         ([variadic], r"takes \*events. Declare one event parameter instead"),
@@ -101,14 +128,14 @@ def define(*functions: Callable[..., Any], **options: Any) -> type[Workflow]:
             [begin, end, takes_stop],
             "takes_stop accepts Done, but a StopEvent ends the run and reaches no step",
         ),
-        ([begin, takes_both], "takes_both is ambiguous: it accepts SubA twice, also as A. Keep A only"),
+        ([begin, takes_both], "takes_both' is ambiguous: it accepts SubA twice, also as A. Keep A only"),
         ([hidden], "annotated with 'Hidden', which cannot be found.*not only under TYPE_CHECKING"),
         ([generator], "generator is a generator. Return a list of events"),
         ([unused, end], "step 'unused' emits B, which no step accepts. Add a step that takes it"),
         ([begin, end, needs_b], "step 'needs_b' waits for B, which no step emits. Add it to the return"),
         (
             [whole, loops_b, needs_b],
-            "step 'loops_b' is never reached from the start: B only comes from steps that",
+            "steps 'loops_b', 'needs_b' are never reached from the start: B only comes from steps that",
         ),
         ([whole, other_start], r"several start events \(Go, OtherStart\). Keep one"),
         ([no_stop], "Flow: no step returns a StopEvent. Let the last step return one"),
@@ -116,26 +143,41 @@ def define(*functions: Callable[..., Any], **options: Any) -> type[Workflow]:
     ],
 )
 def test_a_wrong_graph_is_refused(functions: list[Callable[..., Any]], message: str):
-    with pytest.raises(WorkflowDefinitionError, match=message):
+    with pytest.raises(WorkflowError, match=message) as caught:
+        make(*functions)
+    missing = "several start" in message or "no step" in message.partition(": ")[2][:7]
+    assert type(caught.value) is (WorkflowConfigurationError if missing else WorkflowValidationError)
+
+
+@pytest.mark.parametrize("functions", [[unused, end], [begin, end, needs_b], [whole, other_start], [whole, takes_two]])
+def test_a_class_with_a_start_and_a_stop_is_checked_when_it_is_defined(functions: list[Callable[..., Any]]):
+    with pytest.raises(WorkflowError):
         define(*functions)
+
+
+@pytest.mark.parametrize("functions", [[], [no_stop], [begin], [no_start], [end]])
+def test_a_class_that_lacks_a_start_or_a_stop_is_a_base_that_cannot_be_made(functions: list[Callable[..., Any]]):
+    base = define(*functions)
+    with pytest.raises(WorkflowConfigurationError, match="Flow: no step"):
+        base()
 
 
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [
-        (whole, {"num_workers": 0}, "num_workers=0. It must be at least 1"),
+        (whole, {"num_workers": 0}, "num_workers=0: it must be a whole number of at least 1"),
         (whole, {"timeout_s": 0}, "timeout_s=0. It must be above 0"),
         (whole, {"inline": True, "timeout_s": 1}, "no timeout can interrupt it"),
         (coroutine, {"inline": True}, "is async; inline=True is only for a plain `def`"),
     ],
 )
 def test_impossible_step_options_are_refused(function: Callable[..., Any], options: dict[str, Any], message: str):
-    with pytest.raises(WorkflowDefinitionError, match=message):
+    with pytest.raises(WorkflowValidationError, match=message):
         define(function, **options)
 
 
 def test_one_function_under_two_names_is_refused():
-    with pytest.raises(WorkflowDefinitionError, match="Steps 'one' and 'two' of Twice are one function"):
+    with pytest.raises(WorkflowValidationError, match="Steps 'one' and 'two' of Twice are one function"):
 
         class Twice(Workflow):
             @step
@@ -145,29 +187,43 @@ def test_one_function_under_two_names_is_refused():
 
 
 def test_a_static_method_and_a_step_named_run_are_refused():
-    with pytest.raises(WorkflowDefinitionError, match=r"one is a staticmethod. Make it a plain method"):
+    with pytest.raises(WorkflowValidationError, match=r"one is a staticmethod. Make it a plain method"):
 
         class Static(Workflow):
             @staticmethod
             @step
             def one(event: Go) -> Done: ...
 
-    with pytest.raises(WorkflowDefinitionError, match=r"'run' is Workflow's own. Rename the step"):
-        type("Named", (Workflow,), {"run": step(whole)})
+    with pytest.raises(WorkflowValidationError, match=r"'run' is Workflow's own. Rename the step"):
+        type("Named", (Workflow,), {"run": step(method(whole))})
 
 
-def test_two_events_with_one_name_are_refused():
-    other = type("A", (Event,), {"__module__": "elsewhere"})
+def test_two_events_with_one_name_are_told_apart_in_memory_and_refused_before_a_recorded_run():
+    other = type("A", (PlainEvent,), {"__module__": "elsewhere"})
+    seen: list[str] = []
 
-    def from_other(self: Any, event: Any) -> Any: ...
+    async def from_other(self: Any, event: Any) -> Any:
+        seen.append(type(event).__module__)
 
-    from_other.__annotations__ = {"event": other, "return": Done}
+    from_other.__annotations__ = {"event": other, "return": None}
 
-    def both(self: Any, event: Any) -> Any: ...
+    async def both(self: Any, event: Any) -> Any:
+        return [other(), A()]
 
-    both.__annotations__ = {"event": Go, "return": A | other}
-    with pytest.raises(WorkflowDefinitionError, match="have one name, and the journal knows events by name"):
-        define(both, end, from_other)
+    both.__annotations__ = {"event": Go, "return": list[A | other]}  # type: ignore[valid-type]
+
+    async def last(self: Any, event: A) -> Done:
+        return Done()
+
+    flow = make(both, last, from_other)
+
+    async def main() -> None:
+        await flow.run(Go())
+        assert seen == ["elsewhere"]
+        with pytest.raises(WorkflowValidationError, match="Two events are named A, and the record knows events by"):
+            launch(flow, Go(), journal=MemoryJournal())
+
+    asyncio.run(main())
 
 
 @dataclasses.dataclass
@@ -193,8 +249,8 @@ class Opaque:
 @pytest.mark.parametrize(
     ("kinds", "message"),
     [
-        ([str], "state type str is not a dataclass"),
-        ([Frozen], "Frozen is frozen, but edit\\(\\) changes its fields"),
+        ([str], "state type str is neither a dataclass nor a pydantic model"),
+        ([Frozen], "Frozen is frozen, but edit_state\\(\\) changes its fields"),
         ([Required], "cannot be made without arguments .* Give every field a default"),
         ([Opaque], "the state cannot be recorded. Opaque.lock: Lock has no JSON form"),
         ([Counter, Opaque], "several state types .* One must derive from all others"),
@@ -207,17 +263,17 @@ def test_a_state_type_that_cannot_be_kept_is_refused(kinds: list[type], message:
         def work(self: Any, ctx: Any, event: Any) -> Any: ...
 
         work.__annotations__ = {"ctx": Context[kind], "event": Go, "return": Done}
-        steps[f"work{number}"] = step(work)
-    with pytest.raises(WorkflowDefinitionError, match=message):
+        steps[f"work{number}"] = step(method(work))
+    with pytest.raises(WorkflowValidationError, match=message):
         type("Flow", (Workflow,), steps)
 
 
 def test_annotations_may_name_classes_of_the_enclosing_function_and_of_the_workflow():
-    class LocalStart(StartEvent):
+    class LocalStart(PlainStartEvent):
         pass
 
     class Flow(Workflow):
-        class Inner(StopEvent):
+        class Inner(PlainStopEvent):
             pass
 
         @step
@@ -257,9 +313,14 @@ def test_a_base_without_steps_or_declared_abstract_is_not_checked_but_cannot_run
     class Empty(Workflow):
         pass
 
-    class Half(Workflow, abstract=True):
+    class Half(Workflow):
         @step
         async def begin(self, event: Go) -> A:
+            return A()
+
+    class Later(Workflow, abstract=True):
+        @step
+        async def begin(self, event: Go) -> A | Done:
             return A()
 
     class Whole(Half):
@@ -269,32 +330,79 @@ def test_a_base_without_steps_or_declared_abstract_is_not_checked_but_cannot_run
 
     assert [node.name for node in graph(Whole).nodes if node.kind == "step"] == ["begin", "end"]
     for base in (Empty, Half):
-        with pytest.raises(WorkflowDefinitionError, match=r"has no steps, or is abstract. Run a subclass"):
+        with pytest.raises(WorkflowValidationError, match=r"no step for a start event, or none that stops. Take a sub"):
             graph(base)
+    for refused in (graph, lambda base: base()):
+        with pytest.raises(WorkflowValidationError, match="'begin' emits A, which no step accepts"):
+            refused(Later)
+
+    @step(workflow=Later)
+    async def end(event: A) -> Done:
+        return Done()
+
+    async def main() -> Any:
+        return await Later().run(Go())
+
+    assert isinstance(asyncio.run(main()), Done)
 
 
-def test_the_graph_is_drawn_with_all_its_steps_events_and_edges():
-    flow = define(unused, end, needs_b)
-    lines = to_mermaid(flow).splitlines()
-    assert lines[0] == "flowchart TD"
-    assert [line.strip() for line in lines[1:8]] == [
-        'n0(("Go"))',
-        'n1["unused"]',
-        'n2("A")',
-        'n3("B")',
-        'n4(("Done"))',
-        'n5["end"]',
-        'n6["needs_b"]',
+def test_the_graph_has_all_steps_events_and_edges():
+    view = graph(define(unused, end, needs_b))
+    assert [(node.name, node.kind) for node in view.nodes] == [
+        ("Go", "start"),
+        ("unused", "step"),
+        ("A", "event"),
+        ("B", "event"),
+        ("Done", "stop"),
+        ("end", "step"),
+        ("needs_b", "step"),
     ]
-    edges = ["n0-n1", "n1-n2", "n1-n3", "n1-n4", "n2-n5", "n5-n4", "n3-n6", "n6-n4"]
-    assert [line.strip().replace(" --> ", "-") for line in lines[8:]] == edges
+    edges = "Go-unused unused-A unused-B unused-Done A-end end-Done B-needs_b needs_b-Done"
+    assert [f"{edge.source}-{edge.target}" for edge in view.edges] == edges.split()
 
 
-def test_the_fingerprint_changes_with_the_wiring_and_only_with_it():
-    def mark(*functions: Callable[..., Any]) -> str:
-        compiled = define(*functions).__graph__
-        assert compiled is not None
-        return compiled.fingerprint
+def whole_again(self: Any, event: Go) -> Done: ...
+
+
+whole_again.__name__ = "whole"
+
+
+def test_the_fingerprint_changes_with_the_wiring_and_the_code_and_only_with_them():
+    def mark(*functions: Callable[..., Any], **options: Any) -> str:
+        flow = define(*functions, **options)()
+        return definition(flow, flow._graph).fingerprint
 
     assert mark(begin, end) == mark(begin, end)
     assert len({mark(begin, end), mark(whole), mark(unused, end, needs_b)}) == 3
+    assert mark(whole) == mark(whole, num_workers=9)
+    assert mark(whole) != mark(whole, version="2")
+
+
+class CommentsOnly:
+    class One(Workflow):
+        """One."""
+
+        @step
+        async def work(self, event: Go) -> Done:
+            """Say."""
+            # Why.
+            return Done()
+
+    class Two(Workflow):
+        @step(num_workers=2)
+        async def work(self, event: Go) -> Done:
+            return Done()
+
+    class Three(Workflow):
+        @step
+        async def work(self, event: Go) -> Done:
+            return Done(1)  # type: ignore[call-arg]
+
+
+def test_comments_docstrings_layout_and_decorators_are_not_part_of_the_definition():
+    def part(flow: type[Workflow]) -> str:
+        made = flow()
+        return definition(made, made._graph).parts["step work"]
+
+    assert part(CommentsOnly.One) == part(CommentsOnly.Two)
+    assert part(CommentsOnly.One) != part(CommentsOnly.Three)

@@ -10,28 +10,31 @@ import pytest
 
 from citewell.workflow import (
     Context,
-    Event,
-    StartEvent,
-    StopEvent,
+    PlainEvent,
+    PlainStartEvent,
+    PlainStopEvent,
     UndeclaredEvent,
     Workflow,
+    WorkflowConfigurationError,
     WorkflowError,
+    WorkflowRuntimeError,
+    launch,
     step,
 )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Go(StartEvent):
+class Go(PlainStartEvent):
     n: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class A(Event):
+class A(PlainEvent):
     n: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class B(Event):
+class B(PlainEvent):
     n: int = 0
 
 
@@ -41,12 +44,12 @@ class SubA(A):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Done(StopEvent):
+class Done(PlainStopEvent):
     result: Any = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Answered(StopEvent):
+class Answered(PlainStopEvent):
     text: str
 
 
@@ -132,7 +135,7 @@ def test_a_returned_list_fans_out_and_collect_events_fans_in():
 
 
 def test_collected_events_come_in_the_order_asked_for_and_the_surplus_is_kept():
-    seen: list[list[Event]] = []
+    seen: list[list[PlainEvent]] = []
 
     class Pairs(Workflow):
         @step
@@ -171,17 +174,67 @@ def test_every_step_that_accepts_an_event_receives_it():
     assert seen == ["log", "end"]
 
 
-def test_a_subclass_event_reaches_the_step_typed_with_its_base():
+def test_a_subclass_event_reaches_the_step_typed_with_its_base_if_that_asks_for_subclasses():
     class Base(Workflow):
         @step
         async def begin(self, event: Go) -> A:
             return SubA(7)
 
-        @step
+        @step(accept_event_subclasses=True)
         async def end(self, event: A) -> Done:
             return Done((type(event), event.n))
 
     assert run(Base(), Go()) == (SubA, 7)
+
+
+class Exact(Workflow):
+    @step
+    async def begin(self, ctx: Context, event: Go) -> A:
+        if event.n == 1:
+            ctx.send_event(SubA(7))
+        if event.n == 2:
+            ctx.send_event(SubA(7), "end")
+        return SubA(7)
+
+    @step
+    async def end(self, event: A) -> Done:
+        return Done(event.n)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (0, r"'begin' of Exact, working on Go \(event 1\), returned SubA, which no step accepts"),
+        (1, r"'begin' of Exact, working on Go \(event 1\), sent SubA, which no step accepts"),
+        (2, r"'begin' of Exact, working on Go \(event 1\), sent SubA to step 'end', which accepts only A"),
+    ],
+)
+def test_a_subclass_event_that_reaches_no_step_is_refused_and_not_lost(how: int, message: str):
+    with pytest.raises(WorkflowRuntimeError, match=message):
+        run(Exact(), Go(how))
+
+
+def test_a_step_that_takes_the_exact_type_does_not_keep_a_subclass_from_one_that_asks_for_it():
+    class Both(Workflow):
+        @step
+        async def begin(self, event: Go) -> A | SubA:
+            return SubA(event.n) if event.n else A(9)
+
+        @step(accept_event_subclasses=True)
+        async def any_a(self, event: A) -> B:
+            return B(event.n)
+
+        @step
+        async def only_sub(self, event: SubA) -> None:
+            seen.append(event.n)
+
+        @step
+        async def end(self, event: B) -> Done:
+            return Done(event.n)
+
+    seen: list[int] = []
+    assert [run(Both(), Go(0)), run(Both(), Go(3))] == [9, 3]
+    assert seen == [3]
 
 
 def test_events_pass_between_steps_by_identity():
@@ -225,14 +278,15 @@ def test_sent_events_come_before_the_returned_one_and_may_name_a_step():
     assert seen == [("first", 1), ("second", 1), ("second", 2)]
 
 
-def test_a_stop_event_may_be_sent():
+def test_a_stop_event_may_only_be_returned():
     class Sends(Workflow):
         @step
         async def begin(self, ctx: Context, event: Go) -> Done | None:
             ctx.send_event(Done("sent"))
             return None
 
-    assert run(Sends(), Go()) == "sent"
+    with pytest.raises(UndeclaredEvent, match=r"'begin' of Sends, .* sent Done, .* Return it to end the run"):
+        run(Sends(), Go())
 
 
 def test_the_first_stop_event_cancels_the_steps_that_still_run():
@@ -328,7 +382,7 @@ def test_plain_steps_run_in_a_thread_and_inline_ones_on_the_loop():
         @step
         async def sink(self, event: B) -> None: ...
 
-    async def main() -> list[Event]:
+    async def main() -> list[PlainEvent]:
         handler = Plain().run(Go())
         return [event async for event in handler.stream_events()]
 
@@ -522,9 +576,11 @@ def test_no_task_is_left_after_runs_of_every_kind():
     ("call", "message"),
     [
         (lambda w: w.run(A()), "takes a Go, not a A"),
+        (lambda w: w.run(start_event=A()), "takes a Go, not a A"),
         (lambda w: w.run(m=1), "could not make its Go"),
         (lambda w: w.run(Go(), n=1), "not both"),
-        (lambda w: w.run(Go(), timeout_s=0), "must be above 0"),
+        (lambda w: launch(w, Go(), timeout_s=0), "must be above 0"),
+        (lambda w: launch(w, A()), "takes a Go, not a A"),
     ],
 )
 def test_a_wrong_start_is_refused_at_the_call(call: Any, message: str):
@@ -538,6 +594,12 @@ def test_a_wrong_start_is_refused_at_the_call(call: Any, message: str):
 def test_run_without_an_event_loop_says_so():
     with pytest.raises(WorkflowError, match="needs a running event loop"):
         Squares().run(Go())
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.5])
+def test_a_workflow_with_an_impossible_timeout_is_refused(timeout_s: float):
+    with pytest.raises(WorkflowConfigurationError, match=f"timeout={timeout_s}: must be above 0, or None"):
+        Squares(timeout=timeout_s)
 
 
 @pytest.mark.parametrize(
@@ -559,5 +621,5 @@ def test_an_event_sent_to_nobody_is_refused_at_the_call(event: Any, to: str | No
         @step
         async def other(self, event: B) -> None: ...
 
-    with pytest.raises(UndeclaredEvent, match=message):
+    with pytest.raises(WorkflowRuntimeError, match=message):
         run(Sends(), Go())

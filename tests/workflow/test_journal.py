@@ -11,47 +11,49 @@ import pytest
 from citewell.workflow import (
     Context,
     Entry,
-    Event,
     JournalFailed,
     MemoryJournal,
     Outcome,
-    Retry,
-    RunFailed,
+    PlainEvent,
+    PlainStartEvent,
+    PlainStopEvent,
     RunStart,
-    StartEvent,
-    StepFailed,
-    StopEvent,
     Workflow,
-    WorkflowDefinitionError,
+    WorkflowCancelledByUser,
+    WorkflowCancelledEvent,
     WorkflowError,
-    WorkflowFailed,
+    WorkflowFailedEvent,
+    WorkflowValidationError,
     decode,
+    launch,
     step,
 )
+from citewell.workflow.events import RecordedError
+from citewell.workflow.retry_policy import retry_policy, stop_after_attempt, wait_none
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Go(StartEvent):
+class Go(PlainStartEvent):
     n: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Part(Event):
+class Part(PlainEvent):
     n: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Made(Event):
+class Made(PlainEvent):
     n: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Token(Event):
+class Token(PlainEvent):
     text: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Done(StopEvent):
+class Done(PlainStopEvent):
     result: int
 
 
@@ -67,7 +69,7 @@ class Sum(Workflow):
     @step
     async def work(self, ctx: Context, event: Part) -> Made:
         await asyncio.sleep(0)
-        async with ctx.store.edit() as state:
+        async with ctx.store.edit_state() as state:
             state["total"] += event.n
         ctx.write_event_to_stream(Token(str(event.n)))
         return Made(event.n)
@@ -86,6 +88,11 @@ class SlowJournal(MemoryJournal):
         self.appends: list[list[Entry]] = []
         self.busy = False
 
+    async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
+        await asyncio.sleep(0.001)
+        await super().started(run, entries)
+        self.appends.append(list(entries))
+
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         assert not self.busy
         self.busy = True
@@ -94,18 +101,25 @@ class SlowJournal(MemoryJournal):
         self.appends.append(list(entries))
         self.busy = False
 
+    async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
+        assert not self.busy
+        await asyncio.sleep(0.001)
+        await super().ended(run_id, outcome, entries)
+        self.appends.append(list(entries))
+
 
 @pytest.mark.parametrize("kind", [MemoryJournal, SlowJournal])
 def test_the_journal_has_every_entry_once_in_order_with_its_causes(kind: type[MemoryJournal]):
     journal = kind()
 
     async def main() -> int:
-        return await Sum().run(Go(5), run_id="r", journal=journal)
+        return await launch(Sum(), Go(5), run_id="r", journal=journal)
 
     assert asyncio.run(main()) == 10
     entries = journal.entries["r"]
     assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
-    json.dumps([dataclasses.asdict(entry) for entry in entries])
+    text = json.dumps([entry.to_json() for entry in entries])
+    assert [Entry.from_json(form) for form in json.loads(text)] == entries
     by_seq = {entry.seq: entry for entry in entries}
     assert (entries[0].step, entries[0].event, entries[0].payload) == (None, "Go", {"n": 5})
     assert decode(Go, entries[0].payload) == Go(5)
@@ -125,7 +139,7 @@ def test_a_step_its_events_and_its_state_are_in_one_append():
     journal = SlowJournal()
 
     async def main() -> None:
-        await Sum().run(Go(5), journal=journal)
+        await launch(Sum(), Go(5), journal=journal)
 
     asyncio.run(main())
     for entries in journal.appends:
@@ -152,7 +166,7 @@ def test_an_event_is_delivered_only_after_it_was_recorded():
             return Done(1)
 
     async def main() -> None:
-        await Checks().run(Go(), run_id="r", journal=journal)
+        await launch(Checks(), Go(), run_id="r", journal=journal)
 
     asyncio.run(main())
 
@@ -170,7 +184,7 @@ def test_two_runs_with_the_same_events_have_the_same_record():
         journal = MemoryJournal()
 
         async def main() -> None:
-            await OneAtATime().run(Go(5), run_id="r", journal=journal)
+            await launch(OneAtATime(), Go(5), run_id="r", journal=journal)
 
         asyncio.run(main())
         return [(e.seq, e.kind, e.step, e.event, e.payload, e.caused_by) for e in journal.entries["r"]]
@@ -180,7 +194,7 @@ def test_two_runs_with_the_same_events_have_the_same_record():
 
 def test_sequence_numbers_are_the_same_with_and_without_a_journal():
     async def numbers(**options: Any) -> list[int]:
-        stream = OneAtATime().run(Go(5), **options).stream_events()
+        stream = launch(OneAtATime(), Go(5), **options).stream_events()
         return [stream.seq async for _ in stream]
 
     assert asyncio.run(numbers()) == asyncio.run(numbers(journal=MemoryJournal()))
@@ -188,7 +202,7 @@ def test_sequence_numbers_are_the_same_with_and_without_a_journal():
 
 def test_failed_attempts_are_recorded_with_their_error_and_times():
     class Flaky(Workflow):
-        @step(retry=Retry(attempts=2))
+        @step(retry_policy=retry_policy(wait=wait_none(), stop=stop_after_attempt(2)))
         async def work(self, ctx: Context, event: Go) -> Done:
             await asyncio.sleep(0.002)
             raise ValueError(f"attempt {ctx.attempt}")
@@ -196,8 +210,8 @@ def test_failed_attempts_are_recorded_with_their_error_and_times():
     journal = MemoryJournal()
 
     async def main() -> None:
-        with pytest.raises(StepFailed):
-            await Flaky().run(Go(), run_id="r", journal=journal)
+        with pytest.raises(ValueError, match="attempt 2"):
+            await launch(Flaky(), Go(), run_id="r", journal=journal)
 
     asyncio.run(main())
     _, first, second, last = journal.entries["r"]
@@ -209,7 +223,12 @@ def test_failed_attempts_are_recorded_with_their_error_and_times():
         assert entry.duration_s >= 0.001
         assert entry.started_at is not None
         assert entry.started_at <= entry.at
-    assert decode(RunFailed, last.payload).reason == "failed"
+    assert (first.due is not None, second.due) == (True, None)
+    assert last.event == "citewell.workflow.events:WorkflowFailedEvent"
+    told = decode(WorkflowFailedEvent, last.payload)
+    assert (told.step_name, str(told.exception), told.attempts) == ("work", "attempt 2", 2)
+    assert isinstance(told.exception, RecordedError)
+    assert told.exception.original_type == "ValueError"
     outcome = journal.outcomes["r"]
     assert (outcome.status, outcome.seq) == ("failed", last.seq)
     assert "attempt 2" in (outcome.error or "")
@@ -225,31 +244,33 @@ def test_a_journal_that_fails_ends_the_run_with_its_error(method: str):
 
     setattr(Broken, method, fail)
 
-    async def main() -> list[Event]:
-        handler = Sum().run(Go(5), journal=Broken())
+    async def main() -> list[PlainEvent]:
+        handler = launch(Sum(), Go(5), journal=Broken())
         with pytest.raises(JournalFailed, match=r"of Sum could not be recorded: disk full") as caught:
             await handler
         assert isinstance(caught.value.__cause__, OSError)
         return [event async for event in handler.stream_events()]
 
     last = asyncio.run(main())[-1]
-    assert isinstance(last, RunFailed)
-    assert last.error == "JournalFailed"
+    assert isinstance(last, WorkflowFailedEvent)
+    assert isinstance(last.exception, JournalFailed)
 
 
 def test_a_known_run_id_is_refused():
     async def main() -> None:
         journal = MemoryJournal()
-        await Sum().run(Go(5), run_id="r", journal=journal)
-        with pytest.raises(JournalFailed, match=r"'r' is already in the journal"):
-            await Sum().run(Go(5), run_id="r", journal=journal)
+        await launch(Sum(), Go(5), run_id="r", journal=journal)
+        kept = list(journal.entries["r"])
+        with pytest.raises(WorkflowError, match=r"'r' is already in the journal"):
+            await launch(Sum(), Go(5), run_id="r", journal=journal)
+        assert journal.entries["r"] == kept
         assert journal.outcomes["r"].status == "done"
 
     asyncio.run(main())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Opaque(Event):
+class Opaque(PlainEvent):
     loop: asyncio.AbstractEventLoop
 
 
@@ -265,8 +286,8 @@ def test_an_event_without_a_json_form_is_refused_before_a_recorded_run_and_passe
 
     async def main() -> None:
         assert await Passes().run(Go()) == 1
-        with pytest.raises(WorkflowDefinitionError, match=r"Passes cannot be recorded .* Opaque.loop"):
-            Passes().run(Go(), journal=MemoryJournal())
+        with pytest.raises(WorkflowValidationError, match=r"Passes cannot be recorded .* Opaque.loop"):
+            launch(Passes(), Go(), journal=MemoryJournal())
 
     asyncio.run(main())
 
@@ -277,10 +298,10 @@ def test_a_nested_run_is_recorded_with_its_parent():
     class Parent(Workflow):
         @step
         async def work(self, event: Go) -> Done:
-            return Done(await Sum().run(Go(5), run_id="child", journal=journal))
+            return Done(await launch(Sum(), Go(5), run_id="child", journal=journal))
 
     async def main() -> None:
-        await Parent().run(Go(), run_id="parent", journal=journal)
+        await launch(Parent(), Go(), run_id="parent", journal=journal)
 
     asyncio.run(main())
     assert isinstance(journal.runs["child"], RunStart)
@@ -306,7 +327,7 @@ def test_steps_that_a_stop_interrupts_are_recorded_as_cancelled():
     journal = MemoryJournal()
 
     async def main() -> None:
-        assert await Race().run(Go(), run_id="r", journal=journal) == 1
+        assert await launch(Race(), Go(), run_id="r", journal=journal) == 1
 
     asyncio.run(main())
     assert [entry.error for entry in journal.entries["r"] if entry.step == "slow"] == ["cancelled"]
@@ -326,12 +347,12 @@ class Talks(Workflow):
 
 @pytest.mark.parametrize("journaled", [False, True])
 def test_any_number_of_readers_see_every_event_from_any_cursor(journaled: bool):
-    async def read(handler: Any, after: int) -> list[tuple[int, Event]]:
+    async def read(handler: Any, after: int) -> list[tuple[int, PlainEvent]]:
         stream = handler.stream_events(after=after)
         return [(stream.seq, event) async for event in stream]
 
     async def main() -> None:
-        handler = Talks().run(Go(10), journal=SlowJournal() if journaled else None)
+        handler = launch(Talks(), Go(10), journal=SlowJournal() if journaled else None)
         during = await asyncio.gather(*[read(handler, 0) for _ in range(3)])
         everything = await read(handler, 0)
         assert [event for _, event in everything] == [*(Token(str(n)) for n in range(10)), Done(10)]
@@ -353,11 +374,26 @@ def test_a_stream_goes_on_after_a_break():
     asyncio.run(main())
 
 
+def test_another_reading_goes_on_where_the_first_broke_off_and_after_0_begins_anew():
+    async def main() -> None:
+        handler = Talks().run(Go(4))
+        async for event in handler.stream_events():
+            if event == Token("1"):
+                break
+        assert [event async for event in handler.stream_events()] == [Token("2"), Token("3"), Done(4)]
+        whole = [Token("0"), Token("1"), Token("2"), Token("3"), Done(4)]
+        assert [event async for event in handler.stream_events(after=0)] == whole
+        # The reading came to the end, so the next begins anew.
+        assert [event async for event in handler.stream_events()] == whole
+
+    asyncio.run(main())
+
+
 def test_a_reader_that_leaves_does_not_disturb_the_others():
     async def main() -> None:
         handler = Talks().run(Go(20))
 
-        async def read() -> list[Event]:
+        async def read() -> list[PlainEvent]:
             return [event async for event in handler.stream_events()]
 
         readers = [asyncio.create_task(read()) for _ in range(3)]
@@ -376,9 +412,8 @@ def test_a_cancelled_run_ends_its_stream():
             events.append(event)
             handler.cancel()
         last = events[-1]
-        assert isinstance(last, RunFailed)
-        assert last.reason == "cancelled"
-        with pytest.raises(WorkflowFailed):
+        assert isinstance(last, WorkflowCancelledEvent)
+        with pytest.raises(WorkflowCancelledByUser):
             await handler
 
     asyncio.run(main())
@@ -392,7 +427,7 @@ def test_only_events_can_be_written_to_the_stream():
             return Done(1)
 
     async def main() -> None:
-        with pytest.raises(WorkflowError, match=r"'work' wrote a str to the stream. Derive it from Event"):
+        with pytest.raises(TypeError, match=r"'work' wrote a str to the stream. Derive it from Event"):
             await Wrong().run(Go())
 
     asyncio.run(main())

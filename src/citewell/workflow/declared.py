@@ -48,7 +48,7 @@ def check_target(graph: "Graph", kind: type, step: str, who: str) -> None:
         raise WorkflowStepDoesNotExistError(
             f"{who} sent {kind.__name__} to {step!r}, which is no step (there are {known})."
         )
-    if not issubclass(kind, target.accepts):
+    if target.index not in graph.routed(kind):
         accepts = " or ".join(one.__name__ for one in target.accepts)
         raise WorkflowRuntimeError(f"{who} sent {kind.__name__} to step {step!r}, which accepts only {accepts}.")
     if target.cardinality is not None:

@@ -102,9 +102,9 @@ class Graph:
             spec.known = {
                 kind
                 for kind in spec.bare
-                if (self.routes[kind] or issubclass(kind, PlainStopEvent))
+                if (self.routed(kind) or issubclass(kind, PlainStopEvent))
                 and not issubclass(kind, PlainInputRequiredEvent)
-                and not any(steps[index].cardinality for index in self.routes[kind])
+                and not any(steps[index].cardinality for index in self.routed(kind))
             }
 
     def route(self, kind: type) -> tuple[int, ...]:

@@ -135,8 +135,8 @@ class WorkflowHandler:
         """The streamed events with sequence numbers above `after`: those present, those to come, the last.
 
         Without `after` it goes on where an earlier reading without `after` broke off, from the beginning when that
-        one came to the end. Any number of readers may read at once, each from its own cursor. Internal events are
-        told from when the first reader asks for them.
+        one came to the end. Any number of readers may read at once, each from its own cursor; `after=0` is a reading
+        from the beginning whatever others do. Internal events are told from when the first reader asks for them.
         """
         if expose_internal:
             self._run.expose()

@@ -157,16 +157,18 @@ class MemoryJournal:
     async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
         if run.run_id in self.runs:
             raise WorkflowError(f"Run {run.run_id!r} is already in the journal. Use a new run_id.")
+        # All copies first: a call that fails must leave nothing.
+        kept = list(entries)
         self.runs[run.run_id] = run
-        self.entries[run.run_id] = list(entries)
+        self.entries[run.run_id] = kept
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         self._known(run_id)
-        self.entries[run_id].extend(entries)
+        self.entries[run_id] += list(entries)
 
     async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
         self._known(run_id)
-        self.entries[run_id].extend(entries)
+        self.entries[run_id] += list(entries)
         self.outcomes[run_id] = outcome
 
     def _known(self, run_id: str) -> None:

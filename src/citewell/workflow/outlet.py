@@ -30,6 +30,7 @@ class Outlet:
         "events",
         "expose",
         "finished",
+        "followed",
         "label",
         "last",
         "lent",
@@ -50,6 +51,8 @@ class Outlet:
         self.lent = 0
         # How far the reading that names no cursor of its own has come.
         self.cursor = 0
+        # How many readings that name no cursor wait for the next event at this moment.
+        self.followed = 0
         self.seen = False
         self._waiters: list[asyncio.Future[None]] | None = None
         self._readers: list[asyncio.Future[None]] | None = None
@@ -139,8 +142,9 @@ class Stream:
 
     def __init__(self, outlet: Outlet, after: int | None, expose: bool, on_return: Any) -> None:
         self._outlet = outlet
-        self._common = after is None
-        self._next = outlet.cursor if after is None else bisect_right(outlet.events, after, key=lambda item: item[0])
+        # A reading that is going on has not broken off anywhere: beside it this one reads by itself.
+        self._common = after is None and not outlet.followed
+        self._next = outlet.cursor if self._common else bisect_right(outlet.events, after or 0, key=lambda one: one[0])
         self._list = outlet.events
         self._expose = expose
         self._on_return = on_return
@@ -160,7 +164,11 @@ class Stream:
                     # The reader was shown the failure, so nobody has to be told that it went unseen.
                     outlet.seen = True
                     raise StopAsyncIteration
-                await outlet.news()
+                outlet.followed += self._common
+                try:
+                    await outlet.news()
+                finally:
+                    outlet.followed -= self._common
             if outlet.events is not self._list and self._list is _NO_EVENTS:
                 self._list = outlet.events
             if outlet.events is not self._list:

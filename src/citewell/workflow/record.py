@@ -12,7 +12,7 @@ from citewell.workflow.journal import Entry, Journal, Outcome, RunStart
 from citewell.workflow.plain import PlainEvent
 from citewell.workflow.reducer import Emitted, Job, Reducer
 from citewell.workflow.state import State
-from citewell.workflow.tagged import find_subclass, name_of
+from citewell.workflow.tagged import find_type, name_of
 
 FLUSHED = "flushed"
 """Name of the entry of an event that left its step before the step's outcome."""
@@ -137,22 +137,23 @@ class Recorder:
         due: float | None = None,
         handled: PlainEvent | None = None,
         target: str | None = None,
-    ) -> int:
-        """Record an attempt that came to nothing; with `handled`, the event by which a handler learns of it.
+        act: Callable[[int], None] | None = None,
+    ) -> None:
+        """Record an attempt that came to nothing; with `handled`, the event by which the step `target` learns of it.
 
-        The number of that event, or of the entry.
+        `act` is given the number of that event.
         """
+        form = None if handled is None else encode(handled)
         facts = self._facts(job)
         entries = [Entry(self._reducer.number(), "step", self.clock.wall(), error=error, due=due, **facts)]
         if handled is not None:
             seq = self._reducer.number()
             name = name_in(self._graph, handled)
-            form = encode(handled)
             entries.append(
                 Entry(seq, "event", entries[0].at, job.spec.name, name, form, facts["caused_by"], target=target)
             )
-        self.outbox.append(Batch(entries, _nothing))
-        return entries[-1].seq
+        number = entries[-1].seq
+        self.outbox.append(Batch(entries, _nothing if act is None else lambda: act(number)))
 
     def shown(self, job: Job | None, event: PlainEvent, payload: Any, act: Callable[[int], None]) -> None:
         """Record an event for the readers of the stream."""
@@ -272,24 +273,28 @@ def _nothing() -> None:
 
 def name_in(graph: Graph, event: PlainEvent) -> str:
     """How a record names the event's type: plainly if the graph knows it, else with its module."""
-    kind = type(event)
+    return name_of_kind(graph, type(event))
+
+
+def name_of_kind(graph: Graph, kind: type) -> str:
+    """As `name_in`, of a type."""
     return kind.__name__ if graph.events.get(kind.__name__) is kind else name_of(kind)
 
 
 def event_of(graph: Graph, name: str, payload: Any) -> PlainEvent:
     """The recorded event; CodecError when its type is gone or does not fit."""
-    kind = graph.events.get(name)
-    if kind is None:
-        kind = _elsewhere(name)
-    if kind is None:
-        raise CodecError(f"{name}: {graph.name} knows no such event. Was it renamed? Declare a migration.")
-    found: PlainEvent = decode(kind, payload)
+    found: PlainEvent = decode(kind_of(graph, name), payload)
     return found
 
 
-def _elsewhere(name: str) -> type[PlainEvent] | None:
-    found = find_subclass(name) if ":" in name else None
-    return found if found is not None and issubclass(found, PlainEvent) else None
+def kind_of(graph: Graph, name: str) -> type[PlainEvent]:
+    """The type of event that a record names so; CodecError when it is gone."""
+    kind: type | None = graph.events.get(name)
+    if kind is None and ":" in name:
+        kind = find_type(name)
+    if kind is None or not issubclass(kind, PlainEvent):
+        raise CodecError(f"{name}: {graph.name} knows no such event. Was it renamed? Declare a migration.")
+    return kind
 
 
 def check_recordable(graph: Graph) -> None:

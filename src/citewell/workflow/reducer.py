@@ -361,7 +361,10 @@ class Reducer:
     def _fill(self, lane: Lane, seq: int, event: PlainEvent, trail: Trail | None) -> Job | None:
         if lane.slots is None:
             lane.slots = [deque() for _ in lane.spec.slots]
-        at = next(n for n, kind in enumerate(lane.spec.slots) if isinstance(event, kind))
+        slots = lane.spec.slots
+        # The exact type first: another parameter may take a base of it.
+        exact = type(event) in slots
+        at = slots.index(type(event)) if exact else next(n for n, kind in enumerate(slots) if isinstance(event, kind))
         lane.slots[at].append((seq, event))
         if not all(lane.slots):
             return None

@@ -8,9 +8,9 @@ from citewell.workflow.events import RecordedError, StepFailedEvent
 from citewell.workflow.journal import Entry
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent
-from citewell.workflow.record import FLUSHED, event_of
+from citewell.workflow.record import FLUSHED, event_of, kind_of
 from citewell.workflow.reducer import Emitted, Job, Reducer
-from citewell.workflow.snapshot import Waiting, kind_of, load
+from citewell.workflow.snapshot import Waiting, load
 from citewell.workflow.state import State
 from citewell.workflow.tagged import from_json
 from citewell.workflow.wait import Wait, key_of
@@ -139,6 +139,7 @@ class Replay:
             past = self._past(entry)
             past.flushed += 1
             self.reducer.deliver(entry.seq, event, entry.target, job.trail, sent=True)
+            self._answer(event, entry.at)
         elif isinstance(event, StepFailedEvent) and place in self._lost:
             self.reducer.hand_over(self._lost.pop(place), entry.seq, event, str(entry.target))
         else:

@@ -46,7 +46,7 @@ from citewell.workflow.journal import Journal, Outcome, RunStart
 from citewell.workflow.outlet import Outlet
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent, PlainStopEvent
-from citewell.workflow.record import Recorder, check_recordable
+from citewell.workflow.record import Recorder, check_recordable, name_of_kind
 from citewell.workflow.reducer import Emitted, Job, Reducer, Trail
 from citewell.workflow.state import State
 from citewell.workflow.wait import Wait, key_of
@@ -294,7 +294,11 @@ class Run:
             check_target(self.graph, type(event), step, who)
         elif isinstance(event, PlainStopEvent):
             raise WorkflowRuntimeError(f"{who} cannot end it with a {type(event).__name__}. Use cancel_run().")
-        answered = tuple(wait.key for wait in self._fitting(event, by)) if step is None else ()
+        questions = self._asked_of(event, by) if step is None else []
+        for wait in questions:
+            # The record may take a while, and the next answer is for the next question.
+            wait.promised = True
+        answered = tuple(wait.key for wait in questions)
         if self.recorder is None:
             self._arrive(self.reducer.number(), event, step, answered)
         else:
@@ -453,7 +457,7 @@ class Run:
                 self._write_to_stream(job, shown, None)
             return
         self._flush(job)
-        terms: dict[str, Any] = {"event": wait.kind.__name__}
+        terms: dict[str, Any] = {"event": name_of_kind(self.graph, wait.kind)}
         if wait.requirements:
             terms["requirements"] = dict(wait.requirements)
         if wait.who is not None:
@@ -477,6 +481,7 @@ class Run:
 
     def _deliver_flushed(self, job: Job, event: PlainEvent, step: str | None, seq: int) -> None:
         self.reducer.deliver(seq, event, step, job.trail, sent=True)
+        self._answer_waits(event)
 
     def _register(self, wait: Wait) -> None:
         reducer = self.reducer
@@ -515,15 +520,20 @@ class Run:
             self.reducer.waits.pop(wait.key, None)
 
     def _answer_waits(self, event: PlainEvent) -> None:
-        for wait in self._fitting(event, None):
+        """Answer with an event that a step emitted; a question that only some people may answer is left to them."""
+        found: dict[str, Wait] = {}
+        for wait in (self.reducer.waits or {}).values():
+            if wait.who is None and wait.fits(event):
+                found.setdefault(wait.job.spec.name, wait)
+        for wait in found.values():
             self._answer(wait, event)
 
-    def _fitting(self, event: PlainEvent, by: str | None) -> list[Wait]:
-        """The open questions that the event answers: of each step the oldest."""
+    def _asked_of(self, event: PlainEvent, by: str | None) -> list[Wait]:
+        """The open questions that an event from outside answers: of each step the oldest."""
         found: dict[str, Wait] = {}
         refused: Wait | None = None
         for wait in (self.reducer.waits or {}).values():
-            if wait.job.spec.name in found or not wait.fits(event):
+            if wait.promised or wait.job.spec.name in found or not wait.fits(event):
                 continue
             if wait.who is not None and by not in wait.who:
                 refused = wait
@@ -547,7 +557,7 @@ class Run:
         self._take_up(wait)
 
     def _lapse(self, wait: Wait) -> None:
-        if wait.answer is not None or self.closing:
+        if wait.answer is not None or wait.promised or self.closing:
             return
         self._withdraw(wait)
         wait.error = TimeoutError(_too_late(wait.job, wait.name))
@@ -814,12 +824,17 @@ class Run:
         )
         self.reducer.undo(job)
         if self.recorder is not None:
-            seq = self.recorder.failed(job, f"{type(error).__name__}: {error}", None, failed, name)
+            job.over = True
+            said = f"{type(error).__name__}: {error}"
+            self.recorder.failed(job, said, None, failed, name, lambda seq: self._hand_over(job, seq, failed, name))
         else:
-            seq = self.reducer.number()
-        self.reducer.release(job)
-        self.reducer.hand_over(job, seq, failed, name)
+            self._hand_over(job, self.reducer.number(), failed, name)
         return True
+
+    def _hand_over(self, job: Job, seq: int, failed: PlainEvent, handler: str) -> None:
+        self.reducer.release(job)
+        if not self.closing:
+            self.reducer.hand_over(job, seq, failed, handler)
 
     def _on_cancelled(self, worker: Worker, job: Job, error: asyncio.CancelledError) -> None:
         if self.closing:

@@ -8,7 +8,7 @@ from citewell.workflow.codec import encode
 from citewell.workflow.errors import CodecError
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent
-from citewell.workflow.record import event_of, name_in
+from citewell.workflow.record import event_of, kind_of, name_in, name_of_kind
 from citewell.workflow.reducer import Job, Reducer, Scope, Trail
 from citewell.workflow.state import State
 from citewell.workflow.tagged import TAG, from_json, to_json
@@ -181,7 +181,7 @@ def capture_parts(writer: Writer, reducer: Reducer, jobs: list[Job], waits: list
                 "step": wait.job.spec.name,
                 "seq": wait.job.seq,
                 "name": wait.name,
-                "event": wait.kind.__name__,
+                "event": name_of_kind(graph, wait.kind),
                 "requirements": to_json(dict(wait.requirements), "requirements"),
                 "who": None if wait.who is None else sorted(wait.who),
                 "due": wait.due,
@@ -377,23 +377,3 @@ def load(graph: "Graph", form: Form, serializer: "BaseSerializer | None") -> tup
         job = by_place[one["step"], one["seq"]]
         waits.append(Wait(job, one["name"], kind, from_json(one["requirements"], "requirements"), one["due"], who))
     return reducer, jobs, waits
-
-
-def kind_of(graph: "Graph", name: str) -> type[PlainEvent]:
-    """The type of an event that is waited for; PlainEvent, which fits all, when only its name is left."""
-    from citewell.workflow import events
-
-    found = graph.events.get(name) or getattr(events, name, None)
-    if isinstance(found, type) and issubclass(found, PlainEvent):
-        return found
-    return _by_name(name)
-
-
-def _by_name(name: str) -> type[PlainEvent]:
-    frontier: list[type[PlainEvent]] = [PlainEvent]
-    while frontier:
-        kind = frontier.pop()
-        if kind.__name__ == name:
-            return kind
-        frontier += kind.__subclasses__()
-    raise CodecError(f"A question waits for a {name}, which is not known here. Import its module.")

@@ -241,7 +241,7 @@ class State:
 
 
 def shared(value: Any) -> Any:
-    """A copy whose lists, dicts, sets, dataclasses and models are new, and whose other objects are the same."""
+    """A copy whose lists, dicts, tuples and sets are new, and whose other objects are the same."""
     kind = type(value)
     if kind in _ATOMS:
         return value

@@ -65,7 +65,7 @@ def _object_out(value: object, path: str) -> Any:
             f"{path}: {kind.__qualname__} has no JSON form. Use dataclasses, pydantic models, enums, dates, text, "
             "numbers, lists, tuples, sets and dicts of these; keep anything else in the workflow object or a Resource."
         )
-    if _find(name_of(kind)) is not kind:
+    if find_type(name_of(kind)) is not kind:
         raise CodecError(f"{path}: {name_of(kind)} is not found under its name, so a record could not be read back.")
     return {TAG: name_of(kind), "value": form}
 
@@ -90,7 +90,7 @@ def from_json(value: Any, path: str) -> Any:
 
 
 def _object_in(name: str, inner: Any, path: str) -> Any:
-    kind = _find(name)
+    kind = find_type(name)
     if kind is None:
         raise CodecError(f"{path}: type {name} is not known here. Import its module before reading the record.")
     found = _scalar_form(kind, path)
@@ -114,7 +114,8 @@ def _scalar_form(kind: type, path: str) -> Any:
     return scalar(kind) if kind.__module__.partition(".")[0] in _PLAIN else None
 
 
-def _find(name: str) -> type | None:
+def find_type(name: str) -> type | None:
+    """The type of which `name_of` gave this name, among the modules that are loaded; None when it is gone."""
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
@@ -141,6 +142,9 @@ def find_subclass(name: str) -> type | None:
                 frontier.append(kind)
                 if name_of(kind) == name:
                     found.add(kind)
+    if len(found) > 1:
+        # dataclass(slots=True) makes a class anew, and its first version stays until it is collected.
+        found = {kind for kind in found if "__slots__" in vars(kind)}
     return found.pop() if len(found) == 1 else None
 
 

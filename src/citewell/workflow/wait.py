@@ -23,6 +23,7 @@ class Wait:
         "kind",
         "lent",
         "name",
+        "promised",
         "requirements",
         "timer",
         "who",
@@ -50,6 +51,8 @@ class Wait:
         self.timer: asyncio.TimerHandle | None = None
         # Whether the job has given its worker back for the time of this wait.
         self.lent = False
+        # Whether an answer is on its way to the record, so that no other can be given.
+        self.promised = False
 
     def fits(self, event: PlainEvent) -> bool:
         """Whether the event is of the type that is waited for, and has all that is required of it."""

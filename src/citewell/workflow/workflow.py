@@ -281,6 +281,10 @@ def launch(
         raise WorkflowRuntimeError(
             f"{graph.name}.run() needs a running event loop. Call it inside an async function."
         ) from None
+    if timeout_s is not _UNSET and timeout_s is not None and timeout_s <= 0:
+        raise WorkflowConfigurationError(f"timeout_s={timeout_s}: must be above 0, or None for no limit.")
+    if start is not None:
+        workflow.start_event(start, {})
     if graph.wants_resources and not graph.resources_checked:
         workflow._check_resources(True, False)
         graph.resources_checked = True
