@@ -46,7 +46,7 @@ from citewell.workflow.journal import Journal, Outcome, RunStart
 from citewell.workflow.outlet import Outlet
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent, PlainStopEvent
-from citewell.workflow.record import Recorder, check_recordable
+from citewell.workflow.record import Batch, Recorder, check_recordable
 from citewell.workflow.reducer import Emitted, Job, Reducer, Trail
 from citewell.workflow.resource import ResourceManager
 from citewell.workflow.state import State
@@ -434,7 +434,7 @@ class Run:
         self.recorder.noted(job, "wait", wait.name, terms, wait.due, act)
         if shown is not None:
             self._write_to_stream(job, shown, encode(shown))
-        await self._write()
+        await self._written()
 
     def _flush(self, job: Job) -> None:
         # The answer may come of an event that this step has sent, so what it sent cannot wait for its outcome.
@@ -558,7 +558,7 @@ class Run:
             from citewell.workflow.tagged import to_json
 
             self.recorder.noted(job, "memo", name, to_json(value, name), None, lambda: None)
-            await self._write()
+            await self._written()
         if past.memos is None:
             past.memos = {}
         past.memos[name] = value
@@ -873,6 +873,20 @@ class Run:
             await self.recorder.write()
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything; it ends the run
             self._on_journal_failed(error)
+
+    async def _written(self) -> None:
+        """Return once what is in the outbox now is recorded.
+
+        For steps, which may be interrupted at any time: a write may not, since it carries what others have done too.
+        So a worker without a job does it.
+        """
+        recorder = self.recorder
+        assert recorder is not None
+        done = self._loop.create_future()
+        recorder.outbox.append(Batch([], lambda: None if done.done() else done.set_result(None)))
+        if not recorder.writing:
+            self._spawn()
+        await done
 
     def _on_journal_failed(self, error: Exception) -> None:
         if isinstance(error, WorkflowError):
