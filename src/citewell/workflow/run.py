@@ -13,7 +13,6 @@ import functools
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,7 +45,7 @@ from citewell.workflow.journal import Journal, Outcome, RunStart
 from citewell.workflow.outlet import Outlet
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent, PlainStopEvent
-from citewell.workflow.record import Batch, Recorder, check_recordable
+from citewell.workflow.record import CANCELLED, DROPPED, Batch, Recorder, check_recordable
 from citewell.workflow.reducer import Emitted, Job, Reducer, Trail
 from citewell.workflow.resource import ResourceManager
 from citewell.workflow.state import State
@@ -60,10 +59,10 @@ log = logging.getLogger("citewell.workflow")
 
 # A run whose steps never wait gives the loop back this often, so that other tasks, timers and cancellation go on.
 SLICE_S = 0.005
+SLICE_JOBS = 256
 BURST = 32
 
 copy_context = contextvars.copy_context
-monotonic = time.monotonic
 
 
 class Worker:
@@ -168,7 +167,8 @@ class Run:
         self.clock: Clock = clock_of(self._loop)
         self._thread = threading.get_ident()
         self._base = copy_context()
-        self._workers: set[Worker] | None = None
+        # In order: a set's would differ from process to process.
+        self._workers: dict[Worker, None] | None = None
         self._failed: tuple[int, PlainEvent] | None = None
         self._armed = False
         self._yielding = False
@@ -219,8 +219,13 @@ class Run:
         if self.recorder is None:
             self.outlet.show(self.reducer.number(), event)
         else:
-            self.recorder.shown(job, event, payload, lambda seq: self.outlet.show(seq, event))
+            self.recorder.shown(job, event, payload, lambda seq: self._show(seq, event))
             self.write_soon()
+
+    def _show(self, seq: int, event: PlainEvent) -> None:
+        # The stop event is the last of the stream, whatever was on its way to the record behind it.
+        if self.reducer.stop is None:
+            self.outlet.show(seq, event)
 
     def send(self, job: Job, event: PlainEvent, step: str | None) -> None:
         """An event that a step sends: now, or in a recorded run with the step's outcome, in one transaction."""
@@ -275,9 +280,7 @@ class Run:
         """Take an answer, and return once it is recorded; AnswerRefused unless it answers an open question."""
         if self.closing or self.outlet.finished:
             raise AnswerRefused(f"Run {self.run_id} is over; it takes no answer any more.")
-        waits = self._fitting(event, by)
-        if question is not None:
-            waits = [wait for wait in waits if wait.key == question]
+        waits = self._fitting(event, by, question=question)
         asks = self.reducer.asks and question is None and isinstance(event, PlainHumanResponseEvent)
         if not waits and not (asks and self.graph.routed(type(event))):
             named = f"{question!r} of " if question else ""
@@ -339,8 +342,8 @@ class Run:
         dues += [self.deadline] if self.deadline is not None else []
         return min(dues, default=None)
 
-    def fail(self, error: Exception) -> None:
-        """End the run with this error."""
+    def fail(self, error: Exception | None) -> None:
+        """End the run with this error, or with the stop event that it has."""
         self._close(error)
 
     def _arrive(self, seq: int, event: PlainEvent, step: str | None, answered: tuple[str, ...]) -> None:
@@ -488,24 +491,33 @@ class Run:
             self.reducer.waits.pop(wait.key, None)
 
     def _answer_waits(self, event: PlainEvent) -> None:
-        for wait in self._fitting(event, None):
+        for wait in self._fitting(event, None, None):
             self._answer(wait, event)
 
-    def _fitting(self, event: PlainEvent, by: str | None) -> list[Wait]:
-        """The open questions that the event answers: of each step the oldest."""
+    def _fitting(
+        self,
+        event: PlainEvent,
+        by: str | None,
+        sender: str | None = "Somebody without a name",
+        question: str | None = None,
+    ) -> list[Wait]:
+        """The open questions that the event answers: the one with this key, or of each step the oldest.
+
+        Raises AnswerRefused when `by` may answer none that it fits, unless the sender is None: a step.
+        """
         found: dict[str, Wait] = {}
         refused: Wait | None = None
         for wait in (self.reducer.waits or {}).values():
-            if wait.job.spec.name in found or not wait.fits(event):
+            if wait.job.spec.name in found or not wait.fits(event) or question not in (None, wait.key):
                 continue
             if wait.who is not None and by not in wait.who:
                 refused = wait
                 continue
             found[wait.job.spec.name] = wait
-        if refused is not None and not found:
+        if refused is not None and not found and sender is not None:
             assert refused.who is not None
             raise AnswerRefused(
-                f"{by or 'Somebody without a name'} may not answer {refused.key!r} of run {self.run_id}; "
+                f"{by or sender} may not answer {refused.key!r} of run {self.run_id}; "
                 f"{', '.join(sorted(refused.who))} may."
             )
         return list(found.values())
@@ -531,9 +543,10 @@ class Run:
 
     def _take_up(self, wait: Wait) -> None:
         if wait.future is None:
-            # An earlier process has asked: the step begins anew and finds the answer.
-            wait.job.wait = None
-            self.reducer.take_up(wait.job)
+            # An earlier process has asked: the step begins anew and finds the answer. Once, if it asked several things.
+            if wait.job.wait is not None:
+                wait.job.wait = None
+                self.reducer.take_up(wait.job)
         elif wait.lent:
             self.reducer.take_up(wait.job)
         elif not wait.future.done():
@@ -571,8 +584,8 @@ class Run:
         context = self._base.copy()
         context.run(CURRENT.set, worker)
         if self._workers is None:
-            self._workers = set()
-        self._workers.add(worker)
+            self._workers = {}
+        self._workers[worker] = None
         worker.task = self._loop.create_task(self._work(worker), context=context)
         worker.task.add_done_callback(functools.partial(self._on_worker_done, worker))
 
@@ -599,7 +612,8 @@ class Run:
                 # It goes on from a record that lacks only its end.
                 self._close(None)
             await self._write()
-            await self._lead(worker)
+            if not self.parked:
+                await self._lead(worker)
         except asyncio.CancelledError:
             # Not from _close(), which interrupts steps only: the loop is shutting down.
             if not self.parked:
@@ -611,7 +625,7 @@ class Run:
         assert self._workers is not None
         if self.closing and len(self._workers) == 1 and not self.outlet.finished:
             await self._finalise()
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
 
     async def _lead(self, worker: Worker) -> None:
         """Carry out jobs until none is ready; hot, so it is written out in one place."""
@@ -619,7 +633,9 @@ class Run:
         claim, call_soon, cancelling = reducer.claim, self._loop.call_soon, worker.task.cancelling
         watched, outlet = self.watch is not None, self.outlet
         clean = copy_context()
-        slice_ends = monotonic() + SLICE_S
+        # By the loop's clock and by number: on a virtual clock no time passes while steps work.
+        now = self._loop.time
+        slice_ends, left = now() + SLICE_S, SLICE_JOBS
         while (job := claim()) is not None:
             if not self._armed:
                 self._armed = True
@@ -666,6 +682,8 @@ class Run:
                 return
             if recorder is not None:
                 await self._write()
+                if self.parked:
+                    return
             if _changed(clean):
                 # The step changed a context variable of this task; the next step must not see it.
                 if reducer.backlog:
@@ -674,13 +692,16 @@ class Run:
             if self._yielding:
                 # Another worker is about to go on; two would hold the loop for two slices.
                 return
-            if monotonic() > slice_ends:
+            left -= 1
+            if not left or now() > slice_ends:
                 self._yielding = True
                 try:
                     await asyncio.sleep(0)
                 finally:
                     self._yielding = False
-                slice_ends = monotonic() + SLICE_S
+                if self.parked:
+                    return
+                slice_ends, left = now() + SLICE_S, SLICE_JOBS
 
     async def _watched(self, job: Job) -> Any:
         """As `attempts`, telling whoever watches."""
@@ -693,7 +714,7 @@ class Run:
 
     def _complete(self, job: Job, result: Any) -> None:
         if self.closing:
-            self.note_failure(job, "dropped: it returned after the run had begun to end", ended=True)
+            self.note_failure(job, DROPPED, ended=True)
             return
         opened = type(result) is list
         returned = [] if result is None else result if opened else [result]
@@ -734,11 +755,11 @@ class Run:
     def _fail(self, job: Job, error: Exception) -> None:
         if self.closing:
             log.warning("Step %r failed while run %s was ending", job.spec.name, self.run_id, exc_info=error)
-            self.note_failure(job, f"{type(error).__name__}: {error}", ended=True)
+            self.note_failure(job, said(error), ended=True)
             return
         if self._recover(job, error):
             return
-        self.note_failure(job, f"{type(error).__name__}: {error}", ended=True)
+        self.note_failure(job, said(error), ended=True)
         if job.verdict is None or error is not job.verdict:
             error.add_note(f"Step {job.spec.name!r} of {self.graph.name} failed on {job.label}, attempt {job.attempt}.")
         self._failed = (0, self._failure_of(job, error))
@@ -782,7 +803,7 @@ class Run:
         )
         self.reducer.undo(job)
         if self.recorder is not None:
-            seq = self.recorder.failed(job, f"{type(error).__name__}: {error}", None, failed, name)
+            seq = self.recorder.failed(job, said(error), None, failed, name)
         else:
             seq = self.reducer.number()
         self.reducer.release(job)
@@ -791,10 +812,10 @@ class Run:
 
     def _on_cancelled(self, worker: Worker, job: Job, error: asyncio.CancelledError) -> None:
         if self.closing:
-            self.note_failure(job, "cancelled", ended=True)
+            self.note_failure(job, CANCELLED, ended=True)
         elif worker.task.cancelling():
             # Somebody cancelled the task itself, as asyncio.run() does with all tasks when it ends.
-            self.note_failure(job, "cancelled", ended=True)
+            self.note_failure(job, CANCELLED, ended=True)
             self.cancel()
         else:
             own = WorkflowRuntimeError(
@@ -932,23 +953,26 @@ class Run:
     def leave(self) -> None:
         """Leave memory: interrupt the steps, and record nothing of that. The journal has all that is needed to go on."""
         assert self.recorder is not None
-        if self.outlet.finished:
+        if self.outlet.finished or self.closing:
+            # Its end is on the way to the record.
             return
         self.parked = True
         if self._timer is not None:
             self._timer.cancel()
+        self._give_gate_back()
         for wait in (self.reducer.waits or {}).values():
             if wait.timer is not None:
                 wait.timer.cancel()
         for worker in self._workers or ():
-            worker.task.cancel()
+            # Not who writes: somebody may wait for an answer to be recorded.
+            if worker.job is not None or self._beginning:
+                worker.task.cancel()
         self._settle()
 
     async def left(self) -> None:
         """Return when nothing of the run is at work any more."""
-        tasks = [worker.task for worker in self._workers or ()]
-        if tasks:
-            await asyncio.wait(tasks)
+        while self._workers:
+            await asyncio.wait([worker.task for worker in self._workers])
 
     @property
     def idle(self) -> bool:
@@ -1050,7 +1074,7 @@ class Run:
         if self.recorder is not None:
             await self._write()
             seq, event = self._last()
-            message = None if self.error is None else f"{type(self.error).__name__}: {self.error}"
+            message = None if self.error is None else said(self.error)
             outcome = Outcome(status_of(self.error), seq, self.clock.wall(), message)
             try:
                 await self.recorder.end(outcome, None if self.error is None else event)
@@ -1072,9 +1096,7 @@ class Run:
     def _finish(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._held is not None:
-            self._held.release()
-            self._held = None
+        self._give_gate_back()
         for wait in list((self.reducer.waits or {}).values()):
             self._withdraw(wait)
         seq, event = self._last()
@@ -1084,9 +1106,14 @@ class Run:
         if self.on_end is not None:
             self.on_end(self)
 
+    def _give_gate_back(self) -> None:
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
     def _on_worker_done(self, worker: Worker, task: asyncio.Task[None]) -> None:
         if self._workers is not None:
-            self._workers.discard(worker)
+            self._workers.pop(worker, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("A worker of run %s broke", self.run_id, exc_info=error)
             self._close(WorkflowRuntimeError(f"Run {self.run_id} of {self.graph.name} broke: {error!r}"))
@@ -1135,6 +1162,11 @@ async def _forget_cancellation(task: asyncio.Task[None]) -> None:
         await asyncio.sleep(0)
 
 
+def said(error: BaseException) -> str:
+    """The error's type and message, as records keep them; of one that was read from a record, what it said there."""
+    return f"{getattr(error, 'original_type', type(error).__name__)}: {error}"
+
+
 def status_of(error: BaseException | None) -> Status:
     """How a run that this error ended is said to have ended."""
     match error:
@@ -1159,4 +1191,4 @@ def _failure(error: Exception, active: list[str]) -> PlainEvent:
     return WorkflowFailedEvent(step_name=getattr(error, "step", None) or "", exception=error)
 
 
-__all__ = ["CURRENT", "Run", "Status", "Trail", "Worker", "status_of"]
+__all__ = ["CURRENT", "Run", "Status", "Trail", "Worker", "said", "status_of"]
