@@ -37,7 +37,9 @@ async def attempts(run: "Run", job: Job) -> Any:
             if delay_s is None:
                 raise
             past.due = now + delay_s
-            run.note_failure(job, f"{type(error).__name__}: {error}", due=past.due)
+            # As run.said() has it, which cannot be imported from here.
+            kind = getattr(error, "original_type", type(error).__name__)
+            run.note_failure(job, f"{kind}: {error}", due=past.due)
         run.reducer.undo(job)
         job.attempt += 1
         past.sending = 0

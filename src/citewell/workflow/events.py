@@ -133,7 +133,7 @@ class HumanResponseEvent(Event, PlainHumanResponseEvent):
 
 
 def _exception_out(error: Exception) -> dict[str, str]:
-    return {"type": type(error).__qualname__, "message": str(error)}
+    return {"type": getattr(error, "original_type", type(error).__qualname__), "message": str(error)}
 
 
 class RecordedError(Exception):
@@ -142,6 +142,7 @@ class RecordedError(Exception):
     def __init__(self, message: str, original_type: str = "Exception") -> None:
         super().__init__(message)
         self.original_type = original_type
+        self.step: str | None = None
 
 
 def _exception_in(value: Any) -> Exception:

@@ -16,6 +16,10 @@ from citewell.workflow.tagged import find_type, name_of
 
 FLUSHED = "flushed"
 """Name of the entry of an event that left its step before the step's outcome."""
+CANCELLED = "cancelled"
+"""Error of an attempt that was interrupted because the run was ending."""
+DROPPED = "dropped: it returned after the run had begun to end"
+"""Error of an attempt that had a result which nobody wanted any more."""
 
 
 class Batch(NamedTuple):

@@ -8,7 +8,7 @@ from citewell.workflow.events import RecordedError, StepFailedEvent
 from citewell.workflow.journal import Entry
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent
-from citewell.workflow.record import FLUSHED, event_of, kind_of
+from citewell.workflow.record import CANCELLED, DROPPED, FLUSHED, event_of, kind_of
 from citewell.workflow.reducer import Emitted, Job, Reducer
 from citewell.workflow.snapshot import Waiting, load
 from citewell.workflow.state import State
@@ -38,6 +38,8 @@ class Replay:
         self._waits: dict[str, Wait] = {}
         self._emitted: dict[Place, list[Emitted]] = {}
         self._lost: dict[Place, Job] = {}
+        # Jobs of which one question was answered while another was open: nobody knows whether they need both.
+        self._moved: set[Place] = set()
         if snapshot is None:
             self.reducer = Reducer(graph)
         else:
@@ -58,7 +60,7 @@ class Replay:
                 case "step":
                     self._step(entry)
                 case "stream":
-                    self.stream.append((entry.seq, self._read(entry)))
+                    self._show(entry.seq, self._read(entry))
                 case "wait":
                     self._wait(entry)
                 case "memo":
@@ -69,10 +71,11 @@ class Replay:
 
     def ready(self, now: float) -> Waiting:
         """Queue what can go on, at this time (seconds since 1970); the jobs that wait for answers, with questions."""
-        if self._lost and self.failed is None:
+        if self._lost and self.failed is None and self.reducer.stop is None:
             (step, _), job = next(iter(self._lost.items()))
             error = job.past.error if job.past is not None else None
             self.failed = error if isinstance(error, RecordedError) else RecordedError(f"Step {step!r} failed.")
+            self.failed.step = step
         waiting: dict[Place, tuple[Job, list[Wait]]] = {}
         for wait in self._waits.values():
             place = (wait.job.spec.name, wait.job.seq)
@@ -83,7 +86,7 @@ class Replay:
                 waiting.setdefault(place, (wait.job, []))[1].append(wait)
         spent = {place for place, job in self._jobs.items() if job.past is not None and job.past.spent}
         for place, job in self._jobs.items():
-            if place not in waiting or place in spent:
+            if place not in waiting or place in spent or place in self._moved:
                 waiting.pop(place, None)
                 self.reducer.queue(job)
         return list(waiting.values())
@@ -101,6 +104,11 @@ class Replay:
     def _read(self, entry: Entry) -> PlainEvent:
         assert entry.event is not None
         return event_of(self.graph, entry.event, entry.payload)
+
+    def _show(self, seq: int, event: PlainEvent) -> None:
+        # The stop event is the last of the stream, whatever was on its way to the record behind it.
+        if self.reducer.stop is None:
+            self.stream.append((seq, event))
 
     def _gather_jobs(self) -> None:
         for job in self.reducer.fetch():
@@ -128,7 +136,7 @@ class Replay:
             for key in entry.answers:
                 wait = self._waits.pop(key, None)
                 if wait is not None:
-                    _answered(wait, event)
+                    self._answered(wait, event)
             self.reducer.deliver(entry.seq, event, entry.target)
             if self.reducer.asks and not entry.answers and isinstance(event, PlainHumanResponseEvent):
                 self.reducer.was_answered()
@@ -149,6 +157,9 @@ class Replay:
     def _step(self, entry: Entry) -> None:
         job = self._job(entry)
         place = (job.spec.name, job.seq)
+        if entry.error in (CANCELLED, DROPPED):
+            # The run had begun to end, and its end did not come to be recorded: the job is as open as before.
+            return
         if entry.error is not None:
             past = self._past(entry)
             kind, _, message = entry.error.partition(": ")
@@ -168,7 +179,7 @@ class Replay:
         emitted = self._emitted.pop(place, [])
         for one in emitted:
             if isinstance(one.event, PlainInputRequiredEvent) and not one.sent:
-                self.stream.append((one.seq, one.event))
+                self._show(one.seq, one.event)
                 self.reducer.asked((one.seq, one.event))
             self._answer(one.event, entry.at)
         self.reducer.finish(job, entry.seq, emitted, entry.opened)
@@ -206,14 +217,15 @@ class Replay:
                 continue
             steps.add(wait.job.spec.name)
             del self._waits[key]
-            _answered(wait, event)
+            self._answered(wait, event)
 
     def _forget_questions(self, job: Job) -> None:
         if job.past is not None and job.past.asked:
             for name in job.past.asked:
                 self._waits.pop(key_of(job.spec.name, job.seq, name), None)
 
-
-def _answered(wait: Wait, event: PlainEvent) -> None:
-    past = wait.job.past = wait.job.past or Past()
-    past.answers = {**(past.answers or {}), wait.name: event}
+    def _answered(self, wait: Wait, event: PlainEvent) -> None:
+        past = wait.job.past = wait.job.past or Past()
+        past.answers = {**(past.answers or {}), wait.name: event}
+        if any(other.job is wait.job for other in self._waits.values()):
+            self._moved.add((wait.job.spec.name, wait.job.seq))

@@ -12,7 +12,6 @@ import contextvars
 import functools
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -46,7 +45,7 @@ from citewell.workflow.journal import Journal, Outcome, RunStart
 from citewell.workflow.outlet import Outlet
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent, PlainStopEvent
-from citewell.workflow.record import Recorder, check_recordable, name_of_kind
+from citewell.workflow.record import CANCELLED, DROPPED, Batch, Recorder, check_recordable, name_of_kind
 from citewell.workflow.reducer import Emitted, Job, Reducer, Trail
 from citewell.workflow.state import State
 from citewell.workflow.wait import Wait, key_of
@@ -60,10 +59,10 @@ log = logging.getLogger("citewell.workflow")
 
 # A run whose steps never wait gives the loop back this often, so that other tasks, timers and cancellation go on.
 SLICE_S = 0.005
+SLICE_JOBS = 256
 BURST = 32
 
 copy_context = contextvars.copy_context
-monotonic = time.monotonic
 
 
 class Worker:
@@ -175,7 +174,8 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self.clock: Clock = clock_of(self._loop)
         self._base = copy_context()
-        self._workers: set[Worker] | None = None
+        # In order: a set's would differ from process to process.
+        self._workers: dict[Worker, None] | None = None
         self._failed: tuple[int, PlainEvent] | None = None
         self._armed = False
         self._yielding = False
@@ -249,8 +249,13 @@ class Run:
         if self.recorder is None:
             self.outlet.show((self.reducer.number(), event))
         else:
-            self.recorder.shown(job, event, payload, lambda seq: self.outlet.show((seq, event)))
+            self.recorder.shown(job, event, payload, lambda seq: self._show(seq, event))
             self.write_soon()
+
+    def _show(self, seq: int, event: PlainEvent) -> None:
+        # The stop event is the last of the stream, whatever was on its way to the record behind it.
+        if self.reducer.stop is None:
+            self.outlet.show((seq, event))
 
     def send(self, job: Job, event: PlainEvent, step: str | None) -> None:
         """An event that a step sends: now, or in a recorded run with the step's outcome, in one transaction."""
@@ -310,9 +315,7 @@ class Run:
         """Take an answer, and return once it is recorded; AnswerRefused unless it answers an open question."""
         if self.closing or self.outlet.finished:
             raise AnswerRefused(f"Run {self.run_id} is over; it takes no answer any more.")
-        waits = self._fitting(event, by)
-        if question is not None:
-            waits = [wait for wait in waits if wait.key == question]
+        waits = self._asked_of(event, by, question)
         asks = self.reducer.asks and question is None and isinstance(event, PlainHumanResponseEvent)
         if not waits and not (asks and self.graph.routed(type(event))):
             named = f"{question!r} of " if question else ""
@@ -322,6 +325,7 @@ class Run:
             )
         for wait in waits:
             # Nobody else may answer while this is on its way to the disk.
+            wait.promised = True
             self._withdraw(wait)
         keys = tuple(wait.key for wait in waits)
         done = self._loop.create_future()
@@ -372,8 +376,8 @@ class Run:
         dues += [self.deadline] if self.deadline is not None else []
         return min(dues, default=None)
 
-    def fail(self, error: Exception) -> None:
-        """End the run with this error."""
+    def fail(self, error: Exception | None) -> None:
+        """End the run with this error, or with the stop event that it has."""
         self._close(error)
 
     def _arrive(self, seq: int, event: PlainEvent, step: str | None, answered: tuple[str, ...]) -> None:
@@ -467,7 +471,7 @@ class Run:
         self.recorder.noted(job, "wait", wait.name, terms, wait.due, act)
         if shown is not None:
             self._write_to_stream(job, shown, encode(shown))
-        await self._write()
+        await self._written()
 
     def _flush(self, job: Job) -> None:
         # The answer may come of an event that this step has sent, so what it sent cannot wait for its outcome.
@@ -528,12 +532,17 @@ class Run:
         for wait in found.values():
             self._answer(wait, event)
 
-    def _asked_of(self, event: PlainEvent, by: str | None) -> list[Wait]:
-        """The open questions that an event from outside answers: of each step the oldest."""
+    def _asked_of(self, event: PlainEvent, by: str | None, question: str | None = None) -> list[Wait]:
+        """The open questions that an event from outside answers: the one with this key, or of each step the oldest.
+
+        Raises AnswerRefused when `by` may answer none that it fits.
+        """
         found: dict[str, Wait] = {}
         refused: Wait | None = None
         for wait in (self.reducer.waits or {}).values():
             if wait.promised or wait.job.spec.name in found or not wait.fits(event):
+                continue
+            if question not in (None, wait.key):
                 continue
             if wait.who is not None and by not in wait.who:
                 refused = wait
@@ -568,9 +577,10 @@ class Run:
 
     def _take_up(self, wait: Wait) -> None:
         if wait.future is None:
-            # An earlier process has asked: the step begins anew and finds the answer.
-            wait.job.wait = None
-            self.reducer.take_up(wait.job)
+            # An earlier process has asked: the step begins anew and finds the answer. Once, if it asked several things.
+            if wait.job.wait is not None:
+                wait.job.wait = None
+                self.reducer.take_up(wait.job)
         elif wait.lent:
             self.reducer.take_up(wait.job)
         elif not wait.future.done():
@@ -595,7 +605,7 @@ class Run:
             from citewell.workflow.tagged import to_json
 
             self.recorder.noted(job, "memo", name, to_json(value, name), None, lambda: None)
-            await self._write()
+            await self._written()
         if past.memos is None:
             past.memos = {}
         past.memos[name] = value
@@ -608,8 +618,8 @@ class Run:
         context = self._base.copy()
         context.run(CURRENT.set, worker)
         if self._workers is None:
-            self._workers = set()
-        self._workers.add(worker)
+            self._workers = {}
+        self._workers[worker] = None
         worker.task = self._loop.create_task(self._work(worker), context=context)
         worker.task.add_done_callback(functools.partial(self._on_worker_done, worker))
 
@@ -636,7 +646,8 @@ class Run:
                 # It goes on from a record that lacks only its end.
                 self._close(None)
             await self._write()
-            await self._lead(worker)
+            if not self.parked:
+                await self._lead(worker)
         except asyncio.CancelledError:
             # Not from _close(), which interrupts steps only: the loop is shutting down.
             if not self.parked:
@@ -647,7 +658,7 @@ class Run:
         assert self._workers is not None
         if self.closing and len(self._workers) == 1 and not self.outlet.finished:
             await self._finalise()
-        self._workers.discard(worker)
+        self._workers.pop(worker, None)
 
     async def _lead(self, worker: Worker) -> None:
         """Carry out jobs until none is ready; hot, so it is written out in one place."""
@@ -655,7 +666,9 @@ class Run:
         claim, call_soon, cancelling = reducer.claim, self._loop.call_soon, worker.task.cancelling
         watched, outlet = self.watch is not None, self.outlet
         clean = copy_context()
-        slice_ends = monotonic() + SLICE_S
+        # By the loop's clock and by number: on a virtual clock no time passes while steps work.
+        now = self._loop.time
+        slice_ends, left = now() + SLICE_S, SLICE_JOBS
         while (job := claim()) is not None:
             if not self._armed and (reducer.ready or reducer.freed):
                 self._armed = True
@@ -702,6 +715,8 @@ class Run:
                 return
             if recorder is not None:
                 await self._write()
+                if self.parked:
+                    return
             if _changed(clean):
                 # The step changed a context variable of this task; the next step must not see it.
                 if reducer.backlog:
@@ -710,13 +725,16 @@ class Run:
             if self._yielding:
                 # Another worker is about to go on; two would hold the loop for two slices.
                 return
-            if monotonic() > slice_ends:
+            left -= 1
+            if not left or now() > slice_ends:
                 self._yielding = True
                 try:
                     await asyncio.sleep(0)
                 finally:
                     self._yielding = False
-                slice_ends = monotonic() + SLICE_S
+                if self.parked:
+                    return
+                slice_ends, left = now() + SLICE_S, SLICE_JOBS
 
     async def _watched(self, job: Job) -> Any:
         """As `attempts`, telling whoever watches."""
@@ -729,7 +747,7 @@ class Run:
 
     def _complete(self, job: Job, result: Any) -> None:
         if self.closing:
-            self.note_failure(job, "dropped: it returned after the run had begun to end", ended=True)
+            self.note_failure(job, DROPPED, ended=True)
             return
         opened = type(result) is list
         returned = [] if result is None else result if opened else [result]
@@ -776,11 +794,11 @@ class Run:
     def _fail(self, job: Job, error: Exception) -> None:
         if self.closing:
             log.warning("Step %r failed while run %s was ending", job.spec.name, self.run_id, exc_info=error)
-            self.note_failure(job, f"{type(error).__name__}: {error}", ended=True)
+            self.note_failure(job, said(error), ended=True)
             return
         if self._recover(job, error):
             return
-        self.note_failure(job, f"{type(error).__name__}: {error}", ended=True)
+        self.note_failure(job, said(error), ended=True)
         if job.verdict is None or error is not job.verdict:
             error.add_note(f"Step {job.spec.name!r} of {self.graph.name} failed on {job.label}, attempt {job.attempt}.")
         self._failed = (0, self._failure_of(job, error))
@@ -825,8 +843,8 @@ class Run:
         self.reducer.undo(job)
         if self.recorder is not None:
             job.over = True
-            said = f"{type(error).__name__}: {error}"
-            self.recorder.failed(job, said, None, failed, name, lambda seq: self._hand_over(job, seq, failed, name))
+            text = said(error)
+            self.recorder.failed(job, text, None, failed, name, lambda seq: self._hand_over(job, seq, failed, name))
         else:
             self._hand_over(job, self.reducer.number(), failed, name)
         return True
@@ -838,10 +856,10 @@ class Run:
 
     def _on_cancelled(self, worker: Worker, job: Job, error: asyncio.CancelledError) -> None:
         if self.closing:
-            self.note_failure(job, "cancelled", ended=True)
+            self.note_failure(job, CANCELLED, ended=True)
         elif worker.task.cancelling():
             # Somebody cancelled the task itself, as asyncio.run() does with all tasks when it ends.
-            self.note_failure(job, "cancelled", ended=True)
+            self.note_failure(job, CANCELLED, ended=True)
             self.cancel()
         else:
             own = WorkflowRuntimeError(
@@ -929,6 +947,20 @@ class Run:
             self._ending = 0
             self._on_journal_failed(error)
 
+    async def _written(self) -> None:
+        """Return once what is in the outbox now is recorded.
+
+        For steps, which may be interrupted at any time: a write may not, since it carries what others have done too.
+        So a worker without a job does it.
+        """
+        recorder = self.recorder
+        assert recorder is not None
+        done = self._loop.create_future()
+        recorder.outbox.append(Batch([], lambda: None if done.done() else done.set_result(None)))
+        if not recorder.writing:
+            self._spawn()
+        await done
+
     def _on_journal_failed(self, error: Exception) -> None:
         if isinstance(error, WorkflowError):
             failure: Exception = error
@@ -974,22 +1006,25 @@ class Run:
     def leave(self) -> None:
         """Leave memory: interrupt the steps and record nothing of it; the journal has all that is needed to go on."""
         assert self.recorder is not None
-        if self.outlet.finished:
+        if self.outlet.finished or self.closing:
+            # Its end is on the way to the record.
             return
         self.parked = True
         self._lift()
+        self._give_gate_back()
         for wait in (self.reducer.waits or {}).values():
             if wait.timer is not None:
                 wait.timer.cancel()
         for worker in self._workers or ():
-            worker.task.cancel()
+            # Not who writes: somebody may wait for an answer to be recorded.
+            if worker.job is not None or self._beginning:
+                worker.task.cancel()
         self._settle()
 
     async def left(self) -> None:
         """Return when nothing of the run is at work any more."""
-        tasks = [worker.task for worker in self._workers or ()]
-        if tasks:
-            await asyncio.wait(tasks)
+        while self._workers:
+            await asyncio.wait([worker.task for worker in self._workers])
 
     @property
     def idle(self) -> bool:
@@ -1098,7 +1133,7 @@ class Run:
         if self.recorder is not None and self._ending != -1:
             await self._write()
             seq, event = self._last()
-            message = None if self.error is None else f"{type(self.error).__name__}: {self.error}"
+            message = None if self.error is None else said(self.error)
             outcome = Outcome(status_of(self.error), seq, self.clock.wall(), message)
             try:
                 await self.recorder.end(outcome, None if self.error is None else event)
@@ -1119,9 +1154,7 @@ class Run:
 
     def _finish(self) -> None:
         self._lift()
-        if self._held is not None:
-            self._held.release()
-            self._held = None
+        self._give_gate_back()
         for wait in list((self.reducer.waits or {}).values()):
             self._withdraw(wait)
         last = self._last()
@@ -1132,9 +1165,14 @@ class Run:
         if self.keeper is not None:
             self.keeper.on_end(self)
 
+    def _give_gate_back(self) -> None:
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
     def _on_worker_done(self, worker: Worker, task: asyncio.Task[None]) -> None:
         if self._workers is not None:
-            self._workers.discard(worker)
+            self._workers.pop(worker, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("A worker of run %s broke", self.run_id, exc_info=error)
             self._close(WorkflowRuntimeError(f"Run {self.run_id} of {self.graph.name} broke: {error!r}"))
@@ -1183,6 +1221,11 @@ async def _forget_cancellation(task: asyncio.Task[None]) -> None:
         await asyncio.sleep(0)
 
 
+def said(error: BaseException) -> str:
+    """The error's type and message, as records keep them; of one that was read from a record, what it said there."""
+    return f"{getattr(error, 'original_type', type(error).__name__)}: {error}"
+
+
 def status_of(error: BaseException | None) -> Status:
     """How a run that this error ended is said to have ended."""
     match error:
@@ -1207,4 +1250,4 @@ def _failure(error: Exception, active: list[str]) -> PlainEvent:
     return WorkflowFailedEvent(step_name=getattr(error, "step", None) or "", exception=error)
 
 
-__all__ = ["CURRENT", "Run", "Status", "Trail", "Worker", "status_of"]
+__all__ = ["CURRENT", "Run", "Status", "Trail", "Worker", "said", "status_of"]

@@ -1,6 +1,7 @@
 """Runs that outlive their process: started once per key, resumed after a crash, parked while they wait for people."""
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
@@ -11,7 +12,14 @@ from weakref import WeakValueDictionary
 from citewell.workflow.clock import clock_of
 from citewell.workflow.codec import encode
 from citewell.workflow.definition import check_unchanged, definition
-from citewell.workflow.errors import CodecError, DefinitionChanged, JournalFailed, RunNotFound, WorkflowRuntimeError
+from citewell.workflow.errors import (
+    AnswerRefused,
+    CodecError,
+    DefinitionChanged,
+    JournalFailed,
+    RunNotFound,
+    WorkflowRuntimeError,
+)
 from citewell.workflow.events import RecordedError, StopEvent
 from citewell.workflow.handler import WorkflowHandler
 from citewell.workflow.journal import Entry, Outcome, RunStart
@@ -58,6 +66,10 @@ class Replayed:
     pending: tuple[tuple[str, int], ...]
 
 
+class RunOver(WorkflowRuntimeError):
+    """The run has ended, so it cannot come to memory again."""
+
+
 class Runs:
     """The runs of some workflows in one journal: `async with Runs("runs.db", [Refund()]) as runs`.
 
@@ -82,7 +94,8 @@ class Runs:
         self._live: dict[str, Run] = {}
         self._outlets: WeakValueDictionary[str, Outlet] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._waking: dict[str, asyncio.Lock] = {}
+        # Held while a run comes to memory, so that it never is there twice.
+        self._coming: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._closed = False
@@ -90,22 +103,29 @@ class Runs:
         self.refused: dict[str, Exception] = {}
 
     async def __aenter__(self) -> "Runs":
-        if self._own:
-            self.journal.open()
         self._clock = clock_of(asyncio.get_running_loop())
         for workflow in self._workflows.values():
             check_recordable(workflow._graph)
+        if self._own:
+            self.journal.open()
         if self._resume:
             going, due = await self.journal.agenda()
             for run_id, name in going:
-                if name in self._workflows:
-                    try:
-                        await self._wake(run_id)
-                    except Exception as error:  # noqa: BLE001 - one run that does not fit must not stop the others
-                        log.error("Run %s of %s was not resumed: %s", run_id, name, error)
-                        self.refused[run_id] = error
+                await self._resume_one(run_id, name)
             self._set_alarm(due)
         return self
+
+    async def _resume_one(self, run_id: str, name: str) -> None:
+        if name not in self._workflows or run_id in self._live or run_id in self.refused:
+            return
+        try:
+            await self._wake(run_id)
+        except RunOver:
+            # Others that were resumed have brought it to its end meanwhile.
+            return
+        except Exception as error:  # noqa: BLE001 - one run that does not fit must not stop the others
+            log.error("Run %s of %s was not resumed: %s", run_id, name, error)
+            self.refused[run_id] = error
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
@@ -152,13 +172,25 @@ class Runs:
             run_id or os.urandom(16).hex(), graph.name, made.fingerprint, at, None, made.parts, deadline, key
         )
         entry = Entry(1, "event", at, None, name_in(graph, start), encode(start))
-        chosen = await self.journal.accept(run, [entry])
-        if chosen != run.run_id:
-            return await self.get(chosen)
-        replay = Replay(graph)
-        replay.reducer.seq = 1
-        replay.reducer.deliver(1, start)
-        return self._launch(workflow, run, replay, [])
+        async with self._turn(run.run_id):
+            try:
+                chosen = await self.journal.accept(run, [entry])
+            except asyncio.CancelledError:
+                # It may be on its way to the disk, and then it goes on although nobody waits for it.
+                self._spawn(self._adopt(run.run_id))
+                raise
+            if chosen == run.run_id:
+                self._check_open()
+                replay = Replay(graph)
+                replay.reducer.seq = 1
+                replay.reducer.deliver(1, start)
+                return self._launch(workflow, run, replay, [])
+        return await self.get(chosen)
+
+    async def _adopt(self, run_id: str) -> None:
+        await self.journal.flushed()
+        with contextlib.suppress(RunNotFound, RunOver):
+            await self._wake(run_id)
 
     async def get(self, run_id: str) -> WorkflowHandler:
         """The run's handler: to await it, read its stream, send it events. RunNotFound when there is none."""
@@ -168,7 +200,10 @@ class Runs:
         row = await self.journal.run(run_id)
         workflow = self._workflow_of(row)
         if row.outcome is None:
-            return self._handler(await self._wake(run_id))
+            try:
+                return self._handler(await self._wake(run_id))
+            except RunOver:
+                row = await self.journal.run(run_id)
         return await self._ended(workflow, row)
 
     async def result(self, run_id: str) -> Any:
@@ -217,8 +252,14 @@ class Runs:
         Of several answers to one question the first counts, and AnswerRefused is raised for the others, for those
         who may not answer, and for what nobody asked.
         """
-        run = self._live.get(run_id) or await self._wake(run_id)
-        await run.settled()
+        while True:
+            try:
+                run = self._live.get(run_id) or await self._wake(run_id)
+            except RunOver as over:
+                raise AnswerRefused(f"{over} It takes no answer any more.") from None
+            await run.settled()
+            if not run.parked:
+                break
         await run.receive(event, by=by, question=question)
 
     async def cancel(self, run_id: str) -> None:
@@ -291,26 +332,32 @@ class Runs:
 
     async def _wake(self, run_id: str) -> Run:
         """The run in memory, resumed if it was not there."""
+        self._check_open()
+        async with self._turn(run_id):
+            live = self._live.get(run_id)
+            if live is not None:
+                return live
+            row, snapshot, entries = await self.journal.record(run_id)
+            self._check_open()
+            workflow = self._workflow_of(row)
+            if row.outcome is not None:
+                raise RunOver(f"Run {run_id} is over ({row.outcome.status}).")
+            replay, _ = self._rebuild(workflow, row, snapshot, entries)
+            waiting = replay.ready(self._clock.wall())
+            if row.waiting:
+                self.journal.taken_up(run_id)
+            handler = self._launch(workflow, row.started, replay, waiting)
+            if replay.failed is not None or replay.reducer.stop is not None:
+                # Before anything else can end it in another way.
+                handler._run.fail(replay.failed)
+            return handler._run
+
+    def _turn(self, run_id: str) -> asyncio.Lock:
+        return self._coming.get(run_id) or self._coming.setdefault(run_id, asyncio.Lock())
+
+    def _check_open(self) -> None:
         if self._closed:
-            raise JournalFailed("These runs are closed.")
-        lock = self._waking.setdefault(run_id, asyncio.Lock())
-        try:
-            async with lock:
-                live = self._live.get(run_id)
-                if live is not None:
-                    return live
-                row, snapshot, entries = await self.journal.record(run_id)
-                workflow = self._workflow_of(row)
-                if row.outcome is not None:
-                    raise WorkflowRuntimeError(f"Run {run_id} is over ({row.outcome.status}).")
-                replay, _ = self._rebuild(workflow, row, snapshot, entries)
-                waiting = replay.ready(self._clock.wall())
-                handler = self._launch(workflow, row.started, replay, waiting)
-                if replay.failed is not None:
-                    handler._run.fail(replay.failed)
-                return handler._run
-        finally:
-            self._waking.pop(run_id, None)
+            raise JournalFailed("These runs are closed. What is recorded goes on when they are opened again.")
 
     def _rebuild(
         self, workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: list[Entry]
@@ -392,6 +439,9 @@ class Runs:
 
     async def _rest(self, run: Run) -> None:
         """Note that the run waits, and let it leave memory."""
+        if not run.idle:
+            # Somebody has answered already, and the mark would come after what came of that.
+            return
         seq = run.reducer.seq
         due = run.next_due
         await self.journal.rest(run.run_id, due, run.questions())
@@ -437,12 +487,7 @@ class Runs:
 
     async def _wake_lapsed(self) -> None:
         for run_id, name in await self.journal.lapsed(self._clock.wall()):
-            if name in self._workflows and run_id not in self._live and run_id not in self.refused:
-                try:
-                    await self._wake(run_id)
-                except Exception as error:  # noqa: BLE001 - one run that does not fit must not stop the others
-                    log.error("Run %s of %s was not resumed: %s", run_id, name, error)
-                    self.refused[run_id] = error
+            await self._resume_one(run_id, name)
         _, due = await self.journal.agenda()
         if due is not None:
             # Not at once again for runs that could not be resumed.

@@ -255,6 +255,14 @@ class SqliteJournal:
         self._marked.add(run_id)
         await self._ask(_waiting(run_id, True, due, json.dumps(list(questions), ensure_ascii=False)))
 
+    def taken_up(self, run_id: str) -> None:
+        """A run that is marked as waiting came to memory: its next entry takes the mark away."""
+        self._marked.add(run_id)
+
+    async def flushed(self) -> None:
+        """Return once all that was asked before is on the disk, or refused."""
+        await self._ask(lambda _: None)
+
     async def compact(self, run_id: str, seq: int, form: Mapping[str, Any], *, keep_history: bool) -> None:
         """Keep a snapshot of the run after entry `seq`; without history, drop the entries up to it.
 
