@@ -4,6 +4,8 @@ A workflow written for llama-index-workflows runs after changing its imports: th
 (`citewell.workflow`, `.events`, `.retry_policy`, `.resource`, `.errors`, `.testing`).
 """
 
+from typing import TYPE_CHECKING, Any
+
 from citewell.workflow.codec import decode, encode
 from citewell.workflow.collect import All, Collect, Take
 from citewell.workflow.context import Context
@@ -54,6 +56,10 @@ from citewell.workflow.retry_policy import RetryInfo, RetryPolicy, retry_policy
 from citewell.workflow.step import catch_error, step
 from citewell.workflow.workflow import Workflow, graph, launch
 
+if TYPE_CHECKING:
+    from citewell.workflow.drawing import run_to_html, to_html, to_mermaid, to_svg
+    from citewell.workflow.runs import Runs
+
 __all__ = [
     "All",
     "AnswerRefused",
@@ -86,6 +92,7 @@ __all__ = [
     "RetryPolicy",
     "RunNotFound",
     "RunStart",
+    "Runs",
     "StartEvent",
     "StartKeyConflict",
     "StateRefused",
@@ -113,5 +120,32 @@ __all__ = [
     "graph",
     "launch",
     "retry_policy",
+    "run_to_html",
     "step",
+    "to_html",
+    "to_mermaid",
+    "to_svg",
 ]
+
+# Loaded when first asked for: a workflow that is not drawn, or not recorded, does without them.
+_LATER = {
+    "Runs": "runs",
+    "run_to_html": "drawing",
+    "to_html": "drawing",
+    "to_mermaid": "drawing",
+    "to_svg": "drawing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
