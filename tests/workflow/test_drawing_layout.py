@@ -127,6 +127,16 @@ def test_no_number_lies_on_a_box_when_there_is_room_elsewhere(graph: tuple[Sizes
             assert not (box.x < x < box.x + box.width and box.y < y < box.y + box.height), (x, y, width, box)
 
 
+def test_the_number_of_a_loop_at_the_end_of_a_row_stands_off_all_boxes() -> None:
+    sizes = {f"n{number}": (30.0, 34.0) for number in range(5)}
+    for name in sizes:
+        layout = lay_out(sizes, [(name, name)])
+        ((x, y),) = place_counts(layout, {(name, name): 40.0}).values()
+        for box in layout.boxes:
+            assert x + 20 <= box.x or box.x + box.width <= x - 20 or y + 6 <= box.y or box.y + box.height <= y - 6
+        assert 0 <= x - 20 < x + 20 <= layout.width
+
+
 def test_numbers_of_a_fan_do_not_cover_each_other() -> None:
     sizes = dict.fromkeys(["split", *(f"t{number}" for number in range(12))], (70.0, 48.0))
     edges = [("split", name) for name in sizes if name != "split"]

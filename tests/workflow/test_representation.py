@@ -4,16 +4,31 @@ import dataclasses
 import functools
 import itertools
 import json
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from citewell.workflow import Event, StartEvent, StopEvent, Workflow, WorkflowDefinitionError, step
+from citewell.workflow import (
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    PlainEvent,
+    PlainStartEvent,
+    PlainStopEvent,
+    Resource,
+    ResourceConfig,
+    StartEvent,
+    StepFailedEvent,
+    StopEvent,
+    Workflow,
+    WorkflowValidationError,
+    catch_error,
+    step,
+)
 from citewell.workflow.drawing import to_svg
-from citewell.workflow.graph import Graph
 from citewell.workflow.representation import (
-    Injection,
     WorkflowEventNode,
     WorkflowGenericNode,
     WorkflowGraph,
@@ -23,16 +38,13 @@ from citewell.workflow.representation import (
     WorkflowStepNode,
     get_workflow_representation,
 )
-from citewell.workflow.representation.build import describe
-from citewell.workflow.step import compile_step
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Go(StartEvent):
     question: str
 
 
-class Draft(BaseModel, Event):
+class Draft(Event):
     """A pydantic event."""
 
     text: str
@@ -42,9 +54,7 @@ class Better(Draft):
     score: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Opaque(Event):
-    thing: "object"
     call: functools.partial  # type: ignore[type-arg]
 
 
@@ -59,21 +69,13 @@ class Writing(Workflow):
     """
 
     @step
-    async def begin(self, event: Go) -> list[Draft] | Opaque:
+    async def begin(self, event: Go) -> Opaque | list[Draft]:
         """Makes a first draft."""
         return []
 
-    @step
+    @step(accept_event_subclasses=True)
     async def improve(self, event: Draft | Opaque) -> Better | Done:
         return Done()
-
-
-class InputRequiredEvent(Event):
-    pass
-
-
-class HumanResponseEvent(Event):
-    pass
 
 
 class Question(InputRequiredEvent):
@@ -84,22 +86,16 @@ class Answer(HumanResponseEvent):
     pass
 
 
-class Asking:
-    """Not a Workflow: its question is for people, and no step accepts it."""
+class Asking(Workflow):
+    """Its question is for people, and no step accepts it."""
 
+    @step
     async def ask(self, event: Go) -> Question:
         return Question()
 
+    @step
     async def use(self, event: Answer) -> Done:
         return Done()
-
-
-def described(owner: type, **resources: list[Injection]) -> WorkflowGraph:
-    methods = [(name, step(fn)) for name, fn in vars(owner).items() if not name.startswith("__")]
-    specs = tuple(compile_step(owner, name, fn) for name, fn in methods)
-    for index, spec in enumerate(specs):
-        spec.index = index
-    return describe(Graph(owner.__name__, specs, Go, None), owner, resources)
 
 
 def edges(graph: WorkflowGraph) -> list[tuple[str, ...]]:
@@ -111,11 +107,11 @@ def test_steps_events_and_their_connections_are_all_there_in_order() -> None:
     assert graph == get_workflow_representation(Writing())
     assert (graph.name, graph.description) == ("Writing", "Writes until it is good.\n\nThen stops.")
     assert [(node.id, node.node_type) for node in graph.nodes] == [
-        ("begin", "step"), ("Go", "event"), ("Draft", "event"), ("Opaque", "event"),
+        ("begin", "step"), ("Go", "event"), ("Opaque", "event"), ("Draft", "event"),
         ("improve", "step"), ("Better", "event"), ("Done", "event"),
     ]  # fmt: skip
     assert edges(graph) == [
-        ("begin", "Draft"), ("begin", "Opaque"), ("Go", "begin"),
+        ("begin", "Opaque"), ("begin", "Draft"), ("Go", "begin"),
         # A subclass reaches the step that accepts its base.
         ("improve", "Better"), ("improve", "Done"), ("Draft", "improve"), ("Opaque", "improve"), ("Better", "improve"),
     ]  # fmt: skip
@@ -148,7 +144,6 @@ def test_events_have_a_json_schema_where_they_have_a_json_form() -> None:
     assert schemas["Draft"] == Draft.model_json_schema()
     assert schemas["Go"] == TypeAdapter(Go).json_schema()
     assert schemas["Opaque"] is None
-    assert schemas["Done"] is None
 
 
 def test_the_json_form_is_read_back_as_the_same_graph() -> None:
@@ -163,7 +158,7 @@ def test_the_json_form_is_read_back_as_the_same_graph() -> None:
 
 
 def test_questions_go_to_the_outside_and_answers_come_from_there() -> None:
-    graph = described(Asking)
+    graph = get_workflow_representation(Asking)
     assert [(node.id, node.node_type) for node in graph.nodes] == [
         ("ask", "step"), ("Go", "event"), ("Question", "event"), ("external_step", "external"),
         ("use", "step"), ("Answer", "event"), ("Done", "event"),
@@ -183,45 +178,142 @@ def test_questions_go_to_the_outside_and_answers_come_from_there() -> None:
 
 
 def test_a_stop_event_leads_to_no_step_even_where_every_event_is_accepted() -> None:
-    class All:
+    class Everything(Workflow):
+        @step
         async def only(self, event: Go) -> Draft | Done:
             return Done()
 
+        @step(accept_event_subclasses=True)
         async def log(self, event: Event) -> None: ...
 
-    assert edges(described(All)) == [
-        ("only", "Draft"), ("only", "Done"), ("Go", "only"), ("Go", "log"), ("Draft", "log"), ("Event", "log")
+    assert edges(get_workflow_representation(Everything)) == [
+        ("only", "Draft"), ("only", "Done"), ("Go", "only"), ("Event", "log"), ("Go", "log"), ("Draft", "log")
     ]  # fmt: skip
 
 
-def connect() -> dict[str, str]:
-    """Opens it."""
-    return {}
+def test_an_exact_type_is_routed_exactly() -> None:
+    class Exact(Workflow):
+        @step
+        async def begin(self, event: Go) -> Draft | Better:
+            return Draft(text="")
+
+        @step
+        async def improve(self, event: Draft) -> Done:
+            return Done()
+
+        @step
+        async def publish(self, event: Better) -> Done:
+            return Done()
+
+    assert [edge[:2] for edge in edges(get_workflow_representation(Exact)) if edge[0] == "Better"] == [
+        ("Better", "publish")
+    ]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlainGo(PlainStartEvent):
+    n: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlainPart(PlainEvent):
+    n: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlainDone(PlainStopEvent):
+    result: int
+
+
+class Counting(Workflow):
+    @step
+    async def split(self, event: PlainGo) -> list[PlainPart]:
+        return []
+
+    @step
+    async def join(self, parts: list[PlainPart]) -> PlainDone:
+        return PlainDone(0)
+
+    @catch_error
+    async def rescue(self, event: StepFailedEvent) -> PlainDone:
+        return PlainDone(-1)
+
+
+def test_plain_events_have_the_same_roots_by_name_and_a_schema() -> None:
+    nodes = {
+        node.id: node for node in get_workflow_representation(Counting).nodes if isinstance(node, WorkflowEventNode)
+    }
+    assert nodes["PlainGo"].event_types == ["PlainGo", "StartEvent"]
+    assert nodes["PlainDone"].event_types == ["PlainDone", "StopEvent"]
+    assert nodes["PlainPart"].event_types == ["PlainPart"]
+    assert nodes["PlainGo"].event_schema == TypeAdapter(PlainGo).json_schema()
+
+
+def test_lists_and_handlers_of_failures_are_told_by_the_kind_of_an_edge() -> None:
+    graph = get_workflow_representation(Counting)
+    kinds = {(edge.source, edge.target): edge.kind for edge in graph.edges if edge.kind != "event"}
+    assert kinds == {
+        ("split", "PlainPart"): "list", ("PlainPart", "join"): "list",
+        ("split", "rescue"): "failure", ("join", "rescue"): "failure",
+    }  # fmt: skip
+    assert "StepFailedEvent" in {node.id for node in graph.nodes}
+    view = graph.view()
+    # In a drawing the edges of the failures say it.
+    assert "StepFailedEvent" not in {node.name for node in view.nodes}
+    assert {edge.kind for edge in view.edges} == {"event", "list", "failure"}
 
 
 class Settings(BaseModel):
     host: str
 
 
-def test_resources_are_nodes_once_with_what_they_need_and_the_parameters_as_labels() -> None:
-    settings = Injection("settings", Settings, config_file="app.json", path_selector="db", value={"host": "h"})
-    database = Injection("db", dict, factory=connect, needs=[settings])
-    graph = described(Asking, ask=[database], use=[dataclasses.replace(database, parameter="store"), settings])
+def test_resources_are_nodes_once_with_what_they_need_and_the_parameters_as_labels(tmp_path: Path) -> None:
+    file = tmp_path / "app.json"
+    file.write_text('{"db": {"host": "h"}}', "utf-8")
+    config_file = str(file)
+
+    def connect(settings: Annotated[Settings, ResourceConfig(config_file, "db")]) -> dict[str, str]:
+        """Opens it."""
+        raise AssertionError("a drawing makes nothing")
+
+    class Storing(Workflow):
+        @step
+        async def ask(self, event: Go, db: Annotated[dict[str, str], Resource(connect)]) -> Draft:
+            return Draft(text="")
+
+        @step
+        async def use(
+            self,
+            event: Draft,
+            store: Annotated[dict[str, str], Resource(connect)],
+            settings: Annotated[Settings, ResourceConfig(config_file, "db")],
+        ) -> Done:
+            return Done()
+
+    graph = get_workflow_representation(Storing)
     resource, config = [node for node in graph.nodes if node.node_type.startswith("resource")]
     assert isinstance(resource, WorkflowResourceNode)
-    assert (resource.label, resource.type_name, resource.getter_name) == ("dict", "dict", "connect")
+    assert resource.getter_name is not None
+    assert (resource.label, resource.getter_name.rpartition(".")[2]) == ("dict", "connect")
     assert resource.description == "Opens it."
     assert str(resource.source_file).endswith("test_representation.py")
     assert resource.source_line is not None
     assert isinstance(config, WorkflowResourceConfigNode)
-    assert (config.label, config.config_file, config.path_selector) == ("Settings", "app.json", "db")
+    assert (config.label, config.config_file, config.path_selector) == ("Settings", config_file, "db")
     assert config.config_value == {"host": "h"}
     assert config.config_schema == Settings.model_json_schema()
     assert [edge for edge in edges(graph) if len(edge) == 3] == [
         (resource.id, config.id, "settings"), ("ask", resource.id, "db"),
         ("use", resource.id, "store"), ("use", config.id, "settings"),
     ]  # fmt: skip
-    assert {node.kind for node in graph.view().nodes} >= {"resource"}
+    view = graph.view()
+    assert {node.name: node.kind for node in view.nodes if node.kind == "resource"} == {
+        "dict": "resource", "Settings": "resource"
+    }  # fmt: skip
+    assert to_svg(view).count('class="node resource"') == 2
+    file.unlink()
+    gone = get_workflow_representation(Storing)
+    assert [node.config_value for node in gone.nodes if isinstance(node, WorkflowResourceConfigNode)] == [None]
 
 
 def test_two_factories_of_one_name_are_two_resources() -> None:
@@ -231,20 +323,34 @@ def test_two_factories_of_one_name_are_two_resources() -> None:
 
         return factory
 
-    graph = described(Asking, ask=[Injection("a", int, factory=made(1)), Injection("b", int, factory=made(2))])
+    class Two(Workflow):
+        @step
+        async def only(
+            self, event: Go, a: Annotated[int, Resource(made(1))], b: Annotated[int, Resource(made(2))]
+        ) -> Done:
+            return Done()
+
+    graph = get_workflow_representation(Two)
     assert len({node.id for node in graph.nodes if node.node_type == "resource"}) == 2
+    # Their labels are equal, so the drawing tells them apart by their ids.
+    assert len([node for node in graph.view().nodes if node.kind == "resource"]) == 2
 
 
 def test_a_factory_without_source_is_a_resource_without_a_place() -> None:
-    graph = described(Asking, ask=[Injection("clock", None, factory=dict)])
+    class Clock(Workflow):
+        @step
+        async def only(self, event: Go, clock: Annotated[Any, Resource(dict)]) -> Done:
+            return Done()
+
+    graph = get_workflow_representation(Clock)
     node = next(node for node in graph.nodes if isinstance(node, WorkflowResourceNode))
-    assert (node.label, node.source_file, node.source_line) == ("dict", None, None)
+    assert (node.getter_name, node.source_file, node.source_line) == ("dict", None, None)
 
 
 def test_filtering_out_events_joins_the_steps_by_edges_that_name_the_event() -> None:
     graph = get_workflow_representation(Writing).filter_by_node_type("event")
     assert [node.id for node in graph.nodes] == ["begin", "improve"]
-    assert edges(graph) == [("begin", "improve", "Draft"), ("improve", "improve", "Better")]
+    assert edges(graph) == [("begin", "improve", "Opaque"), ("improve", "improve", "Better")]
     assert graph.name == "Writing"
 
 
@@ -266,11 +372,20 @@ def test_a_long_label_is_cut_with_an_asterisk() -> None:
 
 
 def test_a_class_without_steps_cannot_be_described() -> None:
-    class Empty(Workflow, abstract=True):
+    class Empty(Workflow):
         pass
 
-    with pytest.raises(WorkflowDefinitionError, match="Empty has no steps"):
+    with pytest.raises(WorkflowValidationError, match="Empty has no step for a start event"):
         get_workflow_representation(Empty)
+
+
+def test_a_class_that_is_not_checked_yet_is_described_as_it_is() -> None:
+    class Loose(Workflow, abstract=True):
+        @step
+        async def only(self, event: Go) -> Draft | Done:
+            return Done()
+
+    assert edges(get_workflow_representation(Loose)) == [("only", "Draft"), ("only", "Done"), ("Go", "only")]
 
 
 def test_a_class_without_a_docstring_is_described_by_that_of_its_base_but_not_of_workflow() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from citewell.cli.options import Session, command, root
+from citewell.cli.workflow import workflow_app
 from citewell.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
@@ -350,6 +351,7 @@ def doctor(session: Session) -> int:
 
 app.add_typer(documents_app, name="documents")
 app.add_typer(runs_app, name="runs")
+app.add_typer(workflow_app, name="workflow")
 
 
 def _words(given: str, what: str) -> str:

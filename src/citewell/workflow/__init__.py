@@ -55,6 +55,7 @@ from citewell.workflow.step import catch_error, step
 from citewell.workflow.workflow import Workflow, graph, launch
 
 if TYPE_CHECKING:
+    from citewell.workflow.drawing import run_to_html, to_html, to_mermaid, to_svg
     from citewell.workflow.resource import Resource, ResourceConfig, ResourceManager
     from citewell.workflow.runs import Runs
 
@@ -64,6 +65,10 @@ _LATER = {
     "ResourceConfig": "resource",
     "ResourceManager": "resource",
     "Runs": "runs",
+    "run_to_html": "drawing",
+    "to_html": "drawing",
+    "to_mermaid": "drawing",
+    "to_svg": "drawing",
 }
 
 
@@ -132,5 +137,32 @@ __all__ = [
     "encode",
     "graph",
     "launch",
+    "run_to_html",
     "step",
+    "to_html",
+    "to_mermaid",
+    "to_svg",
 ]
+
+# Loaded when first asked for: a workflow that is not drawn, or not recorded, does without them.
+_LATER = {
+    "Runs": "runs",
+    "run_to_html": "drawing",
+    "to_html": "drawing",
+    "to_mermaid": "drawing",
+    "to_svg": "drawing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

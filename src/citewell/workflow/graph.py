@@ -1,4 +1,4 @@
-"""The step graph of a workflow class: which event reaches which step, compiled once, checked before anything runs."""
+"""The step graph of a workflow class: which event reaches which step, compiled once and checked before any run."""
 
 import dataclasses
 from collections import defaultdict
@@ -19,6 +19,8 @@ from citewell.workflow.step import MARK, StepSpec, compile_step
 
 WorkflowGraphCheck = Literal["reachability", "terminal_event", "dead_end"]
 CHECKS = frozenset({"reachability", "terminal_event", "dead_end"})
+NodeKind = Literal["step", "event", "start", "stop", "human", "external", "resource"]
+EdgeKind = Literal["event", "list", "failure", "resource"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,15 +28,20 @@ class GraphNode:
     """A step, or an event type with its part in the run: "human" events go to people or come from them."""
 
     name: str
-    kind: Literal["step", "event", "start", "stop", "human", "external", "resource"]
+    kind: NodeKind
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GraphEdge:
-    """`source` emits the event `target`, or the step `target` accepts the event `source`."""
+    """`source` emits the event `target`, or the step `target` accepts the event `source`.
+
+    "list": any number of them at once, returned or gathered as `list[E]`. "failure": the step `target` takes over when
+    the step `source` has failed for good. "resource": the step `source` is given the resource `target`.
+    """
 
     source: str
     target: str
+    kind: EdgeKind = "event"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,7 +116,9 @@ class Graph:
 
     def route(self, kind: type) -> tuple[int, ...]:
         """The steps that receive events of this type: those that take it, or a base of it and ask for subclasses."""
-        found = tuple(spec.index for spec in self.steps if takes(spec, kind))
+        # A stop event ends the run, whatever takes all events.
+        stops = isinstance(kind, type) and issubclass(kind, PlainStopEvent)
+        found = () if stops else tuple(spec.index for spec in self.steps if takes(spec, kind))
         self.routes[kind] = found
         return found
 
@@ -129,16 +138,22 @@ class Graph:
     def view(self) -> GraphView:
         """Nodes and edges for drawing and for the record."""
         nodes = {self.start.__name__: GraphNode(self.start.__name__, "start")}
-        edges: list[GraphEdge] = []
+        edges: dict[tuple[str, str], GraphEdge] = {}
         for spec in self.steps:
             nodes[spec.name] = GraphNode(spec.name, "step")
-            for kind in (*spec.accepts, *spec.emits):
+            # A handler is reached by the edges of those that may fail, which say more than its event.
+            taken = [kind for kind in received(self, spec) if not issubclass(kind, StepFailedEvent)]
+            for kind in (*taken, *spec.emits):
                 nodes.setdefault(kind.__name__, GraphNode(kind.__name__, _part(kind)))
-            edges += [GraphEdge(kind.__name__, spec.name) for kind in spec.accepts]
-            edges += [GraphEdge(spec.name, kind.__name__) for kind in spec.emits]
+            into: EdgeKind = "event" if spec.cardinality is None else "list"
+            for kind in taken:
+                edges[kind.__name__, spec.name] = GraphEdge(kind.__name__, spec.name, into)
+            for kind in spec.emits:
+                out: EdgeKind = "list" if kind in spec.listed else "event"
+                edges[spec.name, kind.__name__] = GraphEdge(spec.name, kind.__name__, out)
         for failing, (handler, _) in self.handler_for.items():
-            edges.append(GraphEdge(failing, handler))
-        return GraphView(tuple(nodes.values()), tuple(dict.fromkeys(edges)))
+            edges[failing, handler] = GraphEdge(failing, handler, "failure")
+        return GraphView(tuple(nodes.values()), tuple(edges.values()))
 
     def _openings(self) -> dict[int, tuple[int, ...]]:
         openers = {spec.index for spec in self.steps if spec.listed}
@@ -171,6 +186,12 @@ class Graph:
                         seen.add(step)
                         frontier.append(step)
         return tuple(joins)
+
+
+def received(graph: Graph, spec: StepSpec) -> list[type[PlainEvent]]:
+    """The event types of the graph that reach a step, those that it names first."""
+    every = dict.fromkeys((*spec.accepts, *graph.events.values()))
+    return [kind for kind in every if takes(spec, kind) and not issubclass(kind, PlainStopEvent)]
 
 
 def _part(kind: type) -> Literal["event", "stop", "human"]:
@@ -382,6 +403,7 @@ def _closure(begin: Iterable[str], leads: Mapping[str, Iterable[str]]) -> set[st
 def _check_reach(graph: Graph, leads: Mapping[str, Iterable[str]]) -> None:
     begins = PlainStartEvent | PlainHumanResponseEvent
     first = [spec.name for spec in graph.steps if any(issubclass(kind, begins) for kind in spec.accepts)]
+    first += [graph.steps[index].name for index in graph.routed(graph.start)]
     reached = _closure(first, leads)
     lost = [s for s in graph.steps if s.name not in reached and "reachability" not in s.config.skip_graph_checks]
     if lost:

@@ -126,11 +126,18 @@ def find_type(name: str) -> type | None:
 
 
 def find_subclass(name: str) -> type | None:
-    """An event or model class that was defined inside a function, by its name; None when it is ambiguous or gone."""
+    """An event or model class by its `name_of`; None when it is gone, or defined inside a function more than once."""
     from pydantic import BaseModel
 
     from citewell.workflow.plain import PlainEvent
 
+    # The one that stands in its module now: after a reload, or in a notebook, older ones of the name may linger.
+    module, _, path = name.partition(":")
+    present: Any = sys.modules.get(module)
+    for part in path.split("."):
+        present = getattr(present, part, None)
+    if isinstance(present, type) and issubclass(present, BaseModel | PlainEvent) and name_of(present) == name:
+        return present
     found: set[type] = set()
     frontier: list[type] = [BaseModel, PlainEvent]
     seen: set[type] = set(frontier)

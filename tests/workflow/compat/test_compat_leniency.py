@@ -111,11 +111,15 @@ def test_every_name_may_be_a_field_of_the_start_event(api: Api) -> None:
     assert run(Flow(), **fields) == fields
 
 
-def test_disabled_validation_lets_an_event_through_that_no_step_declares(api: Api) -> None:
+# A class with a first and a last step is checked here when it is defined, before any object can ask for less. The same
+# object settings hold once the class leaves its check to its objects: `class Flow(Workflow, abstract=True)`.
+
+
+def hiding(api: Api, **options: bool) -> type:
     class Hidden(api.Event):
         pass
 
-    class Flow(api.Workflow):
+    class Flow(api.Workflow, **options):
         @api.step
         async def begin(self, ctx: api.Context, ev: api.StartEvent) -> api.StopEvent | None:
             ctx.send_event(Hidden())
@@ -125,17 +129,29 @@ def test_disabled_validation_lets_an_event_through_that_no_step_declares(api: Ap
         async def end(self, ev: Hidden) -> api.StopEvent:
             return api.StopEvent(result="end")
 
-    assert run(Flow(disable_validation=True)) == "end"
+    return Flow
 
 
-def test_graph_checks_skipped_by_the_object_alone(api: Api) -> None:
+def test_disabled_validation_lets_an_event_through_that_no_step_declares(peer: Api) -> None:
+    assert run(hiding(peer)(disable_validation=True)) == "end"
+
+
+def test_disabled_validation_does_so_here_where_the_class_leaves_the_check_to_its_objects(ours: Api) -> None:
+    assert run(hiding(ours, abstract=True)(disable_validation=True)) == "end"
+    with pytest.raises(ours.WorkflowValidationError, match="Hidden"):
+        hiding(ours, abstract=True)()
+    with pytest.raises(ours.WorkflowValidationError, match="Hidden"):
+        hiding(ours)
+
+
+def circling(api: Api, **options: bool) -> type:
     class Ping(api.Event):
         pass
 
     class Pong(api.Event):
         pass
 
-    class Flow(api.Workflow):
+    class Flow(api.Workflow, **options):
         @api.step
         async def only(self, ev: api.StartEvent) -> api.StopEvent:
             return api.StopEvent(result="end")
@@ -148,7 +164,19 @@ def test_graph_checks_skipped_by_the_object_alone(api: Api) -> None:
         async def pong(self, ev: Ping) -> Pong:
             return Pong()
 
-    assert run(Flow(skip_graph_checks={"reachability", "dead_end"})) == "end"
+    return Flow
+
+
+def test_graph_checks_skipped_by_the_object_alone(peer: Api) -> None:
+    assert run(circling(peer)(skip_graph_checks={"reachability", "dead_end"})) == "end"
+
+
+def test_graph_checks_are_skipped_by_the_object_here_where_the_class_leaves_them_to_it(ours: Api) -> None:
+    assert run(circling(ours, abstract=True)(skip_graph_checks={"reachability", "dead_end"})) == "end"
+    with pytest.raises(ours.WorkflowValidationError, match="never reached"):
+        circling(ours, abstract=True)(skip_graph_checks={"dead_end"})
+    with pytest.raises(ours.WorkflowValidationError, match="never reached"):
+        circling(ours)
 
 
 def test_a_parameter_with_a_default_that_is_no_event_is_left_alone(api: Api) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from citewell.workflow.drawing.layout import Layout, Pair, Point, Route
+from citewell.workflow.drawing.layout import Box, Layout, Pair, Point, Route
 
 Frame = tuple[float, float, float, float]
 """Left, top, right and bottom."""
@@ -28,6 +28,7 @@ def place_counts(layout: Layout, widths: Mapping[Pair, float]) -> dict[Pair, Poi
         solid.append((x - 9, y - 9, x + 9, y + 9))
         for x, y in _drawn(route, layout.down):
             lines.setdefault((int(x // _CELL), int(y // _CELL)), []).append((x, y))
+    boxes = {box.name: box for box in layout.boxes}
     found: dict[Pair, Point] = {}
     for route in layout.routes:
         pair = (route.source, route.target)
@@ -35,7 +36,9 @@ def place_counts(layout: Layout, widths: Mapping[Pair, float]) -> dict[Pair, Poi
             continue
         half = widths[pair] / 2
         best: tuple[float, Point, Frame] | None = None
-        for malus, (x, y) in _beside(route, layout.down, half):
+        own = route.source == route.target
+        places = _around(route, boxes[route.source], layout.down, half) if own else _beside(route, layout.down, half)
+        for malus, (x, y) in places:
             frame = (x - half, y - _HALF_HEIGHT, x + half, y + _HALF_HEIGHT)
             cost = malus + sum(_shared(frame, other) for other in solid) + 5.0 * _covered(frame, lines)
             if frame[0] < 0 or frame[1] < 0 or frame[2] > layout.width or frame[3] > layout.height:
@@ -63,6 +66,22 @@ def _beside(route: Route, down: bool, half: float) -> Iterator[tuple[float, Poin
                 for off in (3, 8):
                     at = (x + side * (half + off), y) if down else (x, y - side * (_HALF_HEIGHT + off - 1))
                     yield malus + (side < 0) + off / 2, at
+
+
+def _around(route: Route, box: Box, down: bool, half: float) -> Iterator[tuple[float, Point]]:
+    """Places past the line of a box to itself, and beside it where no box of the same layer is."""
+    xs, ys = [x for x, _ in route.points], [y for _, y in route.points]
+    x, y = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    off = _HALF_HEIGHT + 1.5
+    if not down:
+        yield 0.0, (x, max(ys) + off)
+        yield 1.0, (max(xs) + 3 + half, y)
+        yield 2.0, (min(xs) - 3 - half, y)
+        return
+    yield 0.0, (max(xs) + 3 + half, y)
+    for malus, (centre, shift) in enumerate(((x, 0.0), (box.x + box.width - half, 1.0)), 1):
+        yield malus + shift, (centre, box.y - off)
+        yield malus + shift + 0.5, (centre, box.y + box.height + off)
 
 
 def _at(one: Point, other: Point, t: float, down: bool) -> Point:

@@ -84,9 +84,16 @@ GRAPH: Final = f"""\
 .edge polygon{{fill:var(--edge)}}
 .back path{{stroke:var(--back);stroke-dasharray:7 4}}
 .back polygon{{fill:var(--back)}}
+.failure path{{stroke:var(--failed-line);stroke-dasharray:1 3}}
+.failure polygon{{fill:var(--failed-line)}}
+.resource path{{stroke-dasharray:1 4}}
 .idle path{{stroke-dasharray:2 4}}
 .w2 path{{stroke-width:2.2}}
 .w3 path{{stroke-width:3}}
+.list path{{stroke-width:4.4}}
+.list.w2 path{{stroke-width:5.4}}
+.list.w3 path{{stroke-width:6.6}}
+.list path.core{{stroke:var(--page);stroke-width:1.8;stroke-dasharray:none}}
 .graph.dim .node,.graph.dim .edge,.graph.dim .count{{opacity:.25}}
 .graph.dim .lit{{opacity:1}}
 """

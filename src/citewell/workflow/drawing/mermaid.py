@@ -13,14 +13,21 @@ _FILLS = {
 }  # fmt: skip
 
 
+ARROWS = {"event": "-->", "list": "==>", "failure": "--x", "resource": "-.->"}
+"""By `GraphEdge.kind`: thick for lists, with a cross where a failure leads."""
+
+
 def to_mermaid(view: GraphView) -> str:
-    """The graph: steps as boxes, events rounded, start and stop as circles, events from or to a person slanted."""
+    """The graph: steps as boxes, events rounded, start and stop as circles, events from or to a person slanted.
+
+    Lists of events go along thick arrows; an arrow with a cross leads to the step that takes over after a failure.
+    """
     ids = {node.name: f"n{number}" for number, node in enumerate(view.nodes)}
     lines = ["flowchart TD"]
     for node in view.nodes:
         left, right = PARTS[part_of(node.kind)].mermaid
         lines.append(f'    {ids[node.name]}{left}"{label(node.name)}"{right}')
-    lines += [f"    {ids[edge.source]} --> {ids[edge.target]}" for edge in view.edges]
+    lines += [f"    {ids[edge.source]} {ARROWS[edge.kind]} {ids[edge.target]}" for edge in view.edges]
     kinds: dict[str, list[str]] = {}
     for node in view.nodes:
         kinds.setdefault(part_of(node.kind), []).append(ids[node.name])

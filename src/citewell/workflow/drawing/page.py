@@ -8,7 +8,7 @@ from citewell.workflow.drawing.look import COLOURS, GRAPH, PARTS, part_of
 from citewell.workflow.drawing.svg import PLAIN, Marks, draw
 from citewell.workflow.drawing.text import cut, escaped, plural
 from citewell.workflow.drawing.timeline import STYLE as TIMELINE
-from citewell.workflow.graph import GraphView
+from citewell.workflow.graph import GraphEdge, GraphView
 
 _PAGE = """\
 *{box-sizing:border-box}
@@ -174,7 +174,12 @@ def graph_figure(view: GraphView, title: str, marks: Marks = PLAIN) -> list[str]
     classes = set(" ".join(marks.classes.values()).split())
     shown += [(f"{kind} {name}", about) for name, kind, about in _CONDITIONS if name in classes]
     svg = draw(view, title, marks)
-    return [*figure(svg, "Graph"), *_key(shown, back='class="edge back' in svg)]
+    ways = {edge.kind for edge in view.edges}
+    lines = [(kind, about) for kind, about in _WAYS if kind in ways or (kind == "back" and 'class="edge back' in svg)]
+    return [*figure(svg, "Graph"), *_key(shown, lines)]
+
+
+_WAYS = (("list", "any number of events at once"), ("failure", "takes over after a failure"), ("back", "leads back"))
 
 
 _CONDITIONS = (
@@ -185,8 +190,8 @@ _CONDITIONS = (
 )
 
 
-def _key(shown: Sequence[tuple[str, str]], back: bool) -> list[str]:
-    """What each class of shape means."""
+def _key(shown: Sequence[tuple[str, str]], ways: Sequence[tuple[str, str]]) -> list[str]:
+    """What each class of shape, and of line, means."""
     lines = []
     for names, about in shown:
         kind = names.split()[0]
@@ -197,8 +202,9 @@ def _key(shown: Sequence[tuple[str, str]], back: bool) -> list[str]:
             corners = "7,1 25,1 19,17 1,17" if kind == "human" else "7,1 19,1 25,9 19,17 7,17 1,9"
             shape = f'<polygon class="shape" points="{corners}"/>'
         lines.append(_item(f'<g class="{names}">{shape}</g>', about))
-    if back:
-        lines.append(_item('<g class="edge back"><path d="M0 9H26"/></g>', "leads back"))
+    for kind, about in ways:
+        core = '<path class="core" d="M0 9H26"/>' if kind == "list" else ""
+        lines.append(_item(f'<g class="edge {kind}"><path d="M0 9H26"/>{core}</g>', about))
     return ['<ul class="key">', *lines, "</ul>"]
 
 
@@ -210,11 +216,19 @@ def steps_table(view: GraphView, steps: Sequence[str]) -> list[str]:
     """Every step with what it accepts and emits, for those who read rather than look."""
     lines = ["<table><thead><tr><th>step</th><th>accepts</th><th>emits</th></tr></thead><tbody>"]
     for step in steps:
-        accepts = [edge.source for edge in view.edges if edge.target == step]
-        emits = [edge.target for edge in view.edges if edge.source == step]
+        accepts = [_end(edge, edge.source) for edge in view.edges if edge.target == step]
+        emits = [_end(edge, edge.target) for edge in view.edges if edge.source == step and edge.kind in _EMITTED]
         cells = "".join(
-            f'<td class="id">{escaped(", ".join(cut(name, 80) for name in names))}</td>'
-            for names in ([step], accepts, emits)
+            f'<td class="id">{escaped(", ".join(names))}</td>' for names in ([cut(step, 80)], accepts, emits)
         )
         lines.append(f"<tr>{cells}</tr>")
     return [*lines, "</tbody></table>"]
+
+
+_EMITTED = ("event", "list")
+
+
+def _end(edge: GraphEdge, name: str) -> str:
+    """One end of an edge in words."""
+    said = {"list": "list[{}]", "failure": "failures of {}"}.get(edge.kind, "{}")
+    return said.format(cut(name, 80))

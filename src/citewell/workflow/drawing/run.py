@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from citewell.workflow.drawing.look import PARTS, part_of
-from citewell.workflow.drawing.mermaid import label, styled
+from citewell.workflow.drawing.mermaid import ARROWS, label, styled
 from citewell.workflow.drawing.page import figure, graph_figure, page
 from citewell.workflow.drawing.svg import Marks
 from citewell.workflow.drawing.text import cut, duration, escaped, plural, preview
@@ -43,7 +43,7 @@ def run_mermaid(view: GraphView, entries: Sequence[Entry], outcome: Outcome | No
         kinds.setdefault(_condition(node.name, node.kind, found) or part_of(node.kind), []).append(ids[node.name])
     for edge in view.edges:
         count = found.edges[edge.source, edge.target]
-        arrow = f'-->|"{count}×"|' if count else "-.->"
+        arrow = f'{ARROWS[edge.kind]}|"{count}×"|' if count else "-.->"
         lines.append(f"    {ids[edge.source]} {arrow} {ids[edge.target]}")
     return "\n".join([*lines, *styled(kinds)]) + "\n"
 
@@ -211,11 +211,12 @@ def _row(entry: Entry, found: Trace, linked: set[int]) -> str:
     took = duration(entry.duration_s) if entry.duration_s is not None and entry.kind == "step" else ""
     at = entry.at - found.began_at if math.isfinite(entry.at) else 0.0
     target = f" → {cut(entry.target, 60)}" if entry.target else ""
+    name = cut(entry.event or entry.name or "", 60)
     return (
         f'<tr id="e{entry.seq}"{" class=" + chr(34) + "failed" + chr(34) if entry.error is not None else ""}>'
         f'<td class="n">{entry.seq}</td><td class="n">{duration(at)}</td><td>{kind}</td>'
         f'<td class="id">{escaped(cut(entry.step or "outside", 60))}</td>'
-        f'<td class="id">{escaped(cut(entry.event or "", 60) + target)}</td>'
+        f'<td class="id">{escaped(name + target)}</td>'
         f'<td>{", ".join(causes)}</td><td class="n">{took}</td><td>{_details(entry)}</td></tr>'
     )
 
@@ -225,6 +226,11 @@ def _details(entry: Entry) -> str:
     if entry.error is not None:
         more = "… (cut)" if len(entry.error) > _PAYLOAD else ""
         parts.append(f"<div>{escaped(entry.error[:_PAYLOAD])}{more}</div>")
+    if entry.answers or entry.by:
+        answered = f"answers {', '.join(entry.answers[:20])}" if entry.answers else "came"
+        parts.append(f"<div>{escaped(cut(answered + (f' by {entry.by}' if entry.by else ''), 200))}</div>")
+    if entry.kind == "wait" and entry.due is not None:
+        parts.append(f"<div>until {_moment(entry.due)}</div>")
     for name, value in (("payload", entry.payload), ("state written", entry.state)):
         if value is not None:
             text, longer = preview(value, _PAYLOAD)

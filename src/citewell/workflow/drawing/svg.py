@@ -17,6 +17,7 @@ _COLUMN = 7.9
 _SMALL = 6.7
 """The same for 11 px."""
 _TIP = 8.0
+_TIPS = {"list": ", any number at once", "failure": ", when it has failed", "resource": ", a resource"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def draw(
     layout = place(view, marks)
     kinds = {node.name: part_of(node.kind) for node in reversed(view.nodes)}
     number = {box.name: index for index, box in enumerate(layout.boxes)}
+    ways = {(edge.source, edge.target): edge.kind for edge in view.edges if edge.kind != "event"}
     size = f'width="{layout.width:g}" height="{layout.height:g}" viewBox="0 0 {layout.width:g} {layout.height:g}"'
     space = 'xmlns="http://www.w3.org/2000/svg" ' if standalone else ""
     steps = sum(kind == "step" for kind in kinds.values())
@@ -86,14 +88,16 @@ def draw(
         lines.append('<rect width="100%" height="100%" style="fill:var(--page)"/>')
     for route in layout.routes:
         pair = (route.source, route.target)
-        names = " ".join(filter(None, ["edge", "back" if route.back else "", marks.edge_classes.get(pair, "")]))
+        names = " ".join(
+            filter(None, ["edge", "back" if route.back else "", ways.get(pair, ""), marks.edge_classes.get(pair, "")])
+        )
         ends = f'data-s="{number[route.source]}" data-t="{number[route.target]}"'
-        tip = escaped(f"{cut(route.source, 80)} → {cut(route.target, 80)}")
+        tip = escaped(f"{cut(route.source, 80)} → {cut(route.target, 80)}{_TIPS.get(ways.get(pair, ''), '')}")
         count = f": {escaped(marks.counts[pair])}" if pair in marks.counts else ""
         path, head = _arrow(route, layout.down)
-        lines.append(
-            f'<g class="{names}" {ends}><title>{tip}{count}</title><path d="{path}"/><polygon points="{head}"/></g>'
-        )
+        core = f'<path class="core" d="{path}"/>' if ways.get(pair) == "list" else ""
+        shape = f'<path d="{path}"/>{core}<polygon points="{head}"/>'
+        lines.append(f'<g class="{names}" {ends}><title>{tip}{count}</title>{shape}</g>')
     for box in layout.boxes:
         lines += _node(box, kinds[box.name], number[box.name], marks)
     lines += _counts(layout, number, marks)

@@ -247,6 +247,7 @@ def _wait_lane(waits: Sequence[Wait], scale: _Scale, y: float, prefix: str) -> t
     for wait, row in zip(waits, rows, strict=False):
         left, right = scale.x(wait.start_s), scale.x(wait.end_s)
         length, end = duration(wait.end_s - wait.start_s), "answered" if wait.answered else "not answered"
+        end += f" by {cut(wait.by, 40)}" if wait.by else ""
         about = f"{cut(wait.event, 80)}: {end} after {length}"
         lines.append(
             f'<rect class="wait" fill="url(#{prefix}-hatch)" x="{left:g}" y="{y + row * _ROW + 1:g}" '

@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from citewell.workflow.drawing.layout import Pair
 from citewell.workflow.drawing.look import part_of
 from citewell.workflow.graph import GraphEdge, GraphNode, GraphView
 from citewell.workflow.journal import Entry, Outcome, RunStart
+from citewell.workflow.wait import key_of
 
 End = Literal["done", "failed", "ended"]
 """How an attempt came out; "ended" is neither success nor failure: the run was over before it was."""
@@ -44,12 +45,16 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """From a question to a person until the answer, or until the end of what is known (`answered` is False)."""
+    """From a question to a person until the answer, or until its time was over, or the end of what is known.
+
+    `event` is the one that asked, or else the one that was waited for; `by` is who answered, if that is recorded.
+    """
 
     event: str
     start_s: float
     end_s: float
     answered: bool
+    by: str | None = None
 
 
 @dataclass(slots=True)
@@ -90,12 +95,15 @@ class Trace:
 
 def trace(view: GraphView, run: RunStart | None, entries: Sequence[Entry], outcome: Outcome | None) -> Trace:
     """The counts of a run, or of what is recorded of it so far."""
+    entries = [_plainly_named(entry) for entry in entries]
     times = [at for at in _times(run, entries, outcome) if math.isfinite(at)]
     found = Trace(min(times, default=0.0), max(times, default=0.0) - min(times, default=0.0))
     declared = {(edge.source, edge.target) for edge in view.edges}
     names = {one.seq: one.event for one in entries if one.kind == "event" and one.event is not None}
     own = {(one.step, one.event) for one in entries if one.kind == "event"}
-    last: dict[Pair | tuple[str, int], End] = {}
+    failures = {(edge.source, edge.target) for edge in view.edges if edge.kind == "failure"}
+    last: dict[tuple[str, int], End] = {}
+    delivered: set[tuple[str, int]] = set()
     for entry in entries:
         if entry.kind == "step" and entry.step is not None:
             bar = _bar(entry, found)
@@ -109,9 +117,16 @@ def trace(view: GraphView, run: RunStart | None, entries: Sequence[Entry], outco
             trigger = entry.caused_by[0] if entry.caused_by else -entry.seq
             if (entry.step, trigger) not in last:
                 tally.received += 1
-                if trigger in names:
-                    found.edges[names[trigger], entry.step] += 1
+            for seq in entry.caused_by:
+                # A step that gathers has several causes, and one that collects names some that it has received before.
+                if seq in names and (entry.step, seq) not in delivered:
+                    delivered.add((entry.step, seq))
+                    found.edges[names[seq], entry.step] += 1
             last[entry.step, trigger] = bar.end
+        elif entry.target is not None and (str(entry.step), entry.target) in failures:
+            # The event by which a handler learns of a failure is drawn as the way from the one to the other.
+            del names[entry.seq]
+            found.edges[str(entry.step), entry.target] += 1
         elif entry.event is not None:
             stream = entry.kind == "stream"
             if entry.step is None and outcome is not None and entry.seq == outcome.seq and outcome.status != "done":
@@ -124,8 +139,8 @@ def trace(view: GraphView, run: RunStart | None, entries: Sequence[Entry], outco
                 if not stream or (pair in declared and pair not in own):
                     found.edges[pair] += 1
     for (step, _), end in last.items():
-        found.steps[str(step)].failed += end == "failed"
-        found.steps[str(step)].ended += end == "ended"
+        found.steps[step].failed += end == "failed"
+        found.steps[step].ended += end == "ended"
     found.waits = _waits(view, entries, found)
     return found
 
@@ -156,6 +171,14 @@ def observed(view: GraphView, found: Trace) -> tuple[GraphView, set[str]]:
     return GraphView(tuple(nodes.values()), tuple(edges.values())), added
 
 
+def _plainly_named(entry: Entry) -> Entry:
+    # The record names a type that the definition does not know with its module.
+    if entry.event is None or ":" not in entry.event:
+        return entry
+    plain = entry.event.rpartition(":")[2].rpartition(".")[2]
+    return replace(entry, event=plain) if plain.isidentifier() else entry
+
+
 def _times(run: RunStart | None, entries: Sequence[Entry], outcome: Outcome | None) -> Iterable[float]:
     if run is not None:
         yield run.at
@@ -183,24 +206,56 @@ def _bar(entry: Entry, found: Trace) -> Bar:
 
 
 def _waits(view: GraphView, entries: Sequence[Entry], found: Trace) -> list[Wait]:
-    """Each question with the answer that names it as its cause, or else with the next answer there is."""
+    """The questions that steps put themselves, with their answers, and those that they returned, answered in turn."""
     people = {node.name for node in view.nodes if part_of(node.kind) == "human"}
-    open_: dict[int, tuple[str, float]] = {}
+    asked: dict[str, _Asked] = {}
+    returned: dict[int, _Asked] = {}
     closed: list[Wait] = []
-    asked: set[tuple[str | None, str | None, tuple[int, ...]]] = set()
+    known: set[tuple[str | None, str | None, tuple[int, ...]]] = set()
+    waiting = {(one.step, one.caused_by) for one in entries if one.kind == "wait"}
     for place, entry in enumerate(entries):
-        if entry.event is None or entry.kind == "step":
-            continue
         at = _offset(entry.at, found)
-        if entry.step is not None:
+        if entry.kind == "wait" and entry.caused_by:
+            due = None if entry.due is None else _offset(entry.due, found)
+            key = key_of(str(entry.step), entry.caused_by[0], str(entry.name))
+            asked.setdefault(key, _Asked(_wanted(entry), at, due, (str(entry.step), entry.caused_by[0])))
+        elif entry.kind == "step" and entry.due is None and entry.caused_by:
+            # What is still open was answered from inside, or nobody answered in time.
+            for key in [key for key, one in asked.items() if one.job == (entry.step, entry.caused_by[0])]:
+                closed.append(asked.pop(key).closed(at))
+        elif entry.event is not None and entry.step is not None:
             # One question may be both sent and shown in the stream.
-            key = (entry.step, entry.event, entry.caused_by)
-            if entry.event in people and key not in asked:
-                asked.add(key)
-                open_[entry.seq] = (entry.event, at)
-        elif place > 0 and open_ and entry.event in people:
-            named = [seq for seq in entry.caused_by if seq in open_]
-            event, since = open_.pop(named[0] if named else next(iter(open_)))
-            closed.append(Wait(event, since, max(at, since), True))
-    rest = [Wait(event, since, max(found.span_s, since), False) for event, since in open_.values()]
+            same = (entry.step, entry.event, entry.caused_by)
+            shown = entry.kind == "stream" and (entry.step, entry.caused_by) in waiting
+            if entry.event in people and same not in known and not shown:
+                known.add(same)
+                returned[entry.seq] = _Asked(entry.event, at)
+        elif entry.kind == "event" and place > 0:
+            closed += [asked.pop(key).closed(at, entry.by) for key in entry.answers if key in asked]
+            if not entry.answers and entry.event in people and returned:
+                closed.append(returned.pop(next(iter(returned))).closed(at, entry.by))
+    rest = [
+        Wait(one.event, one.at_s, max(min(found.span_s, one.due_s or math.inf), one.at_s), False)
+        for one in (*asked.values(), *returned.values())
+    ]
     return sorted(closed + rest, key=lambda wait: wait.start_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An open question; `job` is the step and the number of the event it works on, if the step itself waits."""
+
+    event: str
+    at_s: float
+    due_s: float | None = None
+    job: tuple[str, int] | None = None
+
+    def closed(self, at_s: float, by: str | None = None) -> Wait:
+        if self.due_s is not None and self.due_s <= at_s:
+            return Wait(self.event, self.at_s, max(self.due_s, self.at_s), False)
+        return Wait(self.event, self.at_s, max(at_s, self.at_s), True, by)
+
+
+def _wanted(entry: Entry) -> str:
+    terms = entry.payload if isinstance(entry.payload, dict) else {}
+    return str(terms.get("event", entry.name))

@@ -1,10 +1,11 @@
 """The nodes and edges that describe a workflow: pydantic models, so that their JSON is their form."""
 
-from typing import Any, Literal, cast
+from collections import Counter
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from citewell.workflow.graph import GraphEdge, GraphNode, GraphView
+from citewell.workflow.graph import EdgeKind, GraphEdge, GraphNode, GraphView, NodeKind
 
 ASKING, ANSWERING = "InputRequiredEvent", "HumanResponseEvent"
 """The bases, by name, of events that go to people and that come from them."""
@@ -97,11 +98,12 @@ WorkflowGraphNode = (
 
 
 class WorkflowGraphEdge(BaseModel):
-    """From node to node, by id; `label` names the parameter through which a resource is given."""
+    """From node to node, by id; `label` names the parameter through which a resource is given, `kind` is ours alone."""
 
     source: str
     target: str
     label: str | None = None
+    kind: EdgeKind = "event"
 
 
 class WorkflowGraph(BaseModel):
@@ -140,19 +142,39 @@ class WorkflowGraph(BaseModel):
         return WorkflowGraph(name=self.name, nodes=kept, edges=list(edges.values()), description=self.description)
 
     def view(self) -> GraphView:
-        """The graph as the functions of `citewell.workflow.drawing` take it."""
-        # The kinds of the drawing are more than those that the engine itself gives its nodes.
-        nodes = [GraphNode(node.id, cast(Literal["event"], _kind(node))) for node in self.nodes]
-        return GraphView(tuple(nodes), tuple(GraphEdge(edge.source, edge.target) for edge in self.edges))
+        """The graph as the functions of `citewell.workflow.drawing` take it: nodes by their labels where they can."""
+        count = Counter(node.label for node in self.nodes)
+        names = {node.id: node.label if count[node.label] == 1 else node.id for node in self.nodes}
+        # Steps that may fail lead to their handler themselves.
+        handled = any(edge.kind == "failure" for edge in self.edges)
+        gone = {
+            node.id
+            for node in self.nodes
+            if handled and isinstance(node, WorkflowEventNode) and node.is_subclass_of(_FAILED)
+        }
+        nodes = [GraphNode(names[node.id], _kind(node)) for node in self.nodes if node.id not in gone]
+        edges = [
+            GraphEdge(names[edge.source], names[edge.target], edge.kind)
+            for edge in self.edges
+            if edge.source not in gone and edge.target not in gone
+        ]
+        return GraphView(tuple(nodes), tuple({(edge.source, edge.target): edge for edge in edges}.values()))
 
 
-def _kind(node: WorkflowGraphNode) -> str:
+def _kind(node: WorkflowGraphNode) -> NodeKind:
     if isinstance(node, WorkflowEventNode):
         for kind, names in _PARTS.items():
             if node.is_subclass_of(*names):
                 return kind
         return "event"
-    return "resource" if node.node_type == "resource_config" else node.node_type
+    if isinstance(node, WorkflowResourceConfigNode):
+        return "resource"
+    return "event" if isinstance(node, WorkflowGenericNode) else node.node_type
 
 
-_PARTS = {"start": ("StartEvent",), "stop": ("StopEvent",), "human": (ASKING, ANSWERING)}
+_FAILED = "StepFailedEvent"
+_PARTS: dict[NodeKind, tuple[str, ...]] = {
+    "start": ("StartEvent",),
+    "stop": ("StopEvent",),
+    "human": (ASKING, ANSWERING),
+}

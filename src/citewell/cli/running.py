@@ -1,0 +1,280 @@
+"""A run as the command line follows it: its events as they come, its questions, how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from citewell.cli.plain import text_of
+from citewell.cli.recorded import asked
+from citewell.errors import ConfigError, NotFound
+
+if TYPE_CHECKING:
+    from citewell.cli.options import Session
+    from citewell.workflow import PlainEvent, Runs, Workflow
+    from citewell.workflow.handler import WorkflowHandler
+    from citewell.workflow.outlet import Stream
+
+SETTLES_S = 10.0
+"""How long the note in the record that a run waits may take to be written."""
+
+
+@dataclasses.dataclass(slots=True)
+class Followed:
+    """What there is to say of a run when the command ends. `status` is "waiting", or how the run ended."""
+
+    run_id: str
+    workflow: str
+    status: str = "waiting"
+    result: Any = None
+    error: str | None = None
+    events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    questions: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+def begin(
+    session: Session, name: str, workflow: Workflow, start: PlainEvent, file: Path | None, key: str | None
+) -> int:
+    """Run a workflow to its end, or until it waits for a person; the exit code."""
+
+    async def main() -> Followed:
+        from citewell.workflow import Runs
+
+        if file is None:
+            return await _follow(session, workflow.run(start_event=start))
+        async with Runs(file, [workflow], resume=False) as runs:
+            handler = await runs.start(workflow, start, key=key)
+            session.screen.note(f"Run {handler.run_id}")
+            return await _follow(session, handler, runs)
+
+    return _tell(session, name, workflow, asyncio.run(main()), file)
+
+
+def go_on(
+    session: Session,
+    name: str,
+    workflow: Workflow,
+    run_id: str,
+    file: Path,
+    fields: Mapping[str, Any] | None,
+    question: str | None,
+) -> int:
+    """Go on with a recorded run, answering it if there are `fields`; the exit code."""
+
+    async def main() -> Followed:
+        from citewell.workflow import AnswerRefused, Runs
+
+        async with Runs(file, [workflow], resume=False) as runs:
+            whole = await full_id(runs.journal, run_id)
+            handler = await runs.get(whole)
+            if fields is None:
+                # What was shown before is not shown again.
+                after = sys.maxsize if handler.is_done() else handler._run.reducer.seq
+                return await _follow(session, handler, runs, after=after)
+            if handler.is_done():
+                raise AnswerRefused(f"Run {whole} is over; it takes no answer any more.")
+            stream = handler.stream_events(expose_internal=True, after=handler._run.reducer.seq)
+            await handler._run.settled()
+            answer = _answer(workflow, handler._run.questions(), fields, question)
+            by = None if session.as_user is None else session.as_user.removeprefix("user:")
+            await runs.answer(whole, answer, question=question, by=by)
+            return await _follow(session, handler, runs, stream=stream)
+
+    return _tell(session, name, workflow, asyncio.run(main()), file)
+
+
+async def full_id(journal: Any, run_id: str) -> str:
+    """The id of the one run that it is the beginning of. NotFound when there is none, or more than one."""
+    rows = await journal.runs(limit=1_000_000)
+    found = [row.run_id for row in rows if row.run_id == run_id] or [
+        row.run_id for row in rows if row.run_id.startswith(run_id)
+    ]
+    if not found:
+        raise NotFound(f"There is no run {run_id!r} in {journal.path}. List them: citewell workflow show.")
+    if len(found) > 1:
+        raise NotFound(f"{len(found)} runs begin with {run_id!r}. Give more of the id.")
+    return str(found[0])
+
+
+async def _follow(
+    session: Session,
+    handler: WorkflowHandler,
+    runs: Runs | None = None,
+    *,
+    after: int = 0,
+    stream: Stream | None = None,
+) -> Followed:
+    from citewell.workflow.events import InternalDispatchEvent, WorkflowIdleEvent
+    from citewell.workflow.run import status_of
+
+    found = Followed(handler.run_id, handler._run.graph.name)
+    finished = handler.is_done()
+    stream = stream or handler.stream_events(expose_internal=not finished, after=after)
+    async for event in stream:
+        if isinstance(event, WorkflowIdleEvent):
+            if handler._run.idle:
+                found.questions = handler._run.questions()
+                await _at_rest(handler, runs, found)
+                return found
+        elif not isinstance(event, InternalDispatchEvent):
+            form = fields_of(event)
+            found.events.append({"seq": stream.seq, "event": type(event).__name__, "content": form})
+            if not session.as_json and event is not handler.get_stop_event():
+                _show_event(session, type(event).__name__, form)
+    error: Exception | None = None
+    try:
+        found.result = jsonable(await handler)
+    except Exception as raised:  # noqa: BLE001 - the outcome of somebody's own steps, which is what is to be told
+        error = raised
+        found.error = f"{getattr(raised, 'original_type', type(raised).__name__)}: {raised}"
+    found.status = status_of(error)
+    return found
+
+
+async def _at_rest(handler: WorkflowHandler, runs: Runs | None, found: Followed) -> None:
+    """End a run that nobody could answer later; of a recorded one, wait until its record says that it waits."""
+    if runs is None:
+        await handler.cancel_run()
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLES_S):
+            while not (await runs.journal.run(handler.run_id)).waiting:
+                await asyncio.sleep(0.01)
+    found.questions = asked(found.questions, await runs.journal.entries(handler.run_id))
+
+
+def _answer(
+    workflow: Workflow, questions: list[dict[str, Any]], fields: Mapping[str, Any], question: str | None
+) -> PlainEvent:
+    from citewell.workflow.plain import PlainHumanResponseEvent
+    from citewell.workflow.snapshot import kind_of
+
+    graph = workflow._graph
+    wanted = [one["wants"] for one in questions if one.get("wants") and question in (None, one["question"])]
+    kinds = {name: kind_of(graph, name) for name in wanted}
+    if question is None:
+        for name, kind in graph.events.items():
+            if issubclass(kind, PlainHumanResponseEvent) and graph.routed(kind):
+                kinds.setdefault(name, kind)
+    named = next(iter(fields)) if len(fields) == 1 else ""
+    content = fields
+    if named in kinds and isinstance(fields[named], dict):
+        kinds, content = {named: kinds[named]}, fields[named]
+    if len(set(wanted)) == 1 and len(kinds) > 1:
+        kinds = {wanted[0]: kinds[wanted[0]]}
+    if not kinds:
+        asked = ", ".join(str(one["question"]) for one in questions if one.get("question")) or "nothing"
+        raise (
+            ConfigError(f"No question {question!r} is open: the run asks {asked}.")
+            if question
+            else NotFound("The run asks nothing, and no step of it takes an answer.")
+        )
+    if len(kinds) > 1:
+        names = ", ".join(kinds)
+        raise ConfigError(
+            f"Events of several types may answer ({names}). Write --answer '{{\"{names.split(',')[0]}\": {{…}}}}'."
+        )
+    name, kind = next(iter(kinds.items()))
+    try:
+        return kind(**content)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"--answer does not fit {name}: {fault(error)}") from error
+
+
+def fault(error: BaseException) -> str:
+    """What a constructor found wrong with its fields, on one line."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    told = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in told)
+
+
+# What is told
+
+
+def _show_event(session: Session, name: str, form: Mapping[str, Any]) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    told = Text.assemble((name, "cyan"), "  " if form else "", text_of(form) if form else "")
+    told.no_wrap, told.overflow = True, "ellipsis"
+    # One line each; rich would join bare texts, and forget that they are not to be wrapped.
+    session.screen.show(Padding(told, 0))
+
+
+def _tell(session: Session, name: str, workflow: Workflow, found: Followed, file: Path | None) -> int:
+    failed = found.status != "done" and (found.status != "waiting" or file is None)
+    if found.status == "waiting" and file is None:
+        found.error = "The run waits for a person, but lives in memory only. Give --runs FILE to answer it later."
+    hints = [_hint(name, workflow, found.run_id, file, one, found.questions) for one in found.questions] if file else []
+    if session.as_json:
+        session.json({**dataclasses.asdict(found), "answer_with": hints})
+        return int(failed)
+    from citewell.cli.show.workflow import show_outcome
+
+    show_outcome(session.screen, found, hints)
+    return int(failed)
+
+
+def _hint(
+    name: str, workflow: Workflow, run_id: str, file: Path, question: Mapping[str, Any], questions: list[dict[str, Any]]
+) -> str:
+    """The command that answers a question."""
+    from citewell.workflow.plain import PlainHumanResponseEvent
+    from citewell.workflow.snapshot import kind_of
+
+    graph = workflow._graph
+    if question.get("wants"):
+        kinds = [kind_of(graph, question["wants"])]
+    else:
+        kinds = [kind for kind in graph.events.values() if issubclass(kind, PlainHumanResponseEvent)]
+    inside = ", ".join(f'"{field}": …' for field in _field_names(kinds[0])) if kinds else ""
+    answer = f"{{{inside}}}"
+    if len(kinds) > 1:
+        answer = f'{{"{kinds[0].__name__}": {answer}}}'
+    words = ["citewell", "workflow", "resume", name, run_id, "--runs", str(file), "--answer", answer]
+    if question.get("question") and len(questions) > 1:
+        words += ["--question", question["question"]]
+    if question.get("who"):
+        words += ["--as", question["who"][0]]
+    return shlex.join(words)
+
+
+def _field_names(kind: type) -> list[str]:
+    fields: Mapping[str, Any] = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", None) or {}
+    return list(fields)
+
+
+def fields_of(event: PlainEvent) -> dict[str, Any]:
+    """The fields of an event in JSON; what has no JSON form as Python would show it."""
+    from citewell.workflow import Event, StopEvent
+
+    if isinstance(event, StopEvent):
+        found = {**event.to_dict(), **({} if event.result is None else {"result": event.result})}
+    elif isinstance(event, Event):
+        found = event.to_dict()
+    elif dataclasses.is_dataclass(event):
+        found = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    else:
+        found = {}
+    form = jsonable(found)
+    return form if isinstance(form, dict) else {}
+
+
+def jsonable(value: Any) -> Any:
+    """A JSON form of any value; of what has none, its `repr`."""
+    from pydantic_core import to_jsonable_python
+
+    from citewell.workflow.plain import PlainEvent
+
+    if isinstance(value, PlainEvent):
+        return fields_of(value)
+    return to_jsonable_python(value, fallback=repr, inf_nan_mode="strings")
