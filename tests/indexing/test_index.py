@@ -185,9 +185,7 @@ def assert_ranked(ranking, scores, limit):
 
 @slow
 @given(operations, st.lists(st.booleans(), min_size=10, max_size=10), texts, principals, st.booleans())
-def test_following_the_store_ends_where_a_rebuild_does(  # noqa: PLR0917
-    tmp_path_factory, history, peeks, text, principal, on_disk
-):
+def test_following_the_store_ends_where_a_rebuild_does(tmp_path_factory, history, peeks, text, principal, on_disk):
     folder = tmp_path_factory.mktemp("kb") / "index" if on_disk else None
     ledger = Ledger(ANALYZER)
     index = Index(ledger, ANALYZER, folder)

@@ -153,7 +153,7 @@ def _answer(
     workflow: Workflow, questions: list[dict[str, Any]], fields: Mapping[str, Any], question: str | None
 ) -> PlainEvent:
     from citewell.workflow.plain import PlainHumanResponseEvent
-    from citewell.workflow.snapshot import kind_of
+    from citewell.workflow.record import kind_of
 
     graph = workflow._graph
     wanted = [one["wants"] for one in questions if one.get("wants") and question in (None, one["question"])]
@@ -229,7 +229,7 @@ def _hint(
 ) -> str:
     """The command that answers a question."""
     from citewell.workflow.plain import PlainHumanResponseEvent
-    from citewell.workflow.snapshot import kind_of
+    from citewell.workflow.record import kind_of
 
     graph = workflow._graph
     if question.get("wants"):
@@ -255,16 +255,13 @@ def _field_names(kind: type) -> list[str]:
 
 def fields_of(event: PlainEvent) -> dict[str, Any]:
     """The fields of an event in JSON; what has no JSON form as Python would show it."""
-    from citewell.workflow import Event, StopEvent
+    from citewell.workflow import Event
 
-    if isinstance(event, StopEvent):
-        found = {**event.to_dict(), **({} if event.result is None else {"result": event.result})}
-    elif isinstance(event, Event):
+    found: dict[str, Any] = {}
+    if isinstance(event, Event):
         found = event.to_dict()
     elif dataclasses.is_dataclass(event):
         found = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    else:
-        found = {}
     form = jsonable(found)
     return form if isinstance(form, dict) else {}
 

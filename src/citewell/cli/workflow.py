@@ -69,11 +69,13 @@ def draw(
     graph = get_workflow_representation(find_workflow(name))
     view = graph.view()
     chosen = chosen if chosen in _FORMATS else "mermaid"
-    text = {
-        "mermaid": to_mermaid,
-        "svg": lambda it: to_svg(it, graph.name),
-        "html": lambda it: to_html(it, graph.name),
-    }[chosen](view)
+    match chosen:
+        case "svg":
+            text = to_svg(view, graph.name)
+        case "html":
+            text = to_html(view, graph.name)
+        case _:
+            text = to_mermaid(view)
     if output is not None:
         _save(output, text)
     if session.as_json:

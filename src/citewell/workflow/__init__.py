@@ -59,27 +59,6 @@ if TYPE_CHECKING:
     from citewell.workflow.resource import Resource, ResourceConfig, ResourceManager
     from citewell.workflow.runs import Runs
 
-# What many programs do without is imported when it is first asked for.
-_LATER = {
-    "Resource": "resource",
-    "ResourceConfig": "resource",
-    "ResourceManager": "resource",
-    "Runs": "runs",
-    "run_to_html": "drawing",
-    "to_html": "drawing",
-    "to_mermaid": "drawing",
-    "to_svg": "drawing",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-
-
 __all__ = [
     "All",
     "AnswerRefused",
@@ -146,6 +125,9 @@ __all__ = [
 
 # Loaded when first asked for: a workflow that is not drawn, or not recorded, does without them.
 _LATER = {
+    "Resource": "resource",
+    "ResourceConfig": "resource",
+    "ResourceManager": "resource",
     "Runs": "runs",
     "run_to_html": "drawing",
     "to_html": "drawing",
