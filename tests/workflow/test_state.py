@@ -51,7 +51,7 @@ def in_typed_step(body: Callable[[Context[Progress]], Awaitable[None]]) -> None:
             return Done()
 
     async def main() -> None:
-        await Typed().run(Go())
+        await Typed().run(start_event=Go())
 
     asyncio.run(main())
 

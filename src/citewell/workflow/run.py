@@ -310,7 +310,7 @@ class Run:
         """Take an answer, and return once it is recorded; AnswerRefused unless it answers an open question."""
         if self.closing or self.outlet.finished:
             raise AnswerRefused(f"Run {self.run_id} is over; it takes no answer any more.")
-        waits = self._fitting(event, by)
+        waits = self._asked_of(event, by)
         if question is not None:
             waits = [wait for wait in waits if wait.key == question]
         asks = self.reducer.asks and question is None and isinstance(event, PlainHumanResponseEvent)
