@@ -577,7 +577,6 @@ def test_no_task_is_left_after_runs_of_every_kind():
     [
         (lambda w: w.run(start_event=A()), "takes a Go, not a A"),
         (lambda w: w.run(m=1), "could not make its Go"),
-        (lambda w: w.run(start_event=Go(), n=1), "not both"),
         (lambda w: launch(w, Go(), timeout_s=0), "must be above 0"),
         (lambda w: launch(w, A()), "takes a Go, not a A"),
     ],
