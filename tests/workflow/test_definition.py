@@ -163,7 +163,7 @@ def test_a_class_that_lacks_a_start_or_a_stop_is_a_base_that_cannot_be_made(func
 
 def test_a_step_that_takes_subclasses_cannot_take_one_twice():
     with pytest.raises(
-        WorkflowValidationError, match="takes_both' is ambiguous: it accepts SubA twice, also as A. Keep A"
+        WorkflowValidationError, match=r"takes_both' is ambiguous: it accepts SubA twice, also as A. Keep A"
     ):
         define(begin, takes_both, accept_event_subclasses=True)
 
