@@ -128,7 +128,6 @@ def make(*functions: Callable[..., Any], **options: Any) -> Workflow:
             [begin, end, takes_stop],
             "takes_stop accepts Done, but a StopEvent ends the run and reaches no step",
         ),
-        ([begin, takes_both], "takes_both' is ambiguous: it accepts SubA twice, also as A. Keep A only"),
         ([hidden], "annotated with 'Hidden', which cannot be found.*not only under TYPE_CHECKING"),
         ([generator], "generator is a generator. Return a list of events"),
         ([unused, end], "step 'unused' emits B, which no step accepts. Add a step that takes it"),
@@ -160,6 +159,13 @@ def test_a_class_that_lacks_a_start_or_a_stop_is_a_base_that_cannot_be_made(func
     base = define(*functions)
     with pytest.raises(WorkflowConfigurationError, match="Flow: no step"):
         base()
+
+
+def test_a_step_that_takes_subclasses_cannot_take_one_twice():
+    with pytest.raises(
+        WorkflowValidationError, match=r"takes_both' is ambiguous: it accepts SubA twice, also as A. Keep A"
+    ):
+        define(begin, takes_both, accept_event_subclasses=True)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +224,7 @@ def test_two_events_with_one_name_are_told_apart_in_memory_and_refused_before_a_
     flow = make(both, last, from_other)
 
     async def main() -> None:
-        await flow.run(Go())
+        await flow.run(start_event=Go())
         assert seen == ["elsewhere"]
         with pytest.raises(WorkflowValidationError, match="Two events are named A, and the record knows events by"):
             launch(flow, Go(), journal=MemoryJournal())
@@ -281,7 +287,7 @@ def test_annotations_may_name_classes_of_the_enclosing_function_and_of_the_workf
             return self.Inner()
 
     async def main() -> Any:
-        return await Flow().run(LocalStart())
+        return await Flow().run(start_event=LocalStart())
 
     assert isinstance(asyncio.run(main()), Flow.Inner)
 
@@ -304,7 +310,7 @@ def test_parameters_may_come_in_any_order_and_by_keyword():
             return Done()
 
     async def main() -> Any:
-        return await Flow().run(Go())
+        return await Flow().run(start_event=Go())
 
     assert isinstance(asyncio.run(main()), Done)
 
@@ -341,7 +347,7 @@ def test_a_base_without_steps_or_declared_abstract_is_not_checked_but_cannot_run
         return Done()
 
     async def main() -> Any:
-        return await Later().run(Go())
+        return await Later().run(start_event=Go())
 
     assert isinstance(asyncio.run(main()), Done)
 

@@ -322,7 +322,7 @@ def test_a_thread_is_told_of_the_cancellation_and_waited_for():
             return Done()
 
     async def main() -> None:
-        handler = Threaded().run(Go())
+        handler = Threaded().run(start_event=Go())
         await asyncio.to_thread(started.wait, 5)
         handler.cancel()
         with pytest.raises(WorkflowCancelledByUser):
@@ -350,7 +350,7 @@ def test_cancelling_waits_for_the_clean_up_of_all_steps():
             return Done()
 
     async def main() -> None:
-        handler = Many().run(Go())
+        handler = Many().run(start_event=Go())
         await asyncio.sleep(0.005)
         handler.cancel()
         handler.cancel()
@@ -374,7 +374,7 @@ def test_a_run_cancelled_before_its_first_step_runs_no_step():
             return Done()
 
     async def main() -> None:
-        handler = Never().run(Go())
+        handler = Never().run(start_event=Go())
         handler.cancel()
         with pytest.raises(WorkflowCancelledByUser):
             await handler
@@ -414,7 +414,7 @@ def test_a_run_goes_on_when_the_task_that_awaits_it_is_cancelled():
             return Done("in the end")
 
     async def main() -> None:
-        handler = Slow().run(Go())
+        handler = Slow().run(start_event=Go())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(handler, 0.001)
         assert not handler.is_done()
@@ -439,7 +439,7 @@ def test_a_loop_that_shuts_down_lets_the_steps_clean_up():
     async def main() -> Any:
         handler = launch(Slow(), Go(), journal=journal, run_id="r")
         await asyncio.sleep(0.001)
-        return handler, Slow().run(Go())
+        return handler, Slow().run(start_event=Go())
 
     journal = MemoryJournal()
     handler, late = asyncio.run(main())
@@ -509,7 +509,7 @@ def test_a_failure_of_a_nested_run_is_the_failure_of_the_step_that_awaits_it():
     class Parent(Workflow):
         @step
         async def work(self, event: Go) -> Done:
-            return Done(await Child().run(Go()))
+            return Done(await Child().run(start_event=Go()))
 
     with pytest.raises(WorkflowTimeoutError, match=r"Step 'work' took longer than 0.001 s") as caught:
         run(Parent(), Go())
@@ -608,7 +608,7 @@ def test_an_error_during_the_clean_up_does_not_hide_the_result(caplog: pytest.Lo
 
 def test_a_failed_run_ends_its_stream_with_the_reason():
     async def main() -> list[PlainEvent]:
-        handler = Flaky(9).run(Go())
+        handler = Flaky(9).run(start_event=Go())
         return [event async for event in handler.stream_events()]
 
     (last,) = asyncio.run(main())
@@ -649,7 +649,7 @@ def test_a_run_that_gets_stuck_ends_its_stream_with_the_reason():
             return None
 
     async def main() -> list[PlainEvent]:
-        return [event async for event in Silent().run(Go()).stream_events()]
+        return [event async for event in Silent().run(start_event=Go()).stream_events()]
 
     (last,) = asyncio.run(main())
     assert isinstance(last, WorkflowFailedEvent)

@@ -53,9 +53,9 @@ class Answered(PlainStopEvent):
     text: str
 
 
-def run(workflow: Workflow, *args: Any, **options: Any) -> Any:
+def run(workflow: Workflow, start: PlainStartEvent | None = None, **options: Any) -> Any:
     async def main() -> Any:
-        return await asyncio.wait_for(workflow.run(*args, **options), 5)
+        return await asyncio.wait_for(workflow.run(start_event=start, **options), 5)
 
     return asyncio.run(main())
 
@@ -383,7 +383,7 @@ def test_plain_steps_run_in_a_thread_and_inline_ones_on_the_loop():
         async def sink(self, event: B) -> None: ...
 
     async def main() -> list[PlainEvent]:
-        handler = Plain().run(Go())
+        handler = Plain().run(start_event=Go())
         return [event async for event in handler.stream_events()]
 
     assert asyncio.run(main()) == [B(2), Done()]
@@ -412,7 +412,7 @@ def test_a_step_sees_the_context_variables_of_the_caller_and_not_those_of_other_
 
     async def main() -> str:
         VARIABLE.set("caller")
-        return await Variables().run(Go())
+        return await Variables().run(start_event=Go())
 
     assert asyncio.run(main()) == "caller"
 
@@ -453,7 +453,7 @@ def test_a_run_that_never_waits_still_lets_other_tasks_go_on():
             return A()
 
     async def main() -> None:
-        handler = Endless().run(Go())
+        handler = Endless().run(start_event=Go())
         loop = asyncio.get_running_loop()
         gaps = []
         for _ in range(5):
@@ -484,14 +484,14 @@ def test_a_nested_run_knows_its_parent_and_ends_with_the_step_that_awaits_it():
     class Parent(Workflow):
         @step
         async def nest(self, event: Go) -> Done:
-            handler = Child().run(Go(event.n))
+            handler = Child().run(start_event=Go(event.n))
             parents.append(handler.parent_run_id)
             return Done(await handler)
 
     async def main() -> None:
-        assert await Parent().run(Go(0), run_id="p") == "child"
+        assert await Parent().run(start_event=Go(0), run_id="p") == "child"
         assert parents == ["p"]
-        handler = Parent().run(Go(1))
+        handler = Parent().run(start_event=Go(1))
         await asyncio.sleep(0.01)
         handler.cancel()
         with pytest.raises(WorkflowError, match="was cancelled"):
@@ -541,7 +541,7 @@ def test_overriding_a_step_without_the_mark_removes_it():
 def test_a_workflow_runs_many_times_at_once():
     async def main() -> None:
         workflow = Squares()
-        results = await asyncio.gather(*[workflow.run(Go(20)) for _ in range(20)])
+        results = await asyncio.gather(*[workflow.run(start_event=Go(20)) for _ in range(20)])
         assert all(result == [n**2 for n in range(20)] for result in results)
 
     asyncio.run(main())
@@ -562,7 +562,7 @@ def test_no_task_is_left_after_runs_of_every_kind():
 
     async def main() -> None:
         for n in range(2):
-            handlers = [Mixed().run(Go(n)) for _ in range(20)]
+            handlers = [Mixed().run(start_event=Go(n)) for _ in range(20)]
             handlers[0].cancel()
             await asyncio.gather(*handlers, return_exceptions=True)
         await asyncio.sleep(0)
@@ -575,10 +575,8 @@ def test_no_task_is_left_after_runs_of_every_kind():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda w: w.run(A()), "takes a Go, not a A"),
         (lambda w: w.run(start_event=A()), "takes a Go, not a A"),
         (lambda w: w.run(m=1), "could not make its Go"),
-        (lambda w: w.run(Go(), n=1), "not both"),
         (lambda w: launch(w, Go(), timeout_s=0), "must be above 0"),
         (lambda w: launch(w, A()), "takes a Go, not a A"),
     ],
@@ -593,7 +591,7 @@ def test_a_wrong_start_is_refused_at_the_call(call: Any, message: str):
 
 def test_run_without_an_event_loop_says_so():
     with pytest.raises(WorkflowError, match="needs a running event loop"):
-        Squares().run(Go())
+        Squares().run(start_event=Go())
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1.5])

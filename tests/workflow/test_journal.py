@@ -285,7 +285,7 @@ def test_an_event_without_a_json_form_is_refused_before_a_recorded_run_and_passe
             return Done(int(event.loop is asyncio.get_running_loop()))
 
     async def main() -> None:
-        assert await Passes().run(Go()) == 1
+        assert await Passes().run(start_event=Go()) == 1
         with pytest.raises(WorkflowValidationError, match=r"Passes cannot be recorded .* Opaque.loop"):
             launch(Passes(), Go(), journal=MemoryJournal())
 
@@ -365,7 +365,7 @@ def test_any_number_of_readers_see_every_event_from_any_cursor(journaled: bool):
 
 def test_a_stream_goes_on_after_a_break():
     async def main() -> None:
-        stream = Talks().run(Go(4)).stream_events()
+        stream = Talks().run(start_event=Go(4)).stream_events()
         async for event in stream:
             if event == Token("1"):
                 break
@@ -376,7 +376,7 @@ def test_a_stream_goes_on_after_a_break():
 
 def test_another_reading_goes_on_where_the_first_broke_off_and_after_0_begins_anew():
     async def main() -> None:
-        handler = Talks().run(Go(4))
+        handler = Talks().run(start_event=Go(4))
         async for event in handler.stream_events():
             if event == Token("1"):
                 break
@@ -391,7 +391,7 @@ def test_another_reading_goes_on_where_the_first_broke_off_and_after_0_begins_an
 
 def test_a_reader_that_leaves_does_not_disturb_the_others():
     async def main() -> None:
-        handler = Talks().run(Go(20))
+        handler = Talks().run(start_event=Go(20))
 
         async def read() -> list[PlainEvent]:
             return [event async for event in handler.stream_events()]
@@ -406,7 +406,7 @@ def test_a_reader_that_leaves_does_not_disturb_the_others():
 
 def test_a_cancelled_run_ends_its_stream():
     async def main() -> None:
-        handler = Talks().run(Go(1_000_000))
+        handler = Talks().run(start_event=Go(1_000_000))
         events = []
         async for event in handler.stream_events():
             events.append(event)
@@ -428,6 +428,6 @@ def test_only_events_can_be_written_to_the_stream():
 
     async def main() -> None:
         with pytest.raises(TypeError, match=r"'work' wrote a str to the stream. Derive it from Event"):
-            await Wrong().run(Go())
+            await Wrong().run(start_event=Go())
 
     asyncio.run(main())

@@ -449,7 +449,7 @@ def test_what_another_step_sends_may_be_the_answer_even_if_that_one_waits_then(r
 
         @step
         async def answer(self, ctx: Context, event: Go) -> Item | None:
-            await until(lambda: bool(ctx._run.reducer.waits))  # type: ignore[union-attr]
+            await until(lambda: bool(ctx._inside.reducer.waits))  # type: ignore[attr-defined]
             ctx.send_event(Item(7))
             await ctx.wait_for_event(Reply, timeout=60)
 
@@ -470,7 +470,7 @@ def test_an_event_of_a_step_does_not_answer_a_question_that_is_put_to_certain_pe
 
         @step
         async def emit(self, ctx: Context, event: Go) -> Reply:
-            await until(lambda: bool(ctx._run.reducer.waits))  # type: ignore[union-attr]
+            await until(lambda: bool(ctx._inside.reducer.waits))  # type: ignore[attr-defined]
             ctx.send_event(Reply("sent by a step"))
             return Reply("returned by a step")
 

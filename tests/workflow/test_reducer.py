@@ -123,7 +123,7 @@ def test_the_cost_of_an_event_does_not_grow_with_the_number_of_pending_events():
         async def main() -> float:
             began = time.process_time()
             for _ in range(runs):
-                await Flow(count).run(Go(count))
+                await Flow(count).run(start_event=Go(count))
             return (time.process_time() - began) / (count * runs)
 
         return min(asyncio.run(main()) for _ in range(3))

@@ -51,7 +51,7 @@ def in_typed_step(body: Callable[[Context[Progress]], Awaitable[None]]) -> None:
             return Done()
 
     async def main() -> None:
-        await Typed().run(Go())
+        await Typed().run(start_event=Go())
 
     asyncio.run(main())
 
@@ -132,16 +132,21 @@ def test_a_value_that_json_does_not_know_keeps_its_type(value: Any, recorded: bo
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-def test_values_are_copied_on_the_way_in_and_out(recorded: bool):
+def test_values_are_copied_on_the_way_in_and_get_gives_the_value_itself(recorded: bool):
     async def body(ctx: Context) -> None:
         value = {"list": [1]}
         await ctx.store.set("key", value)
         value["list"].append(2)
         (await ctx.store.get("key"))["list"].append(3)
         (await ctx.store.get_state())["key"]["list"].append(4)
-        assert await ctx.store.get("key") == {"list": [1]}
+        assert await ctx.store.get("key") == {"list": [1, 3]}
 
-    in_step(body, MemoryJournal() if recorded else None)
+    journal = MemoryJournal() if recorded else None
+    in_step(body, journal)
+    if journal is not None:
+        # What was changed in a value that the step got is recorded too.
+        (entry,) = [entry for entry in journal.entries["r"] if entry.kind == "step"]
+        assert entry.state == {"key": {"list": [1, 3]}}
 
 
 def test_a_missing_key_is_a_key_error_unless_a_default_is_given():

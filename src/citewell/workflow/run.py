@@ -204,6 +204,8 @@ class Run:
             check_recordable(graph)
             if start is not None:
                 encode(start)
+            # Said here, because the state may just have been made, before there was a recorder.
+            self.state.strict = True
             self.recorder = Recorder(self.run_id, journal, graph, self.reducer, self.state, self.clock)
         self._spawn()
 
