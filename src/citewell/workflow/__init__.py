@@ -57,6 +57,7 @@ from citewell.workflow.workflow import Workflow, graph, launch
 if TYPE_CHECKING:
     from citewell.workflow.drawing import run_to_html, to_html, to_mermaid, to_svg
     from citewell.workflow.resource import Resource, ResourceConfig, ResourceManager
+    from citewell.workflow.retry_policy import RetryInfo, RetryPolicy
     from citewell.workflow.runs import Runs
 
 __all__ = [
@@ -87,6 +88,8 @@ __all__ = [
     "Resource",
     "ResourceConfig",
     "ResourceManager",
+    "RetryInfo",
+    "RetryPolicy",
     "RunNotFound",
     "RunStart",
     "Runs",
@@ -128,6 +131,8 @@ _LATER = {
     "Resource": "resource",
     "ResourceConfig": "resource",
     "ResourceManager": "resource",
+    "RetryInfo": "retry_policy",
+    "RetryPolicy": "retry_policy",
     "Runs": "runs",
     "run_to_html": "drawing",
     "to_html": "drawing",
