@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from citewell.workflow.handler import WorkflowHandler
     from citewell.workflow.outlet import Stream
 
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """What is run: a workflow, the name it has on the command line, and the record, None for a run in memory."""
+
+    name: str
+    workflow: Workflow
+    file: Path | None
+
+
 SETTLES_S = 10.0
 """How long the note in the record that a run waits may take to be written."""
 
@@ -38,14 +48,13 @@ class Followed:
     questions: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
-def begin(
-    session: Session, name: str, workflow: Workflow, start: PlainEvent, file: Path | None, key: str | None
-) -> int:
+def begin(session: Session, target: Target, start: PlainEvent, key: str | None) -> int:
     """Run a workflow to its end, or until it waits for a person; the exit code."""
 
     async def main() -> Followed:
         from citewell.workflow import Runs
 
+        workflow, file = target.workflow, target.file
         if file is None:
             return await _follow(session, workflow.run(start_event=start))
         async with Runs(file, [workflow], resume=False) as runs:
@@ -53,24 +62,17 @@ def begin(
             session.screen.note(f"Run {handler.run_id}")
             return await _follow(session, handler, runs)
 
-    return _tell(session, name, workflow, asyncio.run(main()), file)
+    return _tell(session, target, asyncio.run(main()))
 
 
-def go_on(
-    session: Session,
-    name: str,
-    workflow: Workflow,
-    run_id: str,
-    file: Path,
-    fields: Mapping[str, Any] | None,
-    question: str | None,
-) -> int:
+def go_on(session: Session, target: Target, run_id: str, fields: Mapping[str, Any] | None, question: str | None) -> int:
     """Go on with a recorded run, answering it if there are `fields`; the exit code."""
 
     async def main() -> Followed:
         from citewell.workflow import AnswerRefused, Runs
 
-        async with Runs(file, [workflow], resume=False) as runs:
+        assert target.file is not None
+        async with Runs(target.file, [target.workflow], resume=False) as runs:
             whole = await full_id(runs.journal, run_id)
             handler = await runs.get(whole)
             if fields is None:
@@ -81,12 +83,12 @@ def go_on(
                 raise AnswerRefused(f"Run {whole} is over; it takes no answer any more.")
             stream = handler.stream_events(expose_internal=True, after=handler._run.reducer.seq)
             await handler._run.settled()
-            answer = _answer(workflow, handler._run.questions(), fields, question)
+            answer = _answer(target.workflow, handler._run.questions(), fields, question)
             by = None if session.as_user is None else session.as_user.removeprefix("user:")
             await runs.answer(whole, answer, question=question, by=by)
             return await _follow(session, handler, runs, stream=stream)
 
-    return _tell(session, name, workflow, asyncio.run(main()), file)
+    return _tell(session, target, asyncio.run(main()))
 
 
 async def full_id(journal: Any, run_id: str) -> str:
@@ -144,7 +146,7 @@ async def _at_rest(handler: WorkflowHandler, runs: Runs | None, found: Followed)
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLES_S):
-            while not (await runs.journal.run(handler.run_id)).waiting:
+            while not (await runs.journal.run(handler.run_id)).waiting:  # noqa: ASYNC110 - the record is what counts
                 await asyncio.sleep(0.01)
     found.questions = asked(found.questions, await runs.journal.entries(handler.run_id))
 
@@ -210,11 +212,12 @@ def _show_event(session: Session, name: str, form: Mapping[str, Any]) -> None:
     session.screen.show(Padding(told, 0))
 
 
-def _tell(session: Session, name: str, workflow: Workflow, found: Followed, file: Path | None) -> int:
+def _tell(session: Session, target: Target, found: Followed) -> int:
+    file = target.file
     failed = found.status != "done" and (found.status != "waiting" or file is None)
     if found.status == "waiting" and file is None:
         found.error = "The run waits for a person, but lives in memory only. Give --runs FILE to answer it later."
-    hints = [_hint(name, workflow, found.run_id, file, one, found.questions) for one in found.questions] if file else []
+    hints = [_hint(target, found, one) for one in found.questions] if file else []
     if session.as_json:
         session.json({**dataclasses.asdict(found), "answer_with": hints})
         return int(failed)
@@ -224,14 +227,12 @@ def _tell(session: Session, name: str, workflow: Workflow, found: Followed, file
     return int(failed)
 
 
-def _hint(
-    name: str, workflow: Workflow, run_id: str, file: Path, question: Mapping[str, Any], questions: list[dict[str, Any]]
-) -> str:
+def _hint(target: Target, found: Followed, question: Mapping[str, Any]) -> str:
     """The command that answers a question."""
     from citewell.workflow.plain import PlainHumanResponseEvent
     from citewell.workflow.record import kind_of
 
-    graph = workflow._graph
+    graph = target.workflow._graph
     if question.get("wants"):
         kinds = [kind_of(graph, question["wants"])]
     else:
@@ -240,8 +241,18 @@ def _hint(
     answer = f"{{{inside}}}"
     if len(kinds) > 1:
         answer = f'{{"{kinds[0].__name__}": {answer}}}'
-    words = ["citewell", "workflow", "resume", name, run_id, "--runs", str(file), "--answer", answer]
-    if question.get("question") and len(questions) > 1:
+    words = [
+        "citewell",
+        "workflow",
+        "resume",
+        target.name,
+        found.run_id,
+        "--runs",
+        str(target.file),
+        "--answer",
+        answer,
+    ]
+    if question.get("question") and len(found.questions) > 1:
         words += ["--question", question["question"]]
     if question.get("who"):
         words += ["--as", question["who"][0]]
@@ -260,8 +271,10 @@ def fields_of(event: PlainEvent) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(event, Event):
         found = event.to_dict()
-    elif dataclasses.is_dataclass(event):
-        found = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+        if isinstance(event, StopEvent) and event.result is not None:
+            found["result"] = event.result
+    else:
+        found = {name: getattr(event, name) for name in getattr(event, "__dataclass_fields__", {})}
     form = jsonable(found)
     return form if isinstance(form, dict) else {}
 
