@@ -270,7 +270,7 @@ def _field_names(kind: type) -> list[str]:
 
 def fields_of(event: PlainEvent) -> dict[str, Any]:
     """The fields of an event in JSON; what has no JSON form as Python would show it."""
-    from citewell.workflow import Event
+    from citewell.workflow import Event, StopEvent
 
     found: dict[str, Any] = {}
     if isinstance(event, Event):
