@@ -29,8 +29,10 @@ def test_help_and_version_load_nothing_heavy(option: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "ingest", "ask", "search", "status", "documents", "documents show", "delete", "runs", "runs show", "doctor"]
-    + ["workflow", "workflow draw", "workflow run", "workflow resume", "workflow show"],
+    [
+        *["", "ingest", "ask", "search", "status", "documents", "documents show", "delete", "runs", "runs show"],
+        *["doctor", "workflow", "workflow draw", "workflow run", "workflow resume", "workflow show"],
+    ],
 )
 def test_every_command_has_help_with_examples(command: str) -> None:
     ran = subprocess.run([*CITEWELL, *command.split(), "--help"], capture_output=True, text=True, check=True)

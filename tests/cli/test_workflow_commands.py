@@ -366,3 +366,34 @@ def test_a_killed_process_leaves_a_run_that_another_one_finishes(tmp_path: Path)
     assert ended.stdout.split() == ["✓", "done", "1.5"]
     # What was recorded is not done again; what was not, is.
     assert calls.read_text("utf-8").split() == ["first", "second", "second"]
+
+
+def test_an_interrupted_run_stops_with_130_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "citewell", "workflow"]
+    started = subprocess.Popen(
+        [*command, "run", "wf_shop:Slow", "--set", "order=1", "--runs", "runs.db"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    calls = tmp_path / "calls"
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (calls.exists() and "second" in calls.read_text("utf-8")):
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.02)
+    os.kill(started.pid, signal.SIGINT)
+    _, error = started.communicate(timeout=60)
+    assert started.returncode == 130, error
+    run_line, stopped = error.splitlines()
+    assert stopped.startswith("citewell: Stopped.")
+    (tmp_path / "go").touch()
+    ended = subprocess.run(
+        [*command, "resume", "wf_shop:Slow", run_line.split()[1]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended
+    assert ended.stdout.split() == ["✓", "done", "1.5"]

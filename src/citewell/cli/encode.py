@@ -19,8 +19,8 @@ One JSON document on stdout; keys may be added, none is renamed or dropped withi
     workflow draw    format, file, drawing (null with -o)
     workflow run     run_id, workflow, status ("waiting", or how it ended), result, error, questions, answer_with,
                      events: [seq, event, content]; the same of workflow resume
-    workflow show    file, runs: [run_id, workflow, status, key, started_at, ended_at, due, questions, error]; with a RUN:
-                     run (as listed), definition, whole, fault, entries, steps: [as of runs show]
+    workflow show    file, runs: [run_id, workflow, status, key, started_at, ended_at, due, questions, error]; with a
+                     RUN: run (as listed), definition, whole, fault, entries, steps: [as of runs show]
     doctor           ok, checks: [name, status, message, remedy]
     --version        version
     any error        error: {type, message}; the exit code says whether it was wrong use (2) or a failure (1)

@@ -66,7 +66,7 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise ConfigError(
-                f"There is no module {error.name!r} in {here}, and none is installed. Run this where it can be imported."
+                f"There is no module {error.name!r} in {here}, and none is installed. Run this where there is one."
             ) from error
         raise ConfigError(
             f"Module {name} cannot be imported: it needs {error.name!r}, which is not installed."

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from citewell.workflow import PlainEvent, Runs, Workflow
     from citewell.workflow.handler import WorkflowHandler
     from citewell.workflow.outlet import Stream
+    from citewell.workflow.run import Run
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """What is run: a workflow, the name it has on the command line, and the record, None for a run in memory."""
+
+    name: str
+    workflow: Workflow
+    file: Path | None
+
 
 SETTLES_S = 10.0
 """How long the note in the record that a run waits may take to be written."""
@@ -27,7 +38,10 @@ SETTLES_S = 10.0
 
 @dataclasses.dataclass(slots=True)
 class Followed:
-    """What there is to say of a run when the command ends. `status` is "waiting", or how the run ended."""
+    """What there is to say of a run when the command ends. `status` is "waiting", or how the run ended.
+
+    `kinds` are the types of event that answer, by question.
+    """
 
     run_id: str
     workflow: str
@@ -36,16 +50,16 @@ class Followed:
     error: str | None = None
     events: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     questions: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    kinds: dict[str | None, list[type[PlainEvent]]] = dataclasses.field(default_factory=dict)
 
 
-def begin(
-    session: Session, name: str, workflow: Workflow, start: PlainEvent, file: Path | None, key: str | None
-) -> int:
+def begin(session: Session, target: Target, start: PlainEvent, key: str | None) -> int:
     """Run a workflow to its end, or until it waits for a person; the exit code."""
 
     async def main() -> Followed:
         from citewell.workflow import Runs
 
+        workflow, file = target.workflow, target.file
         if file is None:
             return await _follow(session, workflow.run(start_event=start))
         async with Runs(file, [workflow], resume=False) as runs:
@@ -53,24 +67,17 @@ def begin(
             session.screen.note(f"Run {handler.run_id}")
             return await _follow(session, handler, runs)
 
-    return _tell(session, name, workflow, asyncio.run(main()), file)
+    return _tell(session, target, asyncio.run(main()))
 
 
-def go_on(
-    session: Session,
-    name: str,
-    workflow: Workflow,
-    run_id: str,
-    file: Path,
-    fields: Mapping[str, Any] | None,
-    question: str | None,
-) -> int:
+def go_on(session: Session, target: Target, run_id: str, fields: Mapping[str, Any] | None, question: str | None) -> int:
     """Go on with a recorded run, answering it if there are `fields`; the exit code."""
 
     async def main() -> Followed:
         from citewell.workflow import AnswerRefused, Runs
 
-        async with Runs(file, [workflow], resume=False) as runs:
+        assert target.file is not None
+        async with Runs(target.file, [target.workflow], resume=False) as runs:
             whole = await full_id(runs.journal, run_id)
             handler = await runs.get(whole)
             if fields is None:
@@ -81,12 +88,12 @@ def go_on(
                 raise AnswerRefused(f"Run {whole} is over; it takes no answer any more.")
             stream = handler.stream_events(expose_internal=True, after=handler._run.reducer.seq)
             await handler._run.settled()
-            answer = _answer(workflow, handler._run.questions(), fields, question)
+            answer = _answer(handler._run, fields, question)
             by = None if session.as_user is None else session.as_user.removeprefix("user:")
             await runs.answer(whole, answer, question=question, by=by)
             return await _follow(session, handler, runs, stream=stream)
 
-    return _tell(session, name, workflow, asyncio.run(main()), file)
+    return _tell(session, target, asyncio.run(main()))
 
 
 async def full_id(journal: Any, run_id: str) -> str:
@@ -119,7 +126,7 @@ async def _follow(
     async for event in stream:
         if isinstance(event, WorkflowIdleEvent):
             if handler._run.idle:
-                found.questions = handler._run.questions()
+                found.questions, found.kinds = handler._run.questions(), _kinds(handler._run)
                 await _at_rest(handler, runs, found)
                 return found
         elif not isinstance(event, InternalDispatchEvent):
@@ -144,41 +151,43 @@ async def _at_rest(handler: WorkflowHandler, runs: Runs | None, found: Followed)
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLES_S):
-            while not (await runs.journal.run(handler.run_id)).waiting:
+            while not (await runs.journal.run(handler.run_id)).waiting:  # noqa: ASYNC110 - the record is what counts
                 await asyncio.sleep(0.01)
     found.questions = asked(found.questions, await runs.journal.entries(handler.run_id))
 
 
-def _answer(
-    workflow: Workflow, questions: list[dict[str, Any]], fields: Mapping[str, Any], question: str | None
-) -> PlainEvent:
+def _kinds(run: Run) -> dict[str | None, list[type[PlainEvent]]]:
+    """The types of event that answer, by question; under None those that a step takes."""
     from citewell.workflow.plain import PlainHumanResponseEvent
-    from citewell.workflow.record import kind_of
 
-    graph = workflow._graph
-    wanted = [one["wants"] for one in questions if one.get("wants") and question in (None, one["question"])]
-    kinds = {name: kind_of(graph, name) for name in wanted}
-    if question is None:
-        for name, kind in graph.events.items():
-            if issubclass(kind, PlainHumanResponseEvent) and graph.routed(kind):
-                kinds.setdefault(name, kind)
-    named = next(iter(fields)) if len(fields) == 1 else ""
-    content = fields
-    if named in kinds and isinstance(fields[named], dict):
-        kinds, content = {named: kinds[named]}, fields[named]
-    if len(set(wanted)) == 1 and len(kinds) > 1:
-        kinds = {wanted[0]: kinds[wanted[0]]}
+    graph = run.graph
+    found: dict[str | None, list[type[PlainEvent]]] = {
+        wait.key: [wait.kind] for wait in (run.reducer.waits or {}).values()
+    }
+    every = graph.events.values()
+    found[None] = [kind for kind in every if issubclass(kind, PlainHumanResponseEvent) and graph.routed(kind)]
+    return found
+
+
+def _answer(run: Run, fields: Mapping[str, Any], question: str | None) -> PlainEvent:
+    every = _kinds(run)
+    asked = {key: kinds for key, kinds in every.items() if key is not None}
+    if question is not None and question not in asked:
+        raise ConfigError(f"No question {question!r} is open: the run asks {', '.join(asked) or 'none by name'}.")
+    # Who asked by name is answered first; only if nobody did, the steps that take what comes.
+    chosen = [asked[question]] if question is not None else list(asked.values()) or [every[None]]
+    kinds = {kind.__name__: kind for one in chosen for kind in one}
+    named = {kind.__name__: kind for one in every.values() for kind in one}
+    content: Any = fields
+    only = next(iter(fields)) if len(fields) == 1 else ""
+    if only in named and isinstance(fields[only], dict):
+        kinds, content = {only: named[only]}, fields[only]
     if not kinds:
-        asked = ", ".join(str(one["question"]) for one in questions if one.get("question")) or "nothing"
-        raise (
-            ConfigError(f"No question {question!r} is open: the run asks {asked}.")
-            if question
-            else NotFound("The run asks nothing, and no step of it takes an answer.")
-        )
+        raise NotFound("The run asks nothing, and no step of it takes an answer.")
     if len(kinds) > 1:
         names = ", ".join(kinds)
         raise ConfigError(
-            f"Events of several types may answer ({names}). Write --answer '{{\"{names.split(',')[0]}\": {{…}}}}'."
+            f"Events of several types may answer ({names}). Write --answer '{{\"{next(iter(kinds))}\": {{…}}}}'."
         )
     name, kind = next(iter(kinds.items()))
     try:
@@ -210,13 +219,18 @@ def _show_event(session: Session, name: str, form: Mapping[str, Any]) -> None:
     session.screen.show(Padding(told, 0))
 
 
-def _tell(session: Session, name: str, workflow: Workflow, found: Followed, file: Path | None) -> int:
+_TOLD = ("run_id", "workflow", "status", "result", "error", "events", "questions")
+
+
+def _tell(session: Session, target: Target, found: Followed) -> int:
+    file = target.file
     failed = found.status != "done" and (found.status != "waiting" or file is None)
     if found.status == "waiting" and file is None:
         found.error = "The run waits for a person, but lives in memory only. Give --runs FILE to answer it later."
-    hints = [_hint(name, workflow, found.run_id, file, one, found.questions) for one in found.questions] if file else []
+    hints = [_hint(target, found, one) for one in found.questions] if file else []
     if session.as_json:
-        session.json({**dataclasses.asdict(found), "answer_with": hints})
+        told = {name: getattr(found, name) for name in _TOLD}
+        session.json({**told, "answer_with": hints})
         return int(failed)
     from citewell.cli.show.workflow import show_outcome
 
@@ -224,24 +238,25 @@ def _tell(session: Session, name: str, workflow: Workflow, found: Followed, file
     return int(failed)
 
 
-def _hint(
-    name: str, workflow: Workflow, run_id: str, file: Path, question: Mapping[str, Any], questions: list[dict[str, Any]]
-) -> str:
+def _hint(target: Target, found: Followed, question: Mapping[str, Any]) -> str:
     """The command that answers a question."""
-    from citewell.workflow.plain import PlainHumanResponseEvent
-    from citewell.workflow.record import kind_of
-
-    graph = workflow._graph
-    if question.get("wants"):
-        kinds = [kind_of(graph, question["wants"])]
-    else:
-        kinds = [kind for kind in graph.events.values() if issubclass(kind, PlainHumanResponseEvent)]
+    kinds = found.kinds.get(question.get("question"), [])
     inside = ", ".join(f'"{field}": …' for field in _field_names(kinds[0])) if kinds else ""
     answer = f"{{{inside}}}"
     if len(kinds) > 1:
         answer = f'{{"{kinds[0].__name__}": {answer}}}'
-    words = ["citewell", "workflow", "resume", name, run_id, "--runs", str(file), "--answer", answer]
-    if question.get("question") and len(questions) > 1:
+    words = [
+        "citewell",
+        "workflow",
+        "resume",
+        target.name,
+        found.run_id,
+        "--runs",
+        str(target.file),
+        "--answer",
+        answer,
+    ]
+    if question.get("question") and len(found.questions) > 1:
         words += ["--question", question["question"]]
     if question.get("who"):
         words += ["--as", question["who"][0]]
@@ -255,13 +270,15 @@ def _field_names(kind: type) -> list[str]:
 
 def fields_of(event: PlainEvent) -> dict[str, Any]:
     """The fields of an event in JSON; what has no JSON form as Python would show it."""
-    from citewell.workflow import Event
+    from citewell.workflow import Event, StopEvent
 
     found: dict[str, Any] = {}
     if isinstance(event, Event):
         found = event.to_dict()
-    elif dataclasses.is_dataclass(event):
-        found = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+        if isinstance(event, StopEvent) and event.result is not None:
+            found["result"] = event.result
+    else:
+        found = {name: getattr(event, name) for name in getattr(event, "__dataclass_fields__", {})}
     form = jsonable(found)
     return form if isinstance(form, dict) else {}
 

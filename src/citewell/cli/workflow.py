@@ -69,13 +69,10 @@ def draw(
     graph = get_workflow_representation(find_workflow(name))
     view = graph.view()
     chosen = chosen if chosen in _FORMATS else "mermaid"
-    match chosen:
-        case "svg":
-            text = to_svg(view, graph.name)
-        case "html":
-            text = to_html(view, graph.name)
-        case _:
-            text = to_mermaid(view)
+    if chosen == "mermaid":
+        text = to_mermaid(view)
+    else:
+        text = to_svg(view, graph.name) if chosen == "svg" else to_html(view, graph.name)
     if output is not None:
         _save(output, text)
     if session.as_json:
@@ -124,14 +121,14 @@ def run(
     on. Exit code 1 when the run failed.
     """
     from citewell.cli.load import make_workflow
-    from citewell.cli.running import begin
+    from citewell.cli.running import Target, begin
 
     if key is not None and runs is None:
         raise ConfigError("--key needs --runs FILE: without a record there is no earlier run to find.")
     given = _fields(fields, event)
     workflow = make_workflow(name, timeout_s=_timeout(timeout))
     start = _start(workflow, given)
-    return begin(session, name, workflow, start, None if runs is None else Path(runs), key)
+    return begin(session, Target(name, workflow, None if runs is None else Path(runs)), start, key)
 
 
 @command(
@@ -161,12 +158,12 @@ def resume(
     fields: '{"Approval": {"approved": true}}'. Exit code 1 when the run failed or the answer was refused.
     """
     from citewell.cli.load import make_workflow
-    from citewell.cli.running import go_on
+    from citewell.cli.running import Target, go_on
 
     if question is not None and answer is None:
         raise ConfigError("--question needs --answer JSON.")
     fields = None if answer is None else _object(answer, "--answer")
-    return go_on(session, name, make_workflow(name), run_id, _record(runs), fields, question)
+    return go_on(session, Target(name, make_workflow(name), _record(runs)), run_id, fields, question)
 
 
 @command(

@@ -115,6 +115,7 @@ class Run:
         "_id",
         "_loop",
         "_settling",
+        "_span",
         "_start",
         "_state",
         "_workers",
@@ -207,6 +208,7 @@ class Run:
             # Said here, because the state may just have been made, before there was a recorder.
             self.state.strict = True
             self.recorder = Recorder(self.run_id, journal, graph, self.reducer, self.state, self.clock)
+        self._span = None if watch is None else watch.open(self, self._base)
         self._spawn()
 
     @property
@@ -1012,6 +1014,8 @@ class Run:
             # Its end is on the way to the record.
             return
         self.parked = True
+        if self.watch is not None:
+            self.watch.close(self, self._span)
         self._lift()
         self._give_gate_back()
         for wait in (self.reducer.waits or {}).values():
@@ -1159,6 +1163,8 @@ class Run:
         self._give_gate_back()
         for wait in list((self.reducer.waits or {}).values()):
             self._withdraw(wait)
+        if self.watch is not None:
+            self.watch.close(self, self._span)
         last = self._last()
         event = last[1]
         self.outlet.show(last)

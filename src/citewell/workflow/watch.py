@@ -1,6 +1,7 @@
 """Who looks on while steps run: readers of internal events, a console, a tracer. None of it costs when not wanted."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,37 @@ class Watch:
     def __init__(self, *, verbose: bool = False, tracer: "Tracer | None" = None) -> None:
         self.verbose = verbose
         self.tracer = tracer
+
+    def open(self, run: "Run", base: contextvars.Context) -> "Span | None":
+        """The span of a run that begins, or goes on in this process; current in `base`, which its steps run in."""
+        if self.tracer is None:
+            return None
+        from opentelemetry import context
+        from opentelemetry.trace import set_span_in_context
+
+        attributes: dict[str, str | bool] = {"citewell.workflow": run.graph.name, "citewell.run_id": run.run_id}
+        if run.parent_run_id is not None:
+            attributes["citewell.parent_run_id"] = run.parent_run_id
+        if run.reducer.seq > 1:
+            attributes["citewell.resumed"] = True
+        span = self.tracer.start_span(run.graph.name, attributes=attributes)
+        base.run(context.attach, set_span_in_context(span))
+        return span
+
+    def close(self, run: "Run", span: "Span | None") -> None:
+        """End the span of a run that is over, or leaves this process."""
+        if span is None:
+            return
+        from opentelemetry.trace import Status, StatusCode
+
+        from citewell.workflow.run import status_of
+
+        status = status_of(run.error)
+        span.set_attribute("citewell.status", "parked" if run.parked else status)
+        if run.error is not None and status != "cancelled":
+            span.record_exception(run.error)
+            span.set_status(Status(StatusCode.ERROR, f"{type(run.error).__name__}: {run.error}"))
+        span.end()
 
     async def step(self, run: "Run", job: "Job", perform: "Callable[[Run, Job], Awaitable[Any]]") -> Any:
         """What `perform` gives for the job."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from citewell.workflow.context.serializers import BaseSerializer
     from citewell.workflow.resource import ResourceManager
+    from citewell.workflow.run import Worker
 
 log = logging.getLogger("citewell.workflow")
 _UNSET: Any = object()
@@ -90,7 +91,8 @@ class Workflow:
 
         `timeout` in seconds for a whole run, time spent waiting for people included; None for no limit.
         `num_concurrent_runs` bounds the runs of this object that go on at once; others wait their turn. With
-        `verbose` steps are printed as they run; with an OpenTelemetry `tracer` each becomes a span.
+        `verbose` steps are printed as they run. With an OpenTelemetry `tracer` each run is a span, with one for each
+        step below it, and so are the runs that its steps start.
         """
         if timeout is not None and timeout <= 0:
             raise WorkflowConfigurationError(f"timeout={timeout}: must be above 0, or None for no limit.")
@@ -303,6 +305,7 @@ def launch(
         active = _ACTIVE.get(run_id)
         if active is not None and not active.outlet.finished:
             raise WorkflowRuntimeError(f"A run with the id {run_id!r} is going on. Await it, or give another run_id.")
+    parent = CURRENT.get()
     run = Run(
         workflow,
         graph,
@@ -312,10 +315,10 @@ def launch(
         reducer=reducer,
         journal=journal,
         timeout_s=workflow._timeout if timeout_s is _UNSET else timeout_s,
-        parent=CURRENT.get(),
+        parent=parent,
         resources=workflow.resources if graph.wants_resources else None,
         gate=workflow._gate,
-        watch=workflow._watch,
+        watch=workflow._watch or _inherited(parent),
     )
     if run_id is not None:
         _ACTIVE[run_id] = run
@@ -325,6 +328,12 @@ def launch(
         ctx._run = run
         ctx._outer_workflow = workflow
     return WorkflowHandler(run, ctx)
+
+
+def _inherited(parent: "Worker | None") -> Watch | None:
+    # A trace that ended at the first nested run would say the least where most happens.
+    watch = None if parent is None else parent.run.watch
+    return None if watch is None or watch.tracer is None else Watch(tracer=watch.tracer)
 
 
 def graph(workflow: type[Workflow]) -> GraphView:

@@ -101,7 +101,7 @@ def _state_words(row: RunRow, state: str) -> str:
     if state == "waiting" and row.questions:
         asked = Counter(line(str(one.get("asks") or one.get("wants"))) for one in row.questions)
         words += ": " + ", ".join(asked)
-    if row.outcome is not None and row.outcome.error:
+    if row.status == "failed" and row.outcome is not None and row.outcome.error:
         words += f": {line(row.outcome.error)[:120]}"
     return words + (f" (key {line(row.key)})" if row.key else "")
 
