@@ -916,7 +916,8 @@ class Run:
             failure = JournalFailed(f"Run {self.run_id} of {self.graph.name} could not be recorded: {error}")
             failure.__cause__ = error
         self._close(failure)
-        self.error = self.error or failure
+        # Also where it was about to end otherwise: that end is not recorded, and nobody may rely on it.
+        self.error, self._failed = failure, None
 
     # Waiting, and the end
 
