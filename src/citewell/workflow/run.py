@@ -289,8 +289,11 @@ class Run:
                 f"{self._asks_what()}. It may have been answered already."
             )
         for wait in waits:
-            # Nobody else may answer while this is on its way to the disk.
-            self._withdraw(wait)
+            # Nobody else may answer while this is on its way to the disk, and it cannot lapse any more. It stays where
+            # the step, when it begins anew meanwhile, finds it.
+            wait.taken = True
+            if wait.timer is not None:
+                wait.timer.cancel()
         keys = tuple(wait.key for wait in waits)
         done = self._loop.create_future()
         assert self.recorder is not None
@@ -300,18 +303,25 @@ class Run:
             del self.reducer.asks[asked]
 
         def act(seq: int) -> None:
-            for wait in waits:
+            first = [wait for wait in waits if wait.answer is None]
+            for wait in first:
                 self._answer(wait, event)
             if not self.closing:
                 self.reducer.deliver(seq, event)
-            if not done.done():
+            if done.done():
+                return
+            if waits and not first:
+                done.set_exception(AnswerRefused(f"A step of run {self.run_id} has answered {keys[0]!r} before."))
+            else:
                 done.set_result(None)
 
         self.recorder.outside(event, None, keys, by, act)
         self._hurry()
         ended = self.outlet.done()
         await asyncio.wait([done, ended], return_when=asyncio.FIRST_COMPLETED)
-        if not done.done():
+        if done.done():
+            done.result()
+        else:
             raise self.error or AnswerRefused(f"Run {self.run_id} ended before the answer was recorded.")
 
     def _asks_what(self) -> str:
@@ -328,6 +338,7 @@ class Run:
                 "due": wait.due,
             }
             for wait in (self.reducer.waits or {}).values()
+            if not wait.taken
         ]
         found += [
             {"question": None, "asks": type(event).__name__, "content": encode(event), "who": None, "due": None}
@@ -393,10 +404,11 @@ class Run:
             due = past.asked[name]
         else:
             due = None if timeout_s is None else self.clock.wall() + timeout_s
-        if (past.spent and name in past.spent) or (due is not None and due <= self.clock.wall() and asked):
-            raise TimeoutError(_too_late(job, name))
         key = key_of(job.spec.name, job.seq, name)
         old = (self.reducer.waits or {}).get(key)
+        late = asked and due is not None and due <= self.clock.wall() and (old is None or not old.taken)
+        if (past.spent and name in past.spent) or late:
+            raise TimeoutError(_too_late(job, name))
         wait = old or Wait(job, name, kind, requirements, due, who)
         wait.kind, wait.requirements = kind, requirements
         wait.future = self._loop.create_future()
@@ -508,7 +520,10 @@ class Run:
         found: dict[str, Wait] = {}
         refused: Wait | None = None
         for wait in (self.reducer.waits or {}).values():
-            if wait.job.spec.name in found or not wait.fits(event) or question not in (None, wait.key):
+            # What a step has sent is recorded before an answer that is still on its way, and so counts before it.
+            if (wait.taken and sender is not None) or question not in (None, wait.key):
+                continue
+            if wait.job.spec.name in found or not wait.fits(event):
                 continue
             if wait.who is not None and by not in wait.who:
                 refused = wait
@@ -606,7 +621,7 @@ class Run:
         assert task is not None
         worker.task = task
         try:
-            if self._start is not None or self._gate is not None:
+            if (self._start is not None or self._gate is not None) and not self.parked:
                 await self._begin()
             if self.reducer.stop is not None:
                 # It goes on from a record that lacks only its end.
@@ -835,6 +850,8 @@ class Run:
             if gate is not None:
                 await gate.acquire()
                 self._held = gate
+                if self.parked:
+                    self._give_gate_back()
             if start is None:
                 return
             if self.recorder is None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Wait:
     """One open question of one job. `due` is in seconds since 1970; `who` are those who may answer, None for all."""
 
-    __slots__ = ("answer", "due", "error", "future", "job", "key", "kind", "lent", "name", "requirements", "timer", "who")
+    __slots__ = ("answer", "due", "error", "future", "job", "key", "kind", "lent", "name", "requirements", "taken", "timer", "who")
 
     def __init__(
         self,
@@ -35,6 +35,8 @@ class Wait:
         self.error: Exception | None = None
         self.future: asyncio.Future[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        # Whether an answer is on its way to the record, so that nobody else may answer.
+        self.taken = False
         # Whether the job has given its worker back for the time of this wait.
         self.lent = False
 
