@@ -140,33 +140,42 @@ class World:
         """One life of the process; whether there has to be another."""
         self.lives += 1
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[Fault] = loop.create_future()
+        crashed: asyncio.Future[Fault] = loop.create_future()
+        asked: asyncio.Future[Fault] = loop.create_future()
 
         def end(fault: Fault) -> None:
             journal.dead = fault.kind != "close"
-            if not ended.done():
-                ended.set_result(fault)
+            chosen = crashed if journal.dead else asked
+            if not chosen.done():
+                chosen.set_result(fault)
+
+        async def close() -> None:
+            await runs.close()
+            await journal.close()
 
         journal = SimulatedJournal(self.disk, self.draw, end)
         journal.open()
         runs = Runs(journal, self.workload.workflows, park_after_s=self.plan.park_after_s)
         self.note(f"life {self.lives} begins")
         life = loop.create_task(self._see_to_all(runs, journal))
-        await asyncio.wait([life, ended], return_when=asyncio.FIRST_COMPLETED)
-        if not ended.done():
-            life.result()
-            await runs.close()
-            await journal.close()
-            return False
-        fault = ended.result()
-        self.note(f"{fault.kind} at commit {fault.commit}")
-        if fault.kind == "close":
+        await asyncio.wait([life, crashed, asked], return_when=asyncio.FIRST_COMPLETED)
+        if asked.done() and not crashed.done():
+            self.note(f"the process closes at commit {asked.result().commit}")
             life.cancel()
-            await asyncio.wait([life])
-            await runs.close()
-            await journal.close()
+            await asyncio.wait([life, crashed], return_when=asyncio.FIRST_COMPLETED)
+        if not crashed.done():
+            # It may crash all the same.
+            await asyncio.wait([loop.create_task(close()), crashed], return_when=asyncio.FIRST_COMPLETED)
+        delay_s = asked.result().delay_s if asked.done() else 0.0
+        if crashed.done():
+            delay_s = crashed.result().delay_s
+            self.note(f"{crashed.result().kind} at commit {crashed.result().commit}")
+        elif not asked.done():
+            if error := life.exception():
+                self.wrong.append(f"unexpected: {_innermost(error)!r}")
+            return False
         await self._kill([runs])
-        await asyncio.sleep(fault.delay_s)
+        await asyncio.sleep(delay_s)
         return True
 
     async def _kill(self, all_runs: Sequence[Runs]) -> None:
@@ -188,18 +197,24 @@ class World:
 
     # People
 
+    def _moment(self, within_s: float) -> float:
+        # In half seconds, so that people do things at the same time.
+        return round(self.draw.random() * within_s * 2) / 2
+
     async def _see_to_all(self, runs: Runs, journal: SimulatedJournal) -> None:
         await self._until_done(runs.__aenter__, journal)
         for run_id, error in runs.refused.items():
             if not isinstance(error, JournalFailed | DiskFull):
                 self.wrong.append(f"run {run_id} was not resumed: {error!r}")
+        self._look_for_sleepers(runs, journal)
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(self._answer_all(runs, journal, name)) for name in ("ann", "bob")]
             others.append(group.create_task(self._compare_all(runs, journal)))
             async with asyncio.TaskGroup() as orders:
                 for order in self.workload.orders:
                     if order.key in self.plan.orders:
-                        orders.create_task(self._see_to(runs, journal, order))
+                        for who in range(self.draw.choice((1, 1, 2))):
+                            orders.create_task(self._see_to(runs, journal, order, who))
             for other in others:
                 other.cancel()
 
@@ -215,8 +230,8 @@ class World:
                     self.wrong.append(f"a run was in memory twice: {error}")
                 await asyncio.sleep(self.draw.random())
 
-    async def _see_to(self, runs: Runs, journal: SimulatedJournal, order: Order) -> None:
-        run_id = f"{order.key}.{self.lives}"
+    async def _see_to(self, runs: Runs, journal: SimulatedJournal, order: Order, who: int) -> None:
+        run_id = f"{order.key}.{self.lives}.{who}"
 
         async def start() -> Any:
             return await runs.start(order.workflow, key=order.key, run_id=run_id, **order.fields)
@@ -224,7 +239,10 @@ class World:
         async def result() -> Any:
             return await runs.result(self.started[order.key])
 
-        await asyncio.sleep(self.draw.random() * self.draw.choice((0, 3)))
+        await asyncio.sleep(self._moment(self.draw.choice((0, 3))))
+        if order.key in self.started and self.draw.random() < 0.5 and not self._refuses:
+            # He does not ask for it again, and it goes on all the same.
+            await self._look_on(self.started[order.key])
         handler = await self._until_done(start, journal)
         if self.started.setdefault(order.key, handler.run_id) != handler.run_id:
             self.wrong.append(f"{order.key} has two runs")
@@ -239,10 +257,22 @@ class World:
                 raise
             except Exception as error:  # noqa: BLE001 - how a run failed is its result here
                 said = f"{getattr(error, 'original_type', type(error).__name__)}: {error}"
-        said = said.replace(self.started[order.key], order.key)
+        # Which steps were running when time was over depends on when that was.
+        said = said.replace(self.started[order.key], order.key).partition(" s (")[0]
         self.note(f"{order.key}: {said}")
         if self.results.setdefault(order.key, said) != said:
             self.wrong.append(f"{order.key} came to {self.results[order.key]}, then to {said}")
+
+    async def _look_on(self, run_id: str) -> None:
+        pause_s = 1.0
+        while self._status(run_id) == "running":
+            await asyncio.sleep(pause_s)
+            pause_s *= 1.3
+
+    @property
+    def _refuses(self) -> bool:
+        # What the journal has refused to record goes on when somebody asks for it.
+        return any(fault.kind == "refuse" for fault in self.plan.faults)
 
     async def _cancel(self, runs: Runs, journal: SimulatedJournal, order: Order, run_id: str) -> None:
         assert order.cancel_after_s is not None
@@ -254,9 +284,12 @@ class World:
             self.note(f"{order.key}: cancel() returned")
 
     async def _answer_all(self, runs: Runs, journal: SimulatedJournal, name: str) -> None:
+        pause_s = 3.0
         while True:
-            await asyncio.sleep(self.draw.random() * 3)
+            await asyncio.sleep(self._moment(pause_s))
+            pause_s *= 1.3
             for question in await self._until_done(runs.questions, journal):
+                pause_s = 3.0
                 for event, by in self.workload.answer(question):
                     await self._answer(runs, journal, question, event, by or name)
 
@@ -286,14 +319,30 @@ class World:
 
     async def _compare_all(self, runs: Runs, journal: SimulatedJournal) -> None:
         """Look from time to time whether the records come to the same as the runs in memory, and compact some."""
+        pause_s = 5.0
         while True:
-            await asyncio.sleep(self.draw.random() * 5)
+            await asyncio.sleep(self._moment(pause_s))
+            pause_s *= 1.3
             for run in list(runs._live.values()):
                 self._compare(runs, run, journal)
             if self.draw.random() < 0.5:
                 for row in await self._until_done(lambda: runs.list(waiting=True), journal):
                     with contextlib.suppress(WorkflowRuntimeError, JournalFailed, DiskFull):
                         await runs.compact(row.run_id, keep_history=self.draw.random() < 0.8)
+
+    def _look_for_sleepers(self, runs: Runs, journal: SimulatedJournal) -> None:
+        """Runs that are marked as waiting for somebody, and have something to do."""
+        if journal.dead:
+            return
+        found = self.disk.db.execute("SELECT run_id FROM runs WHERE status = 'running' AND waiting = 1").fetchall()
+        for (run_id,) in found:
+            row, snapshot, entries = journal.look(lambda db, run_id=run_id: _record(db, run_id))
+            replay, _ = runs._rebuild(runs._workflow_of(row), row, snapshot, entries)
+            # A step may go on when one of its questions is answered, or may need the others too: both are in order.
+            replay._moved.clear()
+            replay.ready(0.0)
+            if run_id not in runs._live and (replay.reducer.ready or replay.reducer.stop or replay.failed):
+                self.wrong.append(f"{run_id} sleeps although it has something to do")
 
     def _compare(self, runs: Runs, run: Run, journal: SimulatedJournal) -> None:
         if run.recorder is None or not run.recorder.idle or run.closing or run.parked or run._beginning or journal.dead:
@@ -455,6 +504,12 @@ def _fresh(workflow: Workflow) -> asyncio.Semaphore | None:
 
 def _number(seed: str) -> int:
     return random.Random(f"loop {seed}").getrandbits(32)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
