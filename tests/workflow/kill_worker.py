@@ -19,7 +19,7 @@ from typing import Any
 
 from kill_flows import FLOWS, OUTSIDE, answers
 
-from citewell.workflow import AnswerRefused, Workflow
+from citewell.workflow import AnswerRefused, Workflow, WorkflowRuntimeError
 from citewell.workflow.runs import Runs
 from citewell.workflow.sqlite import SqliteJournal
 
@@ -90,11 +90,11 @@ async def live(folder: str, seed: int, point: str | None, n: int, opened: int) -
     path = f"{folder}/runs.db"
     journal = SqliteJournal(path) if point is None else DoomedJournal(path, point, n)
     draw = random.Random(f"{seed} {n} {point}")
-    async with journal, Runs(journal, FLOWS, park_after_s=draw.choice([0.0, 0.003, 1.0])) as runs:
-        OUTSIDE.runs = runs
+    runs = OUTSIDE.runs = Runs(journal, FLOWS, park_after_s=draw.choice([0.0, 0.003, 1.0]))
+    async with journal, runs:
         OUTSIDE.log("refused", json.dumps({one: str(error) for one, error in runs.refused.items()}))
         os.write(opened, b"o")
-        people = asyncio.create_task(_answer_all(runs))
+        people = asyncio.create_task(_answer_all(runs, draw.random() < 0.3))
         async with asyncio.TaskGroup() as group:
             for order, flow, size in orders(seed):
                 group.create_task(_see_to(runs, order, flow, size))
@@ -111,9 +111,13 @@ async def _see_to(runs: Runs, order: str, flow: Workflow, size: int) -> None:
     OUTSIDE.log("result", order, json.dumps(result))
 
 
-async def _answer_all(runs: Runs) -> None:
+async def _answer_all(runs: Runs, compact: bool) -> None:
     while True:
         for question in await runs.questions():
+            if compact:
+                # Refused for one that is in memory.
+                with contextlib.suppress(WorkflowRuntimeError):
+                    await runs.compact(question.run_id)
             for said, by, key in answers(question):
                 with contextlib.suppress(AnswerRefused):
                     try:

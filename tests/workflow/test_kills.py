@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -126,7 +127,7 @@ class Watch:
         lines = _lines(self.folder / "log")
         new, self.logged = lines[self.logged :], len(lines)
         began = Counter[tuple[str, str]]()
-        with sqlite3.connect(self.folder / "runs.db") as db:
+        with contextlib.closing(sqlite3.connect(self.folder / "runs.db", isolation_level=None)) as db:
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'batches'").fetchone():
                 assert not [one for one in new if one[0] != "refused"]
                 return
@@ -135,7 +136,7 @@ class Watch:
             records = {run: _entries(db, run) for run in runs}
             for run in runs:
                 assert _verify(db, run) is None
-        db.close()
+                db.execute("COMMIT")
         for kind, *words in new:
             match kind:
                 case "unexpected":
@@ -207,14 +208,10 @@ def _key(run: str, entry: Entry) -> str:
 
 
 def _outcomes(folder: Path) -> dict[str, tuple[str, str | None]]:
-    db = sqlite3.connect(folder / "runs.db")
-    found = {
-        key: (status, json.loads(outcome)["error"])
-        for key, status, outcome in db.execute("SELECT key, status, outcome FROM runs")
-        if "-" in key
-    }
-    db.close()
-    return found
+    with contextlib.closing(sqlite3.connect(folder / "runs.db")) as db:
+        found = db.execute("SELECT key, status, outcome FROM runs").fetchall()
+    # The key of a child run holds the id of its parent, which is drawn anew in each workload.
+    return {key: (status, json.loads(outcome)["error"]) for key, status, outcome in found if "-" in key}
 
 
 def _effects(folder: Path) -> dict[str, list[str]]:

@@ -145,7 +145,7 @@ Taken = list[tuple[type[PlainEvent], int, PlainEvent]]
 class _Buffer:
     """Events that one step holds back until it has all that it asked for."""
 
-    __slots__ = ("_as_found", "count", "held", "name", "step", "wanted")
+    __slots__ = ("_as_found", "count", "early", "held", "name", "step", "wanted")
 
     def __init__(self, step: str, name: str) -> None:
         self.step = step
@@ -153,11 +153,16 @@ class _Buffer:
         self.held: dict[type[PlainEvent], deque[tuple[int, PlainEvent]]] = {}
         self.count = 0
         self.wanted: Wanted = ()
+        # Events that were taken out before the job that held them was over: it must not hold them again.
+        self.early: set[int] | None = None
         # Set while events are held under their own types, which need not be the ones that are wanted.
         self._as_found = False
 
     def put_back(self, seq: int, event: PlainEvent) -> None:
         """Hold an event that was held before this process."""
+        if self.early and seq in self.early:
+            self.early.discard(seq)
+            return
         self.held.setdefault(type(event), deque()).append((seq, event))
         self.count += 1
         self._as_found = True
@@ -165,6 +170,9 @@ class _Buffer:
     def take_out(self, seqs: Iterable[int]) -> None:
         """Release the events with these numbers."""
         gone = set(seqs)
+        early = gone - {seq for held in self.held.values() for seq, _ in held}
+        if early:
+            self.early = {*(self.early or ()), *early}
         for kind, held in self.held.items():
             self.held[kind] = deque(one for one in held if one[0] not in gone)
         self.count = sum(map(len, self.held.values()))
@@ -534,6 +542,10 @@ class Reducer:
             if kind not in wanted or not job.spec.config.accept_event_subclasses:
                 # Not asked for, and so not kept.
                 return
+        if buffer.early and job.seq in buffer.early:
+            assert job.collected is not None
+            job.collected.append((buffer, None))
+            return
         buffer.held.setdefault(kind, deque()).append((job.seq, event))
         buffer.count += 1
         assert job.collected is not None

@@ -328,9 +328,11 @@ class Run:
                 f"{self._asks_what()}. It may have been answered already."
             )
         for wait in waits:
-            # Nobody else may answer while this is on its way to the disk.
+            # Nobody else may answer while this is on its way to the disk, and it cannot lapse any more. It stays where
+            # the step, when it begins anew meanwhile, finds it.
             wait.promised = True
-            self._withdraw(wait)
+            if wait.timer is not None:
+                wait.timer.cancel()
         keys = tuple(wait.key for wait in waits)
         done = self._loop.create_future()
         assert self.recorder is not None
@@ -338,18 +340,25 @@ class Run:
             self.reducer.was_answered()
 
         def act(seq: int) -> None:
-            for wait in waits:
+            first = [wait for wait in waits if wait.answer is None]
+            for wait in first:
                 self._answer(wait, event)
             if not self.closing:
                 self.reducer.deliver(seq, event)
-            if not done.done():
+            if done.done():
+                return
+            if waits and not first:
+                done.set_exception(AnswerRefused(f"A step of run {self.run_id} has answered {keys[0]!r} before."))
+            else:
                 done.set_result(None)
 
         self.recorder.outside(event, None, keys, by, act)
         self._hurry()
         ended = self.outlet.done()
         await asyncio.wait([done, ended], return_when=asyncio.FIRST_COMPLETED)
-        if not done.done():
+        if done.done():
+            done.result()
+        else:
             raise self.error or AnswerRefused(f"Run {self.run_id} ended before the answer was recorded.")
 
     def _asks_what(self) -> str:
@@ -366,6 +375,7 @@ class Run:
                 "due": wait.due,
             }
             for wait in (self.reducer.waits or {}).values()
+            if not wait.taken
         ]
         found += [
             {"question": None, "asks": type(event).__name__, "content": encode(event), "who": None, "due": None}
@@ -431,10 +441,11 @@ class Run:
             due = past.asked[name]
         else:
             due = None if timeout_s is None else self.clock.wall() + timeout_s
-        if (past.spent and name in past.spent) or (due is not None and due <= self.clock.wall() and asked):
-            raise TimeoutError(_too_late(job, name))
         key = key_of(job.spec.name, job.seq, name)
         old = (self.reducer.waits or {}).get(key)
+        late = asked and due is not None and due <= self.clock.wall() and (old is None or not old.taken)
+        if (past.spent and name in past.spent) or late:
+            raise TimeoutError(_too_late(job, name))
         wait = old or Wait(job, name, kind, requirements, due, who)
         wait.kind, wait.requirements = kind, requirements
         wait.future = self._loop.create_future()
@@ -544,6 +555,7 @@ class Run:
         found: dict[str, Wait] = {}
         refused: Wait | None = None
         for wait in (self.reducer.waits or {}).values():
+            # What a step has sent is recorded before an answer that is still on its way, and so counts before it.
             if wait.promised or wait.job.spec.name in found or not wait.fits(event):
                 continue
             if question not in (None, wait.key):
@@ -644,7 +656,7 @@ class Run:
         assert task is not None
         worker.task = task
         try:
-            if self._start is not None or self._gate is not None:
+            if (self._start is not None or self._gate is not None) and not self.parked:
                 await self._begin()
             if self.reducer.stop is not None:
                 # It goes on from a record that lacks only its end.
@@ -883,6 +895,8 @@ class Run:
             if gate is not None:
                 await gate.acquire()
                 self._held = gate
+                if self.parked:
+                    self._give_gate_back()
             if start is None:
                 return
             if self.recorder is None:
@@ -972,7 +986,8 @@ class Run:
             failure = JournalFailed(f"Run {self.run_id} of {self.graph.name} could not be recorded: {error}")
             failure.__cause__ = error
         self._close(failure)
-        self.error = self.error or failure
+        # Also where it was about to end otherwise: that end is not recorded, and nobody may rely on it.
+        self.error, self._failed = failure, None
 
     # Waiting, and the end
 

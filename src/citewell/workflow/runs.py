@@ -36,6 +36,7 @@ log = logging.getLogger("citewell.workflow")
 
 PARK_AFTER_S = 60.0
 """How long a run whose step is suspended in wait_for_event stays in memory."""
+RETRY_S = 1.0
 COMPACT_AFTER = 5_000
 """A run that is parked with more entries than this since its last snapshot gets a new one."""
 
@@ -263,11 +264,13 @@ class Runs:
         await run.receive(event, by=by, question=question)
 
     async def cancel(self, run_id: str) -> None:
-        """End a run after the clean-up of its steps; recorded when this returns."""
+        """End a run after the clean-up of its steps; recorded when this returns. JournalFailed when it was not."""
         run = self._live.get(run_id) or await self._wake(run_id)
         run.cancel()
         await asyncio.wait([run.outlet.done()])
         run.outlet.seen = True
+        if isinstance(run.error, JournalFailed):
+            raise run.error
 
     async def stream(self, run_id: str, after: int = 0) -> AsyncIterator[tuple[int, PlainEvent]]:
         """The run's streamed events with their numbers, from any cursor, across restarts; ends with the run."""
@@ -385,7 +388,10 @@ class Runs:
 
     def _launch(self, workflow: Workflow, started: RunStart, replay: Replay, waiting: list[Any]) -> WorkflowHandler:
         graph = workflow._graph
-        outlet = self._outlets.get(started.run_id) or Outlet()
+        outlet = self._outlets.get(started.run_id)
+        if outlet is None or outlet.finished:
+            # One that is finished told its readers that the journal had failed; the run goes on all the same.
+            outlet = Outlet()
         outlet.replace(replay.stream)
         self._outlets[started.run_id] = outlet
         run = Run(
@@ -444,7 +450,15 @@ class Runs:
             return
         seq = run.reducer.seq
         due = run.next_due
-        await self.journal.rest(run.run_id, due, run.questions())
+        try:
+            await self.journal.rest(run.run_id, due, run.questions())
+        except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+            # Unmarked, nobody would see what it asks.
+            log.warning("Run %s could not be marked as waiting, which is tried again: %s", run.run_id, error)
+            await asyncio.sleep(RETRY_S)
+            if run.reducer.seq == seq:
+                await self._rest(run)
+            return
         self._set_alarm(due)
         if run.suspended:
             await asyncio.sleep(self._park_after_s)

@@ -162,15 +162,7 @@ def capture_parts(writer: Writer, reducer: Reducer, jobs: list[Job], waits: list
         "is_running": True,
         "seq": reducer.seq,
         "jobs": written,
-        "buffers": [
-            {
-                "step": buffer.step,
-                "name": buffer.name,
-                "held": [[seq, writer.event(event)] for held in buffer.held.values() for seq, event in held],
-            }
-            for buffer in (reducer.buffers or {}).values()
-            if buffer.count
-        ],
+        "buffers": _buffers(writer, reducer, jobs),
         "slots": {
             lane.spec.name: [[[seq, writer.event(event)] for seq, event in slot] for slot in lane.slots]
             for lane in reducer.lanes or ()
@@ -192,6 +184,24 @@ def capture_parts(writer: Writer, reducer: Reducer, jobs: list[Job], waits: list
         "trails": writer.trails,
         "scopes": writer.scopes,
     }
+
+
+def _buffers(writer: Writer, reducer: Reducer, jobs: list[Job]) -> list[dict[str, Any]]:
+    """What the buffers hold when the jobs, which are not over, have not begun."""
+    forms = []
+    own = {(job.spec.name, job.seq) for job in jobs}
+    for buffer in (reducer.buffers or {}).values():
+        mine = [job for job in jobs if job.spec.name == buffer.step]
+        taken = [one[1:] for job in mine for at, found in job.collected or () if at is buffer for one in found or ()]
+        there = [*(one for held in buffer.held.values() for one in held), *taken]
+        early = {seq for seq in buffer.early or () if (buffer.step, seq) in own}
+        seen = {seq for seq, _ in there}
+        early |= {job.seq for job in mine if job.seq not in seen and any(at is buffer for at, _ in job.collected or ())}
+        held = sorted((one for one in there if (buffer.step, one[0]) not in own), key=lambda one: one[0])
+        if held or early:
+            written = [[seq, writer.event(event)] for seq, event in held]
+            forms.append({"step": buffer.step, "name": buffer.name, "held": written, "early": sorted(early)})
+    return forms
 
 
 def capture_idle(
@@ -364,6 +374,7 @@ def load(graph: "Graph", form: Form, serializer: "BaseSerializer | None") -> tup
         buffer = reducer.buffer(one["step"], one["name"])
         for seq, event in one["held"]:
             buffer.put_back(seq, reader.event(event))
+        buffer.early = set(one["early"]) or None
     for step, slots in form["slots"].items():
         lane = reducer.lane(graph.by_name[step].index)
         lane.slots = [deque((seq, reader.event(event)) for seq, event in slot) for slot in slots]

@@ -264,7 +264,7 @@ class SqliteJournal:
         await self._ask(lambda _: None)
 
     async def compact(self, run_id: str, seq: int, form: Mapping[str, Any], *, keep_history: bool) -> None:
-        """Keep a snapshot of the run after entry `seq`; without history, drop the entries up to it.
+        """Keep a snapshot of the run after entry `seq`; without history, or once there is none, drop those up to it.
 
         The chain goes on from the last dropped entry, whose hash is kept with the snapshot.
         """
@@ -278,7 +278,9 @@ class SqliteJournal:
             if head is None:
                 return
             db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", (number, seq, text, head[0]))
-            if not keep_history:
+            first = db.execute("SELECT min(seq) FROM batches WHERE run = ?", (number,)).fetchone()[0]
+            if not keep_history or first > 1:
+                # Once the beginning is gone, the chain is read from the snapshot on.
                 db.execute("DELETE FROM batches WHERE run = ? AND seq <= ?", (number, seq))
 
         await self._ask(do)
@@ -551,6 +553,8 @@ def _resolve(outcomes: Sequence[tuple["asyncio.Future[Any]", Any, BaseException 
             continue
         if error is not None:
             future.set_exception(error)
+            # Not everybody who asks waits for the answer.
+            future.exception()
         else:
             future.set_result(value)
 

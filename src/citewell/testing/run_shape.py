@@ -1,0 +1,63 @@
+"""The state of a run as plain values, of one in memory and of one rebuilt from its record, so that they compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from citewell.workflow.snapshot import pending
+
+if TYPE_CHECKING:
+    from citewell.workflow.reducer import Job, Reducer, Trail
+    from citewell.workflow.replay import Replay
+    from citewell.workflow.run import Run
+
+
+def shape_of_run(run: Run) -> dict[str, Any]:
+    """The run in memory. While a step works, without what steps change before their outcome: state and buffers."""
+    state = None if run.running_jobs() else run.state.recorded(set(run.state.values))
+    waits = sorted((run.reducer.waits or {}).keys())
+    return _shape(run.reducer, pending(run), waits, state)
+
+
+def shape_of_replay(replay: Replay, *, whole: bool) -> dict[str, Any]:
+    """The run that a record comes to; `whole` with state and buffers."""
+    state = replay.state.recorded(set(replay.state.values)) if whole else None
+    return _shape(replay.reducer, replay.unfinished, sorted(wait.key for wait in replay.waits), state)
+
+
+def _shape(reducer: Reducer, jobs: Sequence[Job], waits: list[str], state: Any) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "seq": reducer.seq,
+        "stop": reducer.stop,
+        "jobs": sorted((job.spec.name, job.seq, repr(job.event), _trail(job.trail)) for job in jobs),
+        "slots": {
+            lane.spec.name: [[seq for seq, _ in slot] for slot in lane.slots]
+            for lane in reducer.lanes
+            if lane.slots is not None and any(lane.slots)
+        },
+        "asks": sorted(reducer.asks or {}),
+        "waits": waits,
+    }
+    if state is not None:
+        shape["state"] = state
+        shape["buffers"] = {
+            (buffer.step, buffer.name): sorted(seq for held in buffer.held.values() for seq, _ in held)
+            for buffer in (reducer.buffers or {}).values()
+            if buffer.count
+        }
+    return shape
+
+
+def _trail(trail: Trail | None) -> str:
+    """Where the job comes from: recoveries, and the open lists around it."""
+    found = []
+    while trail is not None:
+        found.append(repr(sorted(trail.recovered.items())))
+        scope = trail.scope
+        if scope is None:
+            break
+        gathered = {index: None if at is None else [seq for seq, _ in at] for index, at in scope.gathered.items()}
+        found.append(f"list {scope.seq}: {scope.pending} {gathered}")
+        trail = scope.outer
+    return " in ".join(found)
