@@ -211,7 +211,7 @@ def _outcomes(folder: Path) -> dict[str, tuple[str, str | None]]:
     with contextlib.closing(sqlite3.connect(folder / "runs.db")) as db:
         found = db.execute("SELECT key, status, outcome FROM runs").fetchall()
     # The key of a child run holds the id of its parent, which is drawn anew in each workload.
-    return {key: (status, json.loads(outcome)["error"]) for key, status, outcome in found if "-" in key}
+    return {key: (status, json.loads(outcome)[3]) for key, status, outcome in found if "-" in key}
 
 
 def _effects(folder: Path) -> dict[str, list[str]]:

@@ -33,7 +33,7 @@ def _shape(reducer: Reducer, jobs: Sequence[Job], waits: list[str], state: Any) 
         "jobs": sorted((job.spec.name, job.seq, repr(job.event), _trail(job.trail)) for job in jobs),
         "slots": {
             lane.spec.name: [[seq for seq, _ in slot] for slot in lane.slots]
-            for lane in reducer.lanes
+            for lane in reducer.lanes or ()
             if lane.slots is not None and any(lane.slots)
         },
         "asks": sorted(reducer.asks or {}),

@@ -326,7 +326,7 @@ class World:
             for run in list(runs._live.values()):
                 self._compare(runs, run, journal)
             if self.draw.random() < 0.5:
-                for row in await self._until_done(lambda: runs.list(waiting=True), journal):
+                for row in await self._until_done(lambda: runs.find(waiting=True), journal):
                     with contextlib.suppress(WorkflowRuntimeError, JournalFailed, DiskFull):
                         await runs.compact(row.run_id, keep_history=self.draw.random() < 0.8)
 

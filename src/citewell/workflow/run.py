@@ -375,7 +375,7 @@ class Run:
                 "due": wait.due,
             }
             for wait in (self.reducer.waits or {}).values()
-            if not wait.taken
+            if not wait.promised
         ]
         found += [
             {"question": None, "asks": type(event).__name__, "content": encode(event), "who": None, "due": None}
@@ -443,7 +443,7 @@ class Run:
             due = None if timeout_s is None else self.clock.wall() + timeout_s
         key = key_of(job.spec.name, job.seq, name)
         old = (self.reducer.waits or {}).get(key)
-        late = asked and due is not None and due <= self.clock.wall() and (old is None or not old.taken)
+        late = asked and due is not None and due <= self.clock.wall() and (old is None or not old.promised)
         if (past.spent and name in past.spent) or late:
             raise TimeoutError(_too_late(job, name))
         wait = old or Wait(job, name, kind, requirements, due, who)
