@@ -47,7 +47,13 @@ CREATE TABLE batches (
   hash BLOB NOT NULL,
   PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
-CREATE TABLE snapshots (run INTEGER PRIMARY KEY, seq INTEGER NOT NULL, form TEXT NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE snapshots (
+  run INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  form TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  seal TEXT NOT NULL
+);
 """
 # Rows of one INSERT, so that few statements give the interpreter away and few texts are compiled.
 _ROWS = (64, 8, 1)
@@ -235,15 +241,19 @@ class SqliteJournal:
         return future
 
     async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
-        form = _json([outcome.status, outcome.seq, outcome.at, outcome.error])
+        form = [outcome.status, outcome.seq, outcome.at, outcome.error]
         text = _text(entries)
         first = entries[0].seq if entries else 0
 
         def do(db: sqlite3.Connection) -> None:
-            self._number(db, run_id)
+            head = self._head(db, run_id, self._number(db, run_id))
+            if entries:
+                # As it will be once this row is written, with all others of the transaction.
+                head = hashlib.sha256(head + text.encode()).digest()
+            sealed = _json([*form, _seal(head, form)])
             db.execute(
                 "UPDATE runs SET status = ?, outcome = ?, waiting = 0, due = NULL, questions = NULL WHERE run_id = ?",
-                (outcome.status, form, run_id),
+                (outcome.status, sealed, run_id),
             )
 
         await self._ask(do, (run_id, first, text) if entries else None, whole=True)
@@ -277,7 +287,8 @@ class SqliteJournal:
             ).fetchone()
             if head is None:
                 return
-            db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", (number, seq, text, head[0]))
+            kept = (number, seq, text, head[0], _seal(head[0], [seq, text]))
+            db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", kept)
             first = db.execute("SELECT min(seq) FROM batches WHERE run = ?", (number,)).fetchone()[0]
             if not keep_history or first > 1:
                 # Once the beginning is gone, the chain is read from the snapshot on.
@@ -503,7 +514,12 @@ class SqliteJournal:
         return found
 
     async def verify(self, run_id: str) -> str | None:
-        """What is wrong with the hash chain of a run's record, or None when it is whole."""
+        """What is wrong with the hash chain of a run's record, or None when it is whole.
+
+        It binds the start, all entries, the snapshot and the outcome; not the mark of waiting, which is derived. A run
+        that is not over may lack its last entries without that being seen, and whoever can write the file can make a
+        new chain: keep heads elsewhere where that matters.
+        """
         wrong: str | None = await self._read(lambda db: _verify(db, run_id))
         return wrong
 
@@ -564,7 +580,7 @@ def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Iterator
     for row in db.execute(f"SELECT {columns} FROM runs WHERE {where}", values).fetchall():
         run_id, workflow, status, key, waiting, due, questions, start, outcome = row
         asked = tuple(json.loads(questions)) if questions else ()
-        ended = Outcome(*json.loads(outcome)) if outcome else None
+        ended = Outcome(*json.loads(outcome)[:4]) if outcome else None
         _, _, definition, at, parent, deadline, _ = json.loads(start)
         parts = db.execute("SELECT parts FROM definitions WHERE fingerprint = ?", (definition,)).fetchone()
         code = json.loads(parts[0]) if parts else {}
@@ -591,23 +607,41 @@ def _last_hash(db: sqlite3.Connection, number: int) -> bytes:
 
 def _verify(db: sqlite3.Connection, run_id: str) -> str | None:
     db.execute("BEGIN")
-    row = db.execute("SELECT n, start, status, outcome FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    row = db.execute("SELECT n, start, status, outcome, workflow, key FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if row is None:
         raise RunNotFound(f"There is no run {run_id!r}.")
-    number, start, _, outcome = row
+    number, start, status, outcome, workflow, key = row
     head, last = hashlib.sha256(start.encode()).digest(), 0
-    kept = db.execute("SELECT seq, hash FROM snapshots WHERE run = ?", (number,)).fetchone()
+    begun = json.loads(start)
+    if (begun["run_id"], begun["workflow"], begun["key"]) != (run_id, workflow, key):
+        return "the row of the run does not fit how it began"
+    kept = db.execute("SELECT seq, hash, form, seal FROM snapshots WHERE run = ?", (number,)).fetchone()
+    if kept is not None and kept[3] != _seal(kept[1], [kept[0], kept[2]]):
+        return f"the snapshot after {kept[0]} was changed"
+    snapshot_fits = True
     batches = db.execute("SELECT seq, entries, hash FROM batches WHERE run = ? ORDER BY seq", (number,)).fetchall()
     if kept is not None and (not batches or batches[0][0] > 1):
-        last, head = kept
+        last, head = kept[:2]
     for seq, text, recorded in batches:
         head = hashlib.sha256(head + text.encode()).digest()
         if head != recorded:
             return f"the entries from {seq} on were changed, or something before them was removed"
+        if kept is not None and seq <= kept[0]:
+            snapshot_fits = head == kept[1]
         numbers = [form["seq"] for form in json.loads(text)]
         if numbers != list(range(last + 1, last + 1 + len(numbers))) or numbers[0] != seq:
             return f"entries are missing before {seq}"
         last = numbers[-1]
-    if outcome is not None and json.loads(outcome)[1] > last:
-        return f"the last entries are missing: the run ended with {json.loads(outcome)[1]}"
+    if not snapshot_fits:
+        return f"the snapshot after {kept[0]} is not of these entries"
+    if outcome is None:
+        return None if status == "running" else f"the run is {status}, and nothing says how it ended"
+    *form, seal = json.loads(outcome)
+    if seal != _seal(head, form) or form[0] != status:
+        return "how the run ended was changed, or its last entries are missing"
     return None
+
+
+def _seal(head: bytes, what: object) -> str:
+    """Binds what is kept beside the chain to the chain's head."""
+    return hashlib.sha256(head + _sorted_json(what).encode()).hexdigest()
