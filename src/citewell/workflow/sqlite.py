@@ -613,7 +613,7 @@ def _verify(db: sqlite3.Connection, run_id: str) -> str | None:
     number, start, status, outcome, workflow, key = row
     head, last = hashlib.sha256(start.encode()).digest(), 0
     begun = json.loads(start)
-    if (begun["run_id"], begun["workflow"], begun["key"]) != (run_id, workflow, key):
+    if (begun[0], begun[1], begun[6]) != (run_id, workflow, key):
         return "the row of the run does not fit how it began"
     kept = db.execute("SELECT seq, hash, form, seal FROM snapshots WHERE run = ?", (number,)).fetchone()
     if kept is not None and kept[3] != _seal(kept[1], [kept[0], kept[2]]):
