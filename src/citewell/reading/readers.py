@@ -127,15 +127,15 @@ class Readers:
                 if error.kind in _FINAL:
                     raise
                 first = first or error
-                tried.append(self._identity(factory))
+                # One that says "not mine", or that is not installed, has not tried.
+                tried += [] if error.kind == "unsupported_type" else [self._identity(factory)]
                 continue
-            # A reader that says "not mine" is no failure; one that found nothing in a file that holds text is.
-            if first is not None and first.kind != "unsupported_type":
+            if first is not None and tried:
                 said = f"Read by {document.reader}, because {', '.join(tried)} could not: {first}"
                 document = replace(document, warnings=(*document.warnings, said))
             return document
         assert first is not None, kind
-        if len(tried) > 1 and first.kind != "unsupported_type":
+        if len(tried) > 1:
             first = ReadError(first.kind, f"{first} Tried were {', '.join(tried)}.")
         raise first
 
