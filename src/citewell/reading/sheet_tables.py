@@ -15,7 +15,9 @@ Island: TypeAlias = tuple[Sequence[int], Sequence[int]]
 
 _Cells: TypeAlias = Mapping[int, Mapping[int, str]]
 _DEPTH: Final = 12  # cuts within cuts; a sheet laid out as stairs would else be cut once for every step
-_VALUE: Final = re.compile(r"[-+(]{0,2}\s?[^\W\d_]{0,3}\s?[-+$€£¥(]{0,2}\s?\d[\d\s.,:/%)\-]*(?:E[+-]?\d+)?\s?[^\W\d_]{0,3}\)?\s?[%€$£]?")
+_VALUE: Final = re.compile(
+    r"[-+(]{0,2}\s?(?:[A-Z]{1,3}\s)?[-+$€£¥(]{0,2}\s?\d[\d\s.,:/%)-]{0,40}(?:E[+-]?\d{1,3})?(?:[^\W\d_]{1,3}\)?)?\s?[%€$£]?"
+)
 _YEAR: Final = re.compile(r"(?:FY\s?)?(?:19|20)\d\d(?:[-/]\d{1,2}){0,2}[A-Z]?")
 
 
@@ -83,6 +85,8 @@ def header_rows(texts: Sequence[Sequence[str | None]], merged: Mapping[tuple[int
 def _names(row: Sequence[str]) -> bool:
     """Whether the texts of a row may be names of columns: words, or years and dates behind a word or a blank."""
     filled = [text for text in row if text]
+    if not all(any(map(str.isalnum, text)) for text in filled):
+        return False
     values = [text for text in filled if _VALUE.fullmatch(text)]
     if not filled:
         return False
@@ -198,9 +202,9 @@ def _has_value(row: Mapping[int, str]) -> bool:
 def _is_spacer(cells: _Cells, rows: Sequence[int], group: Sequence[int], column: int, columns: Sequence[int]) -> bool:
     """Whether the blank columns before `column` only hold labels and their numbers apart.
 
-    So it is where one column is blank, what follows is numbers below at most two names, in rows that the left has.
+    So it is where no more than two are blank, what follows is numbers below at most two names, in rows that the left has.
     """
-    if column - group[-1] > 2:
+    if column - group[-1] > 3:
         return False
     right = [number for number in columns if number >= column]
     while len(right) > 1 and right[-1] - right[0] != len(right) - 1:

@@ -25,7 +25,10 @@ MAX_COLUMNS: Final = 16_384
 MAX_CHARACTERS: Final = 50_000_000
 """The text of all cells of one file; one long shared string in a million cells would otherwise be a bomb."""
 
-_FULL_LIST: Final = 200  # stored values that are listed for search; longer lists are kept, but apart
+MAX_STORED: Final = 100_000
+"""How many values of a sheet are kept as stored beside what is shown of them."""
+
+_LIST: Final = 200  # stored values in one block; a table's first such block can be found, the others are flagged
 _RANGE: Final = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})(?::([A-Z]{1,3})([1-9]\d{0,6}))?")
 
 
@@ -56,6 +59,7 @@ class Sheet:
     hidden_cells: set[tuple[int, int]] = field(default_factory=set)
     merged: list[Range] = field(default_factory=list)
     tables: list[tuple[Range, int]] = field(default_factory=list)
+    filtered: list[Range] = field(default_factory=list)
     frozen_rows: int = 0
     notes: list[Note] = field(default_factory=list)
     links: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -95,7 +99,7 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
     seen, unseen = _apart(sheet)
     for cells, hidden in ((seen, sheet.hidden), (unseen, True)):
         for piece in _blocks(sheet, cells, max_cells):
-            piece.hidden = hidden
+            piece.hidden = piece.hidden or hidden
             piece.path = path
             yield piece
     for text in sheet.boxes:
@@ -104,7 +108,7 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
         piece.hidden, piece.path = sheet.hidden, path
         yield piece
     for picture, alt in sheet.pictures:
-        yield Piece(BlockKind.FIGURE, alt, hidden=sheet.hidden, path=path, picture=picture)
+        yield Piece(BlockKind.FIGURE, alt, hidden=sheet.hidden, path=path, asset=picture)
 
 
 def address(block: Block, cell: Cell | None = None) -> str:
@@ -321,15 +325,17 @@ def _table(
             for (row, column), text in sheet.stored.items()
             if row in wanted and column in across and column in cells[row]
         ]
-        for start in range(0, len(stored), _FULL_LIST):
-            said = "; ".join(stored[start : start + _FULL_LIST])
-            yield Piece(BlockKind.PARAGRAPH, f"Values as stored: {said}.", source=place)
+        for start in range(0, len(stored), _LIST):
+            said = "; ".join(stored[start : start + _LIST])
+            yield Piece(BlockKind.PARAGRAPH, f"Values as stored: {said}.", source=place, hidden=start > 0)
 
 
 def _known_header(sheet: Sheet, rows: Sequence[int], columns: Sequence[int]) -> int | None:
     for (top, left, _, right), count in sheet.tables:
         if top == rows[0] and left <= columns[-1] and right >= columns[0]:
             return count
+    if any(top == rows[0] and left <= columns[-1] and right >= columns[0] for top, left, _, right in sheet.filtered):
+        return 1
     if rows[0] < sheet.frozen_rows <= rows[-1] and sheet.frozen_rows - rows[0] <= 5:
         return sum(row < sheet.frozen_rows for row in rows)
     return None
