@@ -91,8 +91,7 @@ def _points(holder: Any) -> dict[int, str]:
 
 
 def _caches(holder: Any) -> Iterator[Any]:
-    for element in holder.iter(f"{C}strCache", f"{C}strLit", f"{C}numCache", f"{C}numLit", f"{C}lvl"):
-        yield element
+    yield from holder.iter(f"{C}strCache", f"{C}strLit", f"{C}numCache", f"{C}numLit", f"{C}lvl")
 
 
 def _shown(text: str, code: str) -> str:

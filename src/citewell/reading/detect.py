@@ -154,6 +154,8 @@ def _pdf_after_junk(content: bytes) -> bool:
 
 def _zip_type(content: bytes) -> str:
     names = _zip_names(content)
+    if not names and content.startswith(b"PK\x05\x06"):
+        raise ReadError("empty", "The file is a ZIP archive with nothing in it. Was it saved or copied whole?")
     if "word/document.xml" in names or (_has(names, "word/") and "[Content_Types].xml" in names):
         return DOCX
     if _has(names, "ppt/") and "[Content_Types].xml" in names:

@@ -25,7 +25,6 @@ class Line:
     level: int = 0
     bullet: str | None = None
     links: list[tuple[int, int, str]] = field(default_factory=list)
-    is_field: bool = False
 
 
 def lines_of(body: Any, related: Mapping[str, Relation] | None = None) -> list[Line]:
@@ -41,14 +40,10 @@ def lines_of(body: Any, related: Mapping[str, Relation] | None = None) -> list[L
 def _line(paragraph: Any, related: Mapping[str, Relation]) -> Line:
     parts: list[str] = []
     links: list[tuple[int, int, str]] = []
-    only_fields = True
     at = 0
     for element in paragraph:
         kind = name(element)
-        if kind == "AlternateContent":
-            text = "".join(_text(one) for one in choice(element))
-        else:
-            text = _text(element)
+        text = "".join(_text(one) for one in choice(element)) if kind == "AlternateContent" else _text(element)
         if not text:
             continue
         if kind == "r":
@@ -56,13 +51,15 @@ def _line(paragraph: Any, related: Mapping[str, Relation]) -> Line:
             relation = related.get(link.get(f"{R}id") or "") if link is not None else None
             if relation is not None and relation.external and text.strip():
                 links.append((at, at + len(text), relation.target))
-        only_fields = only_fields and (kind == "fld" or not text.strip())
         parts.append(text)
         at += len(text)
     properties = paragraph.find(f"{A}pPr")
     level = (number(properties.get("lvl")) or 0) if properties is not None else 0
     return Line(
-        tidy("".join(parts), lines=True), max(0, min(level, 8)), bullet_of(properties), links, only_fields and bool(parts)
+        tidy("".join(parts), lines=True),
+        max(0, min(level, 8)),
+        bullet_of(properties),
+        links,
     )
 
 

@@ -254,7 +254,7 @@ def _show_date(section: _Section, value: float, moment: dt.datetime) -> Shown:
             out.append(("PM" if late else "AM") if len(text) > 3 else ("P" if late else "A"))
         elif name == "part":
             out.append(_date_part(letter, text, moment, half, seen))
-        elif name == "literal" or name == "other":
+        elif name in {"literal", "other"}:
             out.append(text)
     told = {"year", "month", "day"} <= seen or (exact.date() < dt.date(1900, 1, 1) and value < 1)
     clock = exact.time()
@@ -340,7 +340,7 @@ def _digits(section: _Section, amount: Decimal) -> tuple[str, Decimal]:
     if power < len(tokens):
         step = max(len(before), 1)
         if scaled:
-            exponent = math.floor((scaled.adjusted() if step == 1 else scaled.adjusted()) / step) * step
+            exponent = math.floor(scaled.adjusted() / step) * step
         scaled = scaled.scaleb(-exponent, _WIDE)
     rounded = scaled.quantize(Decimal(1).scaleb(-len(after)), rounding=ROUND_HALF_UP, context=_WIDE)
     if power < len(tokens) and rounded.adjusted() >= max(len(before), 1) and rounded:
@@ -412,5 +412,6 @@ def _fraction(section: _Section, amount: Decimal) -> tuple[str, Decimal]:
     filled = _fill_whole(tokens, whole_places, str(base) if base or not numerator else "", grouped=False)
     out = [filled.get(n, "" if name == "digit" else text) for n, (name, text) in enumerate(tokens[:above])]
     rest = [text for name, text in tokens[below + 1 :] if name in {"literal", "other"}]
-    value = amount if shown == exact else Decimal(shown.numerator) / Decimal(shown.denominator)
-    return "".join([*out, ratio, *rest]), value
+    # Who looks for 2.5 does not find "2 1/2", though it says the same.
+    told = not ratio and shown == exact
+    return "".join([*out, ratio, *rest]), amount if told else Decimal(-1)

@@ -208,7 +208,7 @@ class _Book:
         """A cell's text, and its stored value where that says more."""
         lines: list[str] = []
         for child in cell:
-            if child.tag == f"{TEXT}p" or child.tag == f"{TEXT}h":
+            if child.tag in (f"{TEXT}p", f"{TEXT}h"):
                 lines.append(_text(child))
                 for link in child.iter(f"{TEXT}a"):
                     if target := link.get(f"{XLINK}href"):

@@ -43,7 +43,7 @@ _WIDTH, _HEIGHT = 9_144_000, 6_858_000  # EMU, where the presentation does not s
 
 
 class PptxReader:
-    """Reads .pptx, .pptm and .ppsx bytes; macros are never looked at, nothing outside the file is fetched or written."""
+    """Reads .pptx, .pptm and .ppsx bytes; macros are never looked at, nothing outside the file is fetched."""
 
     identity = versions.PPTX
 
@@ -121,7 +121,7 @@ class _Show:
         hidden = (root.get("show") or "1") in _OFF
         self._counts["hidden"] += hidden
         shapes = in_order(shapes_of(root.find(f"{P}cSld/{P}spTree"), layout.boxes))
-        slide = _Slide(self, part, page, related, layout, hidden)
+        slide = _Slide(self, page, related=related, layout=layout, hidden=hidden)
         for shape in shapes:
             slide.add(shape)
         for text, box in layout.static:
@@ -209,11 +209,10 @@ class _Slide:
     """Adds the shapes of one slide, in the order they come."""
 
     def __init__(
-        self, show: _Show, part: str, page: int, related: Mapping[str, Relation], layout: Layout, hidden: bool
+        self, show: _Show, page: int, *, related: Mapping[str, Relation], layout: Layout, hidden: bool
     ) -> None:
         self.path: tuple[str, ...] = ()
         self._show = show
-        self._part = part
         self._page = page
         self._related = related
         self._layout = layout

@@ -51,9 +51,14 @@ def islands(cells: _Cells, merged: Iterable[Range], named: Iterable[Range] = ())
     for band in bands:
         if band:
             first, last = _extent(cells, band)
-            found.extend(_cut(cells, spans, band, first, last, 0))
+            found.extend(_cut(cells, spans, band, first, last, depth=0))
     found.sort(key=lambda island: (island[0][0], island[1][0]))
     return found
+
+
+def within(ranges: Sequence[Range], first: int, last: int) -> Sequence[Range]:
+    """Those of `ranges`, which ascend, that begin in the rows from `first` to `last`."""
+    return ranges[bisect_left(ranges, (first, -1, -1, -1)) : bisect_left(ranges, (last + 1, -1, -1, -1))]
 
 
 def header_rows(texts: Sequence[Sequence[str | None]], merged: Mapping[tuple[int, int], tuple[int, int]]) -> int:
@@ -111,24 +116,24 @@ def _extent(cells: _Cells, rows: Sequence[int]) -> tuple[int, int]:
 
 
 def _cut(
-    cells: _Cells, spans: Sequence[Range], rows: Sequence[int], first: int, last: int, depth: int
+    cells: _Cells, spans: Sequence[Range], rows: Sequence[int], first: int, last: int, *, depth: int
 ) -> Iterable[Island]:
     """The tables within `rows` and the columns from `first` to `last`."""
     filled = [row for row in rows if any(first <= column <= last for column in cells[row])]
     if not filled:
         return
-    inside = [one for one in spans if one[1] <= last and one[3] >= first and filled[0] <= one[0] <= filled[-1]]
+    inside = [one for one in within(spans, filled[0], filled[-1]) if one[1] <= last and one[3] >= first]
     bands = _bands(filled, inside)
     if len(bands) > 1 and depth < _DEPTH:
         parts = [(band, _columns(cells, inside, band, first, last)) for band in bands]
         for joined in _rejoined(cells, parts):
-            yield from _cut_columns(cells, inside, joined, first, last, depth + 1)
+            yield from _cut_columns(cells, inside, joined, first, last, depth=depth + 1)
     else:
-        yield from _cut_columns(cells, inside, filled, first, last, depth + 1)
+        yield from _cut_columns(cells, inside, filled, first, last, depth=depth + 1)
 
 
 def _cut_columns(
-    cells: _Cells, spans: Sequence[Range], rows: Sequence[int], first: int, last: int, depth: int
+    cells: _Cells, spans: Sequence[Range], rows: Sequence[int], first: int, last: int, *, depth: int
 ) -> Iterable[Island]:
     columns = _columns(cells, spans, rows, first, last)
     groups: list[list[int]] = [[columns[0]]]
@@ -142,7 +147,7 @@ def _cut_columns(
         yield rows, sorted(filled)
         return
     for group in groups:
-        yield from _cut(cells, spans, rows, group[0], group[-1], depth)
+        yield from _cut(cells, spans, rows, group[0], group[-1], depth=depth)
 
 
 def _bands(rows: Sequence[int], spans: Sequence[Range]) -> list[list[int]]:
@@ -164,7 +169,7 @@ def _bands(rows: Sequence[int], spans: Sequence[Range]) -> list[list[int]]:
 def _columns(cells: _Cells, spans: Sequence[Range], rows: Sequence[int], first: int, last: int) -> list[int]:
     filled = {column for row in rows for column in cells[row] if first <= column <= last}
     wanted = set(rows)
-    for top, left, _, right in spans:
+    for top, left, _, right in within(spans, rows[0], rows[-1]):
         if top in wanted:
             filled.update(range(max(left, first), min(right, last) + 1))
     return sorted(filled)
@@ -202,7 +207,7 @@ def _has_value(row: Mapping[int, str]) -> bool:
 def _is_spacer(cells: _Cells, rows: Sequence[int], group: Sequence[int], column: int, columns: Sequence[int]) -> bool:
     """Whether the blank columns before `column` only hold labels and their numbers apart.
 
-    So it is where no more than two are blank, what follows is numbers below at most two names, in rows that the left has.
+    So it is where no more than two are blank, and numbers follow, below at most two names, in rows of the left.
     """
     if column - group[-1] > 3:
         return False

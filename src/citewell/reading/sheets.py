@@ -7,7 +7,7 @@ paragraph, or the caption of the table below it). Rows and columns count from 0 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,7 +16,7 @@ from typing import Final
 from citewell.errors import ReadError
 from citewell.reading.images import Picture
 from citewell.reading.pieces import Piece
-from citewell.reading.sheet_tables import Range, header_rows, islands
+from citewell.reading.sheet_tables import Range, header_rows, islands, within
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
 from citewell.types import Block, BlockKind, Cell, Place
 
@@ -29,6 +29,7 @@ MAX_STORED: Final = 100_000
 """How many values of a sheet are kept as stored beside what is shown of them."""
 
 _LIST: Final = 200  # stored values in one block; a table's first such block can be found, the others are flagged
+_MAX_REACH: Final = 2_000_000  # rows that all merged cells of a sheet reach, together
 _RANGE: Final = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})(?::([A-Z]{1,3})([1-9]\d{0,6}))?")
 
 
@@ -94,14 +95,22 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
     Cells in hidden rows and columns follow as flagged tables. Raises ReadError limit_exceeded.
     """
     path = (sheet.name,)
+    sheet.merged = _sound(sheet)
     rows = max(sheet.rows, default=-1) + 1
-    yield Piece(BlockKind.HEADING, sheet.name, 1, hidden=sheet.hidden, source=Place(0, rows, "rows", quoted(sheet.name)))
+    yield Piece(
+        BlockKind.HEADING, sheet.name, 1, hidden=sheet.hidden, source=Place(0, rows, "rows", quoted(sheet.name))
+    )
     seen, unseen = _apart(sheet)
+    beside = _Beside(sheet)
     for cells, hidden in ((seen, sheet.hidden), (unseen, True)):
-        for piece in _blocks(sheet, cells, max_cells):
+        for piece in _blocks(sheet, cells, beside, max_cells):
             piece.hidden = piece.hidden or hidden
             piece.path = path
             yield piece
+    for note in [note for notes in beside.notes.values() for note in notes]:
+        piece = _note(sheet, note)  # on a cell without text
+        piece.hidden, piece.path = sheet.hidden, path
+        yield piece
     for text in sheet.boxes:
         yield Piece(BlockKind.PARAGRAPH, text, hidden=sheet.hidden, path=path)
     for piece in sheet.charts:
@@ -187,13 +196,29 @@ def _apart(sheet: Sheet) -> tuple[dict[int, dict[int, str]], dict[int, dict[int,
     return seen, unseen
 
 
+def _sound(sheet: Sheet) -> list[Range]:
+    """The merged ranges, ascending. Raises ReadError limit_exceeded where they overlap beyond all reason.
+
+    No program writes ranges that overlap; those that do not reach every row at most once in each column.
+    """
+    rows = sorted(sheet.rows)
+    if not rows:
+        return []
+    reach = 0
+    for top, left, bottom, right in sheet.merged:
+        reach += bisect_right(rows, bottom) - bisect_right(rows, top - 1) + min(right - left, MAX_COLUMNS) // 100
+        if reach > _MAX_REACH:
+            raise ReadError("limit_exceeded", f"The merged cells of sheet {sheet.name!r} overlap. Save the file again.")
+    return sorted(sheet.merged)
+
+
 def _covered(sheet: Sheet) -> set[tuple[int, int]]:
     """Cells with text that a merged cell covers: no program shows them."""
     covered: set[tuple[int, int]] = set()
+    rows = sorted(sheet.rows) if sheet.merged else []
     for top, left, bottom, right in sheet.merged:
-        rows = range(top, bottom + 1) if bottom - top < len(sheet.rows) else [r for r in sheet.rows if top <= r <= bottom]
-        for row in rows:
-            cells = sheet.rows.get(row, {})
+        for row in rows[bisect_left(rows, top) : bisect_right(rows, bottom)]:
+            cells = sheet.rows[row]
             if len(cells) <= right - left:
                 covered.update((row, column) for column in cells if left <= column <= right)
             else:
@@ -215,14 +240,32 @@ class _Runs:
         return place >= 0 and self._runs[place][1] >= number
 
 
-def _blocks(sheet: Sheet, cells: dict[int, dict[int, str]], max_cells: int) -> Iterator[Piece]:
+class _Beside:
+    """What belongs to cells without being their text, by row, so that a table finds its own at once."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.stored = _by_row(sheet.stored)
+        self.links = _by_row(sheet.links)
+        self.notes: dict[int, list[Note]] = {}
+        for note in sheet.notes:
+            self.notes.setdefault(note.row, []).append(note)
+        self.headers: dict[int, list[tuple[Range, int]]] = {}
+        for where, count in (*sheet.tables, *((one, 1) for one in sheet.filtered)):
+            self.headers.setdefault(where[0], []).append((where, count))
+
+
+def _by_row(cells: Mapping[tuple[int, int], str]) -> dict[int, dict[int, str]]:
+    rows: dict[int, dict[int, str]] = {}
+    for (row, column), text in cells.items():
+        rows.setdefault(row, {})[column] = text
+    return rows
+
+
+def _blocks(sheet: Sheet, cells: dict[int, dict[int, str]], beside: _Beside, max_cells: int) -> Iterator[Piece]:
     """Tables, paragraphs and notes of the given cells."""
-    named = [where for where, _ in sheet.tables]
-    waiting: tuple[int, int] | None = None  # a lone cell that may be the caption of the next table
-    notes = sorted(sheet.notes, key=lambda note: (note.row, note.column))
-    found = islands(cells, sheet.merged, named)
-    for number, island in enumerate(found):
-        rows, columns = island
+    waiting: tuple[int, int] | None = None  # a lone cell that is the caption of the next table
+    found = islands(cells, sheet.merged, [where for where, _ in sheet.tables])
+    for number, (rows, columns) in enumerate(found):
         first = rows[0], columns[0]
         if len(rows) == len(columns) == 1:
             following = found[number + 1] if number + 1 < len(found) else None
@@ -235,14 +278,21 @@ def _blocks(sheet: Sheet, cells: dict[int, dict[int, str]], max_cells: int) -> I
                 yield _paragraph(sheet, cells, row, columns[0])
         else:
             caption = "" if waiting is None else cells[waiting[0]][waiting[1]]
+            yield from _table(sheet, cells, rows, columns, caption=caption, beside=beside, max_cells=max_cells)
+            if waiting is not None:
+                yield from _notes(sheet, beside, [waiting[0]], [waiting[1]])
             waiting = None
-            yield from _table(sheet, cells, rows, columns, caption, max_cells)
-        taken = [note for note in notes if rows[0] <= note.row <= rows[-1] and columns[0] <= note.column <= columns[-1]]
-        taken = [note for note in taken if note.column in cells.get(note.row, {})]
-        yield from map(lambda note: _note(sheet, note), taken)
-        notes = [note for note in notes if note not in taken]
-    if cells is sheet.rows or any(row not in cells for row in sheet.rows):
-        yield from (_note(sheet, note) for note in notes if note.column not in sheet.rows.get(note.row, {}))
+        yield from _notes(sheet, beside, rows, columns)
+
+
+def _notes(sheet: Sheet, beside: _Beside, rows: Sequence[int], columns: Sequence[int]) -> Iterator[Piece]:
+    """The notes on these cells; each comes once."""
+    across = set(columns)
+    for row in rows if beside.notes else ():
+        held = beside.notes.get(row, [])
+        for note in [note for note in held if note.column in across]:
+            held.remove(note)
+            yield _note(sheet, note)
 
 
 def _is_caption(text: str, place: tuple[int, int], following: tuple[Sequence[int], Sequence[int]]) -> bool:
@@ -283,14 +333,17 @@ def _table(
     cells: dict[int, dict[int, str]],
     rows: Sequence[int],
     columns: Sequence[int],
+    *,
     caption: str,
+    beside: _Beside,
     max_cells: int,
 ) -> Iterator[Piece]:
     if not caption and len(rows) > 2:
         # A title in the first row, alone: it says what the table is and names no column.
         top = [column for column in columns if column in cells[rows[0]]]
         below = sum(column in cells[rows[1]] for column in columns)
-        spread = next((r for r in sheet.merged if len(top) == 1 and r[:2] == (rows[0], top[0])), None)
+        above = within(sheet.merged, rows[0], rows[0]) if len(top) == 1 else ()
+        spread = next((one for one in above if one[1] == top[0]), None)
         alone = len(top) == 1 and below > 1 and (spread is None or spread[2] == rows[0])
         if alone and top[0] <= columns[-1] and any(map(str.isalpha, cells[rows[0]][top[0]])):
             caption = cells[rows[0]][top[0]]
@@ -301,16 +354,16 @@ def _table(
     for row in rows:
         held = cells[row]
         texts.append([held.get(column) for column in columns])
-    merged = _merged(sheet.merged, rows, columns)
+    merged = _merged(within(sheet.merged, rows[0], rows[-1]), rows, columns)
     links = {
-        (r, c): [(0, len(text), link)]
-        for (row, column), link in sheet.links.items()
-        if (r := _index(rows, row)) is not None and (c := _index(columns, column)) is not None
-        if (text := cells[row].get(column))
+        (number, at): [(0, len(text), link)]
+        for number, row in enumerate(rows if beside.links else ())
+        for column, link in beside.links.get(row, {}).items()
+        if (text := cells[row].get(column)) and (at := _index(columns, column)) is not None
     }
     part = f"{quoted(sheet.name)}!{_reference(rows, columns)}"
     place = Place(rows[0], rows[-1] + 1, "rows", part)
-    header = _known_header(sheet, rows, columns)
+    header = _known_header(sheet, beside, rows, columns)
     table = Table(
         texts,
         header_rows=header_rows(texts, merged) if header is None else header,
@@ -318,26 +371,26 @@ def _table(
         links=links,
     )
     yield Piece(BlockKind.TABLE, table=table, caption=caption, source=place)
-    if sheet.stored:
-        wanted, across = set(rows), set(columns)
+    if beside.stored:
+        across = set(columns)
         stored = [
             f"{cell_name(row, column)} = {text}"
-            for (row, column), text in sheet.stored.items()
-            if row in wanted and column in across and column in cells[row]
+            for row in rows
+            for column, text in beside.stored.get(row, {}).items()
+            if column in across and column in cells[row]
         ]
         for start in range(0, len(stored), _LIST):
             said = "; ".join(stored[start : start + _LIST])
             yield Piece(BlockKind.PARAGRAPH, f"Values as stored: {said}.", source=place, hidden=start > 0)
 
 
-def _known_header(sheet: Sheet, rows: Sequence[int], columns: Sequence[int]) -> int | None:
-    for (top, left, _, right), count in sheet.tables:
-        if top == rows[0] and left <= columns[-1] and right >= columns[0]:
+def _known_header(sheet: Sheet, beside: _Beside, rows: Sequence[int], columns: Sequence[int]) -> int | None:
+    """How many rows the file itself says are headers: of a table, above a filter, frozen in place."""
+    for (_, left, _, right), count in beside.headers.get(rows[0], ()):
+        if left <= columns[-1] and right >= columns[0]:
             return count
-    if any(top == rows[0] and left <= columns[-1] and right >= columns[0] for top, left, _, right in sheet.filtered):
-        return 1
     if rows[0] < sheet.frozen_rows <= rows[-1] and sheet.frozen_rows - rows[0] <= 5:
-        return sum(row < sheet.frozen_rows for row in rows)
+        return sum(row < sheet.frozen_rows for row in rows[:5])
     return None
 
 

@@ -95,7 +95,7 @@ class _Book:
         self.lost_pictures = 0
         self._package = package
         self._relations = relations(package, main)
-        self._sheets = [one for one in root.iterfind(f"{S}sheets/{S}sheet")]
+        self._sheets = list(root.iterfind(f"{S}sheets/{S}sheet"))
         settings = root.find(f"{S}workbookPr")
         self._since_1904 = settings is not None and (settings.get("date1904") or "").lower() in _ON
         self._limits = Limits(max_cells)
@@ -212,7 +212,9 @@ class _Book:
             if not text and not stored:
                 continue
             if not 0 <= column < MAX_COLUMNS:
-                raise ReadError("corrupt", f"Sheet {sheet.name!r} has a column {column + 1:,}, which no sheet can have.")
+                raise ReadError(
+                    "corrupt", f"Sheet {sheet.name!r} has a column {column + 1:,}, which no sheet can have."
+                )
             if not text:
                 text, stored = stored, ""
                 sheet.hidden_cells.add((row, column))
@@ -305,7 +307,9 @@ class _Book:
                     sheet.boxes.append(said)
                 continue
             blip = shape.find(f".//{A}blip")
-            found = related.get((shape if blip is None else blip).get(f"{R}embed" if blip is not None else f"{R}id") or "")
+            found = related.get(
+                (shape if blip is None else blip).get(f"{R}embed" if blip is not None else f"{R}id") or ""
+            )
             if found is None or found.external:
                 continue
             if shape.tag == f"{C}chart":
@@ -330,7 +334,7 @@ _SAID: Final = {
     "rows": "Hidden rows, marked as hidden: {}.",
     "columns": "Hidden columns, marked as hidden: {}.",
     "cells": "Cells that nobody can see, marked as hidden: {}.",
-    "formulas": "Formulas without a stored result, which stand for themselves: {}. Open and save the file to compute them.",
+    "formulas": "Formulas without a stored result, which stand for themselves: {}. Open and save the file.",
     "strings": "Cells that name a text which the file does not hold, left empty: {}.",
     "stored": "Values of which only what is shown was kept: {}.",
     "macros": "Macro and dialog sheets that were left out: {}.",
