@@ -83,7 +83,7 @@ def _quick(value: float, whole: str, places: int) -> Shown | None:
     """As `_show_number` for the plainest formats, in a quarter of its time; None where it would have to round a tie."""
     exact = plain(value)
     part = exact.partition(".")[2]
-    if "E" in exact or part[places:] == "5":
+    if "E" in exact or part[places:] == "5" or value == 0:
         return None
     text = f"{value:,.{places}f}" if whole != "0" else f"{value:.{places}f}"
     if value < 0 and not any(digit in text for digit in "123456789"):

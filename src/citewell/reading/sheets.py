@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.reading.images import Picture
 from citewell.reading.pieces import Piece
-from citewell.reading.sheet_tables import Range, header_rows, islands, within
+from citewell.reading.sheet_tables import Island, Range, header_rows, islands, within
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
 from citewell.types import Block, BlockKind, Cell, Place
 
@@ -30,6 +30,7 @@ MAX_STORED: Final = 100_000
 
 _LIST: Final = 200  # stored values in one block; a table's first such block can be found, the others are flagged
 _MAX_REACH: Final = 2_000_000  # rows that all merged cells of a sheet reach, together
+_Cells: TypeAlias = Mapping[int, Mapping[int, str]]
 _RANGE: Final = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})(?::([A-Z]{1,3})([1-9]\d{0,6}))?")
 
 
@@ -101,9 +102,12 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
         BlockKind.HEADING, sheet.name, 1, hidden=sheet.hidden, source=Place(0, rows, "rows", quoted(sheet.name))
     )
     seen, unseen = _apart(sheet)
-    beside = _Beside(sheet)
+    beside = _Beside(sheet, max_cells)
+    # What is hidden does not part what is seen, so the tables are told apart with it.
+    whole_islands = islands(sheet.rows, sheet.merged, [where for where, _ in sheet.tables])
     for cells, hidden in ((seen, sheet.hidden), (unseen, True)):
-        for piece in _blocks(sheet, cells, beside, max_cells):
+        found = whole_islands if cells is sheet.rows else list(_kept(whole_islands, cells))
+        for piece in _blocks(sheet, cells, found, beside, titled=cells is seen):
             piece.hidden = piece.hidden or hidden
             piece.path = path
             yield piece
@@ -243,7 +247,8 @@ class _Runs:
 class _Beside:
     """What belongs to cells without being their text, by row, so that a table finds its own at once."""
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: Sheet, max_cells: int) -> None:
+        self.max_cells = max_cells
         self.stored = _by_row(sheet.stored)
         self.links = _by_row(sheet.links)
         self.notes: dict[int, list[Note]] = {}
@@ -261,15 +266,28 @@ def _by_row(cells: Mapping[tuple[int, int], str]) -> dict[int, dict[int, str]]:
     return rows
 
 
-def _blocks(sheet: Sheet, cells: dict[int, dict[int, str]], beside: _Beside, max_cells: int) -> Iterator[Piece]:
-    """Tables, paragraphs and notes of the given cells."""
+def _kept(found: Iterable[Island], cells: _Cells) -> Iterator[Island]:
+    """What is left of the tables when only `cells` are there."""
+    for rows, columns in found if cells else ():
+        across = set(columns)
+        held = [row for row in rows if row in cells and not across.isdisjoint(cells[row])]
+        if held:
+            yield held, sorted({column for row in held for column in cells[row] if column in across})
+
+
+def _blocks(sheet: Sheet, cells: _Cells, found: Sequence[Island], beside: _Beside, *, titled: bool) -> Iterator[Piece]:
+    """Tables, paragraphs and notes of the given cells, which are in the islands `found`; with captions if `titled`."""
     waiting: tuple[int, int] | None = None  # a lone cell that is the caption of the next table
-    found = islands(cells, sheet.merged, [where for where, _ in sheet.tables])
     for number, (rows, columns) in enumerate(found):
         first = rows[0], columns[0]
         if len(rows) == len(columns) == 1:
             following = found[number + 1] if number + 1 < len(found) else None
-            if waiting is None and following is not None and _is_caption(cells[rows[0]][columns[0]], first, following):
+            if (
+                titled
+                and waiting is None
+                and following is not None
+                and _is_caption(cells[rows[0]][columns[0]], first, following)
+            ):
                 waiting = first
                 continue
             yield _paragraph(sheet, cells, *first)
@@ -278,7 +296,9 @@ def _blocks(sheet: Sheet, cells: dict[int, dict[int, str]], beside: _Beside, max
                 yield _paragraph(sheet, cells, row, columns[0])
         else:
             caption = "" if waiting is None else cells[waiting[0]][waiting[1]]
-            yield from _table(sheet, cells, rows, columns, caption=caption, beside=beside, max_cells=max_cells)
+            yield from _table(
+                sheet, cells, rows, columns, caption=caption, beside=beside, max_cells=max_cells, titled=titled
+            )
             if waiting is not None:
                 yield from _notes(sheet, beside, [waiting[0]], [waiting[1]])
             waiting = None
@@ -306,7 +326,7 @@ def _is_prose(texts: Sequence[str]) -> bool:
     return sum(map(len, texts)) > 40 * len(texts) or len(texts) < 3
 
 
-def _paragraph(sheet: Sheet, cells: Mapping[int, Mapping[int, str]], row: int, column: int) -> Piece:
+def _paragraph(sheet: Sheet, cells: _Cells, row: int, column: int) -> Piece:
     text = cells[row][column]
     stored = sheet.stored.get((row, column))
     link = sheet.links.get((row, column))
@@ -330,15 +350,15 @@ def _note(sheet: Sheet, note: Note) -> Piece:
 
 def _table(
     sheet: Sheet,
-    cells: dict[int, dict[int, str]],
+    cells: _Cells,
     rows: Sequence[int],
     columns: Sequence[int],
     *,
     caption: str,
     beside: _Beside,
-    max_cells: int,
+    titled: bool,
 ) -> Iterator[Piece]:
-    if not caption and len(rows) > 2:
+    if titled and not caption and len(rows) > 2:
         # A title in the first row, alone: it says what the table is and names no column.
         top = [column for column in columns if column in cells[rows[0]]]
         below = sum(column in cells[rows[1]] for column in columns)
@@ -348,8 +368,8 @@ def _table(
         if alone and top[0] <= columns[-1] and any(map(str.isalpha, cells[rows[0]][top[0]])):
             caption = cells[rows[0]][top[0]]
             rows = rows[1:]
-    if len(rows) * len(columns) > max_cells:
-        raise too_many_cells(max_cells)
+    if len(rows) * len(columns) > beside.max_cells:
+        raise too_many_cells(beside.max_cells)
     texts: list[list[str | None]] = []
     for row in rows:
         held = cells[row]
