@@ -296,9 +296,7 @@ def _blocks(sheet: Sheet, cells: _Cells, found: Sequence[Island], beside: _Besid
                 yield _paragraph(sheet, cells, row, columns[0])
         else:
             caption = "" if waiting is None else cells[waiting[0]][waiting[1]]
-            yield from _table(
-                sheet, cells, rows, columns, caption=caption, beside=beside, max_cells=max_cells, titled=titled
-            )
+            yield from _table(sheet, cells, rows, columns, caption=caption, beside=beside, titled=titled)
             if waiting is not None:
                 yield from _notes(sheet, beside, [waiting[0]], [waiting[1]])
             waiting = None
