@@ -16,7 +16,7 @@ from citewell.reading.number_format import plain
 from citewell.reading.office_parts import picture_in
 from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, document_metadata, title_from_uri
-from citewell.reading.sheets import MAX_COLUMNS, MAX_ROWS, MAX_STORED, Limits, Note, Sheet, parse_range, sheet_pieces
+from citewell.reading.sheets import MAX_COLUMNS, MAX_ROWS, MAX_STORED, Limits, Note, Sheet, add_sheets, parse_range
 from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
 from citewell.types import Document, Metadata, Source, Value
@@ -62,9 +62,7 @@ class OdsReader:
         _require_open(package)
         book = _Book(package, self._max_cells)
         builder = Builder(max_cells=self._max_cells)
-        for sheet in book.sheets():
-            for piece in sheet_pieces(sheet, self._max_cells):
-                builder.add(piece)
+        add_sheets(builder, book.sheets(), self._max_cells)
         found, title = _properties(package)
         metadata, left_out = document_metadata(found)
         return builder.document(

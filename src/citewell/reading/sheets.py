@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.reading.images import Picture
-from citewell.reading.pieces import Piece
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.sheet_tables import Island, Range, header_rows, islands, within
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
 from citewell.types import Block, BlockKind, Cell, Place
@@ -88,6 +88,19 @@ class Limits:
             raise ReadError(
                 "limit_exceeded", f"The cells hold more than {MAX_CHARACTERS:,} characters. Split the file by sheets."
             )
+
+
+def add_sheets(builder: Builder, sheets: Iterable[Sheet], max_cells: int = MAX_CELLS) -> None:
+    """Add the blocks of all sheets. Raises ReadError: limit_exceeded, no_text where only their names are to be seen."""
+    seen = False
+    for sheet in sheets:
+        for number, piece in enumerate(sheet_pieces(sheet, max_cells)):
+            builder.add(piece)
+            seen = seen or (number > 0 and not piece.hidden)
+    if not seen:
+        raise ReadError(
+            "no_text", "The sheets hold nothing to be seen: nothing of them could be found or quoted."
+        )
 
 
 def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:

@@ -15,7 +15,7 @@ from citewell.reading import versions
 from citewell.reading.formats import XLS
 from citewell.reading.number_format import BUILT_IN, Shown, plain, show, shows_nothing
 from citewell.reading.pieces import Builder, document_metadata, title_from_uri
-from citewell.reading.sheets import MAX_STORED, Limits, Note, Sheet, sheet_pieces
+from citewell.reading.sheets import MAX_STORED, Limits, Note, Sheet, add_sheets
 from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
 from citewell.types import Document, Source
@@ -41,15 +41,9 @@ class XlsReader:
         book = _open(source.content)
         builder = Builder(max_cells=self._max_cells)
         limits = Limits(self._max_cells)
-        warnings: list[str] = []
-        hidden = 0
-        for found in book.sheets():
-            sheet = _read(book, found, limits)
-            hidden += sheet.hidden
-            for piece in sheet_pieces(sheet, self._max_cells):
-                builder.add(piece)
-        if hidden:
-            warnings.append(f"Hidden sheets, marked as hidden: {hidden}.")
+        add_sheets(builder, (_read(book, found, limits) for found in book.sheets()), self._max_cells)
+        hidden = sum(found.visibility != 0 for found in book.sheets())
+        warnings = [f"Hidden sheets, marked as hidden: {hidden}."] if hidden else []
         metadata, left_out = document_metadata({"last_modified_by": tidy(book.user_name or "")})
         return builder.document(
             source,

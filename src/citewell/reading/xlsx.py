@@ -28,9 +28,9 @@ from citewell.reading.sheets import (
     Limits,
     Note,
     Sheet,
+    add_sheets,
     column_number,
     parse_range,
-    sheet_pieces,
 )
 from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
@@ -71,9 +71,7 @@ class XlsxReader:
             raise ReadError("type_mismatch", "This is a ZIP file without an Excel workbook inside.")
         book = _Book(package, main, root, self._max_cells)
         builder = Builder(max_cells=self._max_cells)
-        for sheet in book.sheets():
-            for piece in sheet_pieces(sheet, self._max_cells):
-                builder.add(piece)
+        add_sheets(builder, book.sheets(), self._max_cells)
         if book.lost_pictures:
             builder.leave_out(Reason.UNREADABLE, images=book.lost_pictures)
         found, title = properties(package)
