@@ -43,8 +43,8 @@ def relations(table: Iterable[GridCell]) -> Relations:
                 crossed, start = range(cell.column, cell.last_column + 1), cell.row
             for line in crossed:
                 lines.setdefault(line, []).append((start, number))
-        for line in lines.values():
-            order = [number for _, number in sorted(line)]
+        for starts in lines.values():
+            order = [number for _, number in sorted(starts)]
             found.update((one, other, direction) for one, other in itertools.pairwise(order))
     return Counter((texts[one], texts[other], direction) for one, other, direction in found)
 

@@ -48,7 +48,7 @@ def holds(fact: Mapping[str, Any], document: Document) -> bool:
             names = {one.uri.rpartition("!/")[2] for one in document.attachments}
             return set(value) <= names
         case "page_count" | "slide_count":
-            return document.pages == value
+            return bool(document.pages == value)
         case "field":
             return _bare(value) in _bare(document.text)
         case _:

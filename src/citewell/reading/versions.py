@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-CSV: Final = "csv@1"
-DOCX: Final = "docx@2"
-FAQ: Final = "faq@1"
-HTML: Final = "html@1"
-MARKDOWN: Final = "markdown@1"
+CSV: Final = "csv@2"
+DOCX: Final = "docx@3"
+FAQ: Final = "faq@2"
+HTML: Final = "html@2"
+MARKDOWN: Final = "markdown@2"
 ODS: Final = "ods@1"
-PDF: Final = "pdf@2"
+PDF: Final = "pdf@3"
 PPTX: Final = "pptx@1"
-TEXT: Final = "text@1"
+TEXT: Final = "text@2"
 XLS: Final = "xls@1"
 XLSX: Final = "xlsx@1"
