@@ -16,6 +16,7 @@ from citewell.reading.ods import OdsReader
 from citewell.reading.readers import Readers
 from citewell.reading.sheets import address
 from citewell.reading.xls import XlsReader
+from citewell.testing.place_laws import misplaced
 from citewell.types import BlockKind, Document, Source
 
 SPACES = " ".join(
@@ -68,7 +69,9 @@ def value(text: str, stored: float, kind: str = "float") -> str:
 
 
 def read(content: bytes, reader: Reader | None = None) -> Document:
-    document = (reader or OdsReader()).read(Source("file:///fees.ods", content))
+    source = Source("file:///fees.ods", content)
+    document = (reader or OdsReader()).read(source)
+    assert list(misplaced(document, source)) == []
     assert_lawful(document)
     return document
 

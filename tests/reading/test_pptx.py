@@ -19,6 +19,7 @@ from citewell.errors import ReadError
 from citewell.reading.pptx import COMMENTS, NOTES, PptxReader
 from citewell.reading.pptx_shapes import Shape, in_order
 from citewell.reading.readers import Readers
+from citewell.testing.place_laws import misplaced
 from citewell.types import Block, BlockKind, Document, Reason, Source
 
 P = "http://schemas.openxmlformats.org/presentationml/2006/main"
@@ -77,7 +78,9 @@ def part(content: bytes, name: str) -> str:
 
 def read(content: bytes | Deck) -> Document:
     raw = content if isinstance(content, bytes) else saved(content)
-    document = PptxReader().read(Source("file:///plan.pptx", raw))
+    source = Source("file:///plan.pptx", raw)
+    document = PptxReader().read(source)
+    assert list(misplaced(document, source)) == []
     check_laws(document)
     return document
 

@@ -20,6 +20,7 @@ from citewell.reading.number_format import plain
 from citewell.reading.readers import Readers
 from citewell.reading.sheets import address, cell_name
 from citewell.reading.xlsx import XlsxReader
+from citewell.testing.place_laws import misplaced
 from citewell.types import Block, BlockKind, Document, Reason, Source
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -58,7 +59,9 @@ def packed(sheet: str, **more: str) -> bytes:
 
 def read(content: bytes | openpyxl.Workbook, **options: int) -> Document:
     raw = content if isinstance(content, bytes) else saved(content)
-    document = XlsxReader(**options).read(Source("file:///fee-list.xlsx", raw))
+    source = Source("file:///fee-list.xlsx", raw)
+    document = XlsxReader(**options).read(source)
+    assert list(misplaced(document, source)) == []
     assert_lawful(document)
     return document
 
@@ -291,7 +294,7 @@ def test_notes_and_links_stay_with_their_cell() -> None:
     assert (link.span.of(document.text), link.target) == ("Cake", "https://example.org/cake")
 
 
-def test_text_boxes_and_charts_are_read() -> None:
+def test_charts_are_read_and_hang_on_their_cell() -> None:
     from openpyxl.chart import BarChart, Reference
 
     book = fees()
@@ -299,9 +302,40 @@ def test_text_boxes_and_charts_are_read() -> None:
     chart.title = "Prices this year"
     chart.add_data(Reference(book["Fees"], min_col=2, min_row=1, max_row=3), titles_from_data=True)
     book["Fees"].add_chart(chart, "F1")
-    assert ("caption", False, "Prices this year") in shown(read(book)) or (
-        "figure", False, "Prices this year",
-    ) in shown(read(book))  # fmt: skip
+    document = read(book)
+    (said,) = [block for block in document.blocks if block.span.of(document.text) == "Prices this year"]
+    assert address(said) == "Fees!F1"
+    assert said.heading_path == ("Fees",)
+
+
+def test_text_boxes_are_read_and_pictures_kept() -> None:
+    xdr = "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"
+    a = "http://schemas.openxmlformats.org/drawingml/2006/main"
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40\x08\x02\0\0\0"
+    at = "<xdr:from><xdr:col>2</xdr:col><xdr:row>4</xdr:row></xdr:from>"
+    text = "<xdr:sp><xdr:txBody><a:p><a:r><a:t>Mind the step</a:t></a:r></a:p></xdr:txBody></xdr:sp>"
+    blip = '<xdr:blipFill><a:blip r:embed="p1"/></xdr:blipFill>'
+    named = '<xdr:nvPicPr><xdr:cNvPr id="1" name="x" descr="A step"/></xdr:nvPicPr>'
+    drawing = (
+        f'<xdr:wsDr xmlns:xdr="{xdr}" xmlns:a="{a}" xmlns:r="{OFFICE}"><xdr:oneCellAnchor>{at}{text}</xdr:oneCellAnchor>'
+        f"<xdr:oneCellAnchor>{at}<xdr:pic>{named}{blip}</xdr:pic></xdr:oneCellAnchor></xdr:wsDr>"
+    )
+    parts: dict[str, str | bytes] = {
+        "xl/worksheets/_rels/sheet1.xml.rels": f'<Relationships xmlns="{RELS}"><Relationship Id="d1" '
+        f'Type="{OFFICE}/drawing" Target="../drawings/d.xml"/></Relationships>',
+        "xl/drawings/d.xml": drawing,
+        "xl/drawings/_rels/d.xml.rels": f'<Relationships xmlns="{RELS}"><Relationship Id="p1" '
+        f'Type="{OFFICE}/image" Target="../media/i.png"/></Relationships>',
+        "xl/media/i.png": png,
+    }
+    buffer = io.BytesIO(packed(rows("<row><c><v>1</v></c></row>") + '<drawing r:id="d1"/>'))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    document = read(buffer.getvalue())
+    assert shown(document)[2:] == [("paragraph", False, "Mind the step"), ("figure", False, "A step")]
+    assert address(document.blocks[-1]) == "S!C5"
+    assert document.assets[0].content == png
 
 
 FORMATS = ["General", "0", "0.00", "#,##0", "#,##0.00", "0%", "0.0%", '"$"#,##0.00', "[$€-407] #,##0.00", "0.00E+00",

@@ -15,11 +15,11 @@ from citewell.reading.formats import ODS
 from citewell.reading.number_format import plain
 from citewell.reading.office_parts import picture_in
 from citewell.reading.package import Package
-from citewell.reading.pieces import Builder, document_metadata, title_from_uri
+from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
 from citewell.reading.sheets import MAX_COLUMNS, MAX_ROWS, MAX_STORED, Limits, Note, Sheet, add_sheets, parse_range
 from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
-from citewell.types import Document, Metadata, Source, Value
+from citewell.types import BlockKind, Document, Metadata, Source, Value
 
 _OASIS: Final = "{urn:oasis:names:tc:opendocument:xmlns:"
 OFFICE: Final = f"{_OASIS}office:1.0}}"
@@ -141,7 +141,7 @@ class _Book:
             self._walk(table, sheet, at, hidden=False)
             for shapes in table.iterfind(f"{TABLE}shapes"):
                 for shape in shapes:
-                    self._shape(shape, sheet)
+                    self._shape(shape, sheet, None)
             yield sheet
 
     def _walk(self, parent: Any, sheet: Sheet, at: list[int], *, hidden: bool) -> None:
@@ -217,7 +217,7 @@ class _Book:
                     self._limits.count(said)
                     sheet.notes.append(Note(row, column, said, tidy(child.findtext(f"{DC}creator") or "")))
             else:
-                self._shape(child, sheet)
+                self._shape(child, sheet, (row, column))
         text = tidy("\n".join(lines), lines=True)
         kind = cell.get(f"{OFFICE}value-type") or ""
         stored = _stored(cell, kind)
@@ -225,18 +225,18 @@ class _Book:
             return stored, ""
         return text, "" if not stored or _says(text, stored, kind) else stored
 
-    def _shape(self, element: Any, sheet: Sheet) -> None:
+    def _shape(self, element: Any, sheet: Sheet, place: tuple[int, int] | None) -> None:
         # Text boxes, pictures and shapes with words, wherever they hang.
         for image in element.iter(f"{DRAW}image"):
             part = image.get(f"{XLINK}href") or ""
             found = picture_in(self._package, part.removeprefix("./"), "") if part else None
             if found is not None:
                 alt = tidy(element.findtext(f"{SVG}desc") or element.findtext(f"{SVG}title") or "")
-                sheet.pictures.append((found, alt))
+                sheet.drawn.append((Piece(BlockKind.FIGURE, alt, asset=found), place))
         said = tidy("\n".join(_text(one) for one in element.iter(f"{TEXT}p")), lines=True)
         if said and name(element) not in {"annotation", "tracked-changes"}:
             self._limits.count(said)
-            sheet.boxes.append(said)
+            sheet.drawn.append((Piece(BlockKind.PARAGRAPH, said), place))
 
 
 def _repeat(element: Any, what: str) -> int:

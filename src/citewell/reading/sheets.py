@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
-from citewell.reading.images import Picture
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.sheet_tables import Island, Range, header_rows, islands, within
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
@@ -49,6 +48,7 @@ class Sheet:
     """One sheet before it becomes blocks. `rows` has the texts as shown, by row and column; empty cells are absent.
 
     `stored` holds what a cell really holds, where its text does not tell. `hidden_columns` are runs (first, last).
+    `drawn` are text boxes, charts and pictures with the cell they hang on.
     `tables` are ranges that the file itself names as tables, with how many of their rows are headers.
     """
 
@@ -65,9 +65,7 @@ class Sheet:
     frozen_rows: int = 0
     notes: list[Note] = field(default_factory=list)
     links: dict[tuple[int, int], str] = field(default_factory=dict)
-    boxes: list[str] = field(default_factory=list)
-    pictures: list[tuple[Picture, str]] = field(default_factory=list)
-    charts: list[Piece] = field(default_factory=list)
+    drawn: list[tuple[Piece, tuple[int, int] | None]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -98,9 +96,7 @@ def add_sheets(builder: Builder, sheets: Iterable[Sheet], max_cells: int = MAX_C
             builder.add(piece)
             seen = seen or (number > 0 and not piece.hidden)
     if not seen:
-        raise ReadError(
-            "no_text", "The sheets hold nothing to be seen: nothing of them could be found or quoted."
-        )
+        raise ReadError("no_text", "The sheets hold nothing to be seen: nothing of them could be found or quoted.")
 
 
 def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
@@ -111,9 +107,8 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
     path = (sheet.name,)
     sheet.merged = _sound(sheet)
     rows = max(sheet.rows, default=-1) + 1
-    yield Piece(
-        BlockKind.HEADING, sheet.name, 1, hidden=sheet.hidden, source=Place(0, rows, "rows", quoted(sheet.name))
-    )
+    whole = Place(0, rows, "rows", quoted(sheet.name))
+    yield Piece(BlockKind.HEADING, sheet.name, 1, hidden=sheet.hidden, source=whole)
     seen, unseen = _apart(sheet)
     beside = _Beside(sheet, max_cells)
     # What is hidden does not part what is seen, so the tables are told apart with it.
@@ -128,13 +123,11 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
         piece = _note(sheet, note)  # on a cell without text
         piece.hidden, piece.path = sheet.hidden, path
         yield piece
-    for text in sheet.boxes:
-        yield Piece(BlockKind.PARAGRAPH, text, hidden=sheet.hidden, path=path)
-    for piece in sheet.charts:
-        piece.hidden, piece.path = sheet.hidden, path
+    for piece, anchor in sheet.drawn:
+        piece.hidden, piece.path, piece.source = sheet.hidden, path, whole
+        if anchor is not None:
+            piece.source = Place(anchor[0], anchor[0] + 1, "rows", f"{quoted(sheet.name)}!{cell_name(*anchor)}")
         yield piece
-    for picture, alt in sheet.pictures:
-        yield Piece(BlockKind.FIGURE, alt, hidden=sheet.hidden, path=path, asset=picture)
 
 
 def address(block: Block, cell: Cell | None = None) -> str:

@@ -20,7 +20,7 @@ from citewell.reading.formats import XLSX
 from citewell.reading.number_format import Shown, show
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
-from citewell.reading.pieces import Builder, document_metadata, title_from_uri
+from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
 from citewell.reading.sheets import (
     MAX_COLUMNS,
     MAX_ROWS,
@@ -35,7 +35,7 @@ from citewell.reading.sheets import (
 from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
 from citewell.reading.xlsx_styles import S, Styles, rich_text, shared_strings
-from citewell.types import Document, Reason, Source
+from citewell.types import BlockKind, Document, Reason, Source
 
 _XDR: Final = "{http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing}"
 _THREADED: Final = "{http://schemas.microsoft.com/office/spreadsheetml/2018/threadedcomments}"
@@ -297,30 +297,33 @@ class _Book:
         if relation is None or root is None:
             return
         related = relations(self._package, relation.target)
-        for shape in root.iter(f"{_XDR}sp", f"{_XDR}pic", f"{C}chart"):
-            if shape.tag == f"{_XDR}sp":
-                said = "\n".join(line.text for line in lines_of(shape.find(f"{_XDR}txBody")))
-                if said:
-                    self._limits.count(said)
-                    sheet.boxes.append(said)
-                continue
-            blip = shape.find(f".//{A}blip")
-            found = related.get(
-                (shape if blip is None else blip).get(f"{R}embed" if blip is not None else f"{R}id") or ""
-            )
-            if found is None or found.external:
-                continue
-            if shape.tag == f"{C}chart":
-                piece = chart_piece(self._package, found.target)
+        for anchor in root:
+            row, column = (number(anchor.findtext(f"{_XDR}from/{_XDR}{tag}")) for tag in ("row", "col"))
+            known = row is not None and column is not None and 0 <= row < MAX_ROWS and 0 <= column < MAX_COLUMNS
+            place = (row or 0, column or 0) if known else None
+            for shape in anchor.iter(f"{_XDR}sp", f"{_XDR}pic", f"{C}chart"):
+                piece = self._drawn(shape, related)
                 if piece is not None:
-                    sheet.charts.append(piece)
-            else:
-                alt = alt_text(shape.find(f"{_XDR}nvPicPr/{_XDR}cNvPr"))
-                made = picture_in(self._package, found.target, alt)
-                if made is None:
-                    self.lost_pictures += 1
-                else:
-                    sheet.pictures.append((made, alt))
+                    sheet.drawn.append((piece, place))
+
+    def _drawn(self, shape: Any, related: dict[str, Relation]) -> Piece | None:
+        """A text box, a chart or a picture, if it says or shows anything."""
+        if shape.tag == f"{_XDR}sp":
+            said = "\n".join(line.text for line in lines_of(shape.find(f"{_XDR}txBody")))
+            self._limits.count(said)
+            return Piece(BlockKind.PARAGRAPH, said) if said else None
+        blip = shape.find(f".//{A}blip")
+        identity = shape.get(f"{R}id") if blip is None else blip.get(f"{R}embed")
+        found = related.get(identity or "")
+        if found is None or found.external:
+            return None
+        if shape.tag == f"{C}chart":
+            return chart_piece(self._package, found.target)
+        alt = alt_text(shape.find(f"{_XDR}nvPicPr/{_XDR}cNvPr"))
+        made = picture_in(self._package, found.target, alt)
+        if made is None and self._package.part(found.target):
+            self.lost_pictures += 1
+        return Piece(BlockKind.FIGURE, alt, asset=made) if made is not None or alt else None
 
 
 _CELL, _VALUE, _FORMULA, _INLINE = (f"{S}{tag}" for tag in ("c", "v", "f", "is"))
