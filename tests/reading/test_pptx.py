@@ -9,6 +9,7 @@ import zlib
 from typing import Any
 
 import pytest
+from lxml import etree
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
@@ -159,8 +160,16 @@ def test_columns_of_different_rhythm_are_read_one_after_the_other() -> None:
 
 
 def test_shapes_without_a_place_stay_in_their_order() -> None:
-    shapes = [Shape("a", (0, 50, 1, 60)), Shape("b", None), Shape("c", (0, 0, 1, 10)), Shape("t", None, "title")]
-    assert [shape.element for shape in in_order(shapes)] == ["t", "a", "b", "c"]
+    def shape(name: str, box: tuple[int, int, int, int] | None, role: str = "", text: str = "x") -> Shape:
+        said = f"<p:txBody><a:p><a:r><a:t>{text}</a:t></a:r></a:p></p:txBody>"
+        return Shape(etree.fromstring(f'<p:sp xmlns:p="{P}" xmlns:a="{A}" n="{name}">{said}</p:sp>'), box, role)
+
+    def order(*shapes: Shape) -> list[str]:
+        return [one.element.get("n") for one in in_order(shapes)]
+
+    below, above, title = shape("a", (0, 50, 1, 60)), shape("c", (0, 0, 1, 10)), shape("t", None, "title")
+    assert order(below, shape("b", None), above, title) == ["t", "a", "b", "c"]
+    assert order(below, shape("b", None, text=""), above, title)[-2:] == ["c", "a"], "what says nothing has no say"
 
 
 def test_the_box_of_a_shape_in_groups_is_its_place_on_the_slide() -> None:
@@ -402,6 +411,17 @@ def test_cut_bombed_empty_and_other_archives_are_refused() -> None:
     assert refusal(changed(content, {"ppt/slides/slide1.xml": "<a>" * 300 + "</a>" * 300})).kind == "limit_exceeded"
     assert refusal(saved(Presentation())).kind == "no_text"
     assert refusal(b"PK\x05\x06" + b"\0" * 18).kind == "type_mismatch"
+
+
+def test_groups_as_deep_as_the_parser_allows_are_read() -> None:
+    deck = Presentation()
+    slide(deck, "Title")
+    content = saved(deck)
+    said = "<p:sp><p:txBody><a:p><a:r><a:t>bottom</a:t></a:r></a:p></p:txBody></p:sp>"
+    groups = "<p:grpSp>" * 240 + said + "</p:grpSp>" * 240
+    name = "ppt/slides/slide1.xml"
+    xml = part(content, name).replace("</p:spTree>", f"{groups}</p:spTree>")
+    assert shown(read(changed(content, {name: xml})))[-1] == ("paragraph", 1, "bottom")
 
 
 def test_slides_layouts_and_notes_that_point_in_circles_end() -> None:

@@ -317,7 +317,8 @@ def test_text_boxes_are_read_and_pictures_kept() -> None:
     blip = '<xdr:blipFill><a:blip r:embed="p1"/></xdr:blipFill>'
     named = '<xdr:nvPicPr><xdr:cNvPr id="1" name="x" descr="A step"/></xdr:nvPicPr>'
     drawing = (
-        f'<xdr:wsDr xmlns:xdr="{xdr}" xmlns:a="{a}" xmlns:r="{OFFICE}"><xdr:oneCellAnchor>{at}{text}</xdr:oneCellAnchor>'
+        f'<xdr:wsDr xmlns:xdr="{xdr}" xmlns:a="{a}" xmlns:r="{OFFICE}">'
+        f"<xdr:oneCellAnchor>{at}{text}</xdr:oneCellAnchor>"
         f"<xdr:oneCellAnchor>{at}<xdr:pic>{named}{blip}</xdr:pic></xdr:oneCellAnchor></xdr:wsDr>"
     )
     parts: dict[str, str | bytes] = {

@@ -17,7 +17,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 TITLES: Final = frozenset({"title", "ctrTitle"})
 MARGINS: Final = frozenset({"dt", "ftr", "sldNum", "hdr"})
-_SHAPES: Final = frozenset({"sp", "pic", "graphicFrame", "cxnSp", "contentPart"})
+_SHAPES: Final = frozenset({"sp", "pic", "graphicFrame"})  # connectors and ink say nothing
 _OVERLAP: Final = 6.0  # points by which boxes may overlap and still stand apart
 
 
@@ -138,17 +138,21 @@ def in_order(shapes: Sequence[Shape]) -> list[Shape]:
     """Shapes as they are read: the title, then top to bottom and left to right, a group at a time; margins last.
 
     Bands of boxes that stand clear of each other are read one after the other, and so are columns within a band.
-    Where a box is unknown, all stay in the order of the file.
+    Where the box of one that says something is unknown, all stay in the order of the file.
     """
     titles = [shape for shape in shapes if shape.placeholder in TITLES]
     margins = [shape for shape in shapes if shape.placeholder in MARGINS]
     rest = [shape for shape in shapes if shape.placeholder not in TITLES | MARGINS]
-    if all(shape.box is not None for shape in rest):
+    if all(shape.box is not None or _is_silent(shape) for shape in rest):
         rest = _cut([(shape.box or (0, 0, 0, 0), shape) for shape in rest], 0)
     ordered: list[Shape] = []
     for shape in [*titles, *rest, *margins]:
         ordered.extend(in_order(shape.children) if shape.children else [shape])
     return ordered
+
+
+def _is_silent(shape: Shape) -> bool:
+    return shape.element.find(f"{P}txBody") is not None and not any(one.text for one in shape.element.iter(f"{A}t"))
 
 
 _T = TypeVar("_T")
