@@ -2,6 +2,7 @@
 
 from laws import read, shown
 
+from citewell.reading import versions
 from citewell.types import BlockKind
 
 PAGE = """---
@@ -66,7 +67,7 @@ def test_structure_of_a_page() -> None:
         ("table", 0, steps, "Plan | Days\nFree | 90\nPro | 30 | 7"),
         ("paragraph", 0, steps, "Ask Security & co. now"),
     ]
-    assert document.reader == "markdown@1"
+    assert document.reader == versions.MARKDOWN
     assert next(b for b in document.blocks if b.kind is BlockKind.CODE).language == "sh"
 
 

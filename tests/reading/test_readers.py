@@ -8,6 +8,7 @@ import pytest
 from laws import read
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.formats import MARKDOWN, TEXT
 from citewell.reading.markdown import MarkdownReader
 from citewell.reading.readers import Factory, Readers, default_factories
@@ -40,8 +41,8 @@ def kind_of(readers: Readers, content: bytes, uri: str = "x.txt") -> str:
 
 
 def test_the_document_names_the_reader_and_type_that_were_used() -> None:
-    assert (read("# a\n\n[b](c)", "x").reader, read("# a\n\n[b](c)", "x").media_type) == ("markdown@1", MARKDOWN)
-    assert read("<!doctype html><p>x", "x.md").reader == "html@1"
+    assert (read("# a\n\n[b](c)", "x").reader, read("# a\n\n[b](c)", "x").media_type) == (versions.MARKDOWN, MARKDOWN)
+    assert read("<!doctype html><p>x", "x.md").reader == versions.HTML
 
 
 def test_the_same_bytes_always_give_the_same_document_and_another_place_another_id() -> None:
@@ -51,7 +52,7 @@ def test_the_same_bytes_always_give_the_same_document_and_another_place_another_
 
 def test_the_identity_holds_that_of_every_reader() -> None:
     made = Readers({TEXT: TextReader, MARKDOWN: (MarkdownReader, TextReader)})
-    assert made.identity == "readers@1(markdown@1+text@1)"
+    assert made.identity == f"readers@1({versions.MARKDOWN}+{versions.TEXT})"
 
 
 def test_the_identity_is_that_of_the_readers_as_made_and_is_told_without_loading_them() -> None:
@@ -105,7 +106,7 @@ def test_a_crash_of_a_reader_is_a_corrupt_file_not_a_crash_of_ours() -> None:
 
 
 def test_the_next_reader_is_tried_unless_the_failure_is_final() -> None:
-    assert Readers({TEXT: (failing(ValueError()), TextReader)}).read(Source("x.txt", b"x")).reader == "text@1"
+    assert Readers({TEXT: (failing(ValueError()), TextReader)}).read(Source("x.txt", b"x")).reader == versions.TEXT
     made = Readers({TEXT: (failing(ReadError("encrypted", "The file is locked.")), TextReader)})
     assert kind_of(made, b"x") == "encrypted"
 
