@@ -308,6 +308,41 @@ def test_charts_are_read_and_hang_on_their_cell() -> None:
     assert said.heading_path == ("Fees",)
 
 
+def test_the_values_kept_with_a_chart_are_a_table_that_stands_in_no_cell() -> None:
+    c = "http://schemas.openxmlformats.org/drawingml/2006/chart"
+    xdr = "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"
+    at = "<xdr:from><xdr:col>5</xdr:col><xdr:row>0</xdr:row></xdr:from>"
+    points = "".join(f'<c:pt idx="{n}"><c:v>{value}</c:v></c:pt>' for n, value in enumerate((0.25, 0.5)))
+    names = '<c:pt idx="0"><c:v>Tea</c:v></c:pt><c:pt idx="1"><c:v>Cake</c:v></c:pt>'
+    series = (
+        f"<c:ser><c:tx><c:v>Share</c:v></c:tx><c:cat><c:strRef><c:strCache>{names}</c:strCache></c:strRef></c:cat>"
+        f"<c:val><c:numRef><c:numCache><c:formatCode>0%</c:formatCode>{points}</c:numCache></c:numRef></c:val></c:ser>"
+    )
+    relation = '<Relationship Id="{}" Type="' + OFFICE + '/{}" Target="{}"/>'
+    parts = {
+        "xl/worksheets/_rels/sheet1.xml.rels": relation.format("d1", "drawing", "../drawings/d.xml"),
+        "xl/drawings/_rels/d.xml.rels": relation.format("c1", "chart", "../charts/c.xml"),
+    }
+    parts = {name: f'<Relationships xmlns="{RELS}">{inside}</Relationships>' for name, inside in parts.items()}
+    parts["xl/drawings/d.xml"] = (
+        f'<xdr:wsDr xmlns:xdr="{xdr}" xmlns:c="{c}" xmlns:r="{OFFICE}"><xdr:oneCellAnchor>{at}<xdr:graphicFrame>'
+        '<c:chart r:id="c1"/></xdr:graphicFrame></xdr:oneCellAnchor></xdr:wsDr>'
+    )
+    parts["xl/charts/c.xml"] = (
+        f'<c:chartSpace xmlns:c="{c}"><c:chart><c:plotArea><c:pieChart>{series}</c:pieChart></c:plotArea></c:chart>'
+        "</c:chartSpace>"
+    )
+    buffer = io.BytesIO(packed(rows("<row><c><v>1</v></c></row>") + '<drawing r:id="d1"/>'))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    document = read(buffer.getvalue())
+    (chart,) = tables(document)
+    assert chart.span.of(document.text) == " | Share\nTea | 25%\nCake | 50%"
+    assert address(chart) == "S!F1"
+    assert {address(chart, cell) for cell in chart.cells} == {""}
+
+
 def test_text_boxes_are_read_and_pictures_kept() -> None:
     xdr = "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"
     a = "http://schemas.openxmlformats.org/drawingml/2006/main"

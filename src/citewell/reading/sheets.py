@@ -133,13 +133,15 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
 def address(block: Block, cell: Cell | None = None) -> str:
     """Where a block of a spreadsheet, or one cell of its table, stands: `Sheet1!B3:F20`, `'My sheet'!C5`.
 
-    "" for blocks that stand in no cell.
+    "" for what stands in no cell, as the values of a chart do.
     """
     if block.source is None or block.source.unit != "rows" or "!" not in block.source.part:
         return ""
     sheet, _, where = block.source.part.rpartition("!")
     if cell is None:
         return block.source.part
+    if ":" not in where:
+        return ""  # a chart, which hangs on one cell and is made of none
     ranges = [parse_range(one) for one in where.split(",")]
     rows = _place(sorted({(top, bottom) for top, _, bottom, _ in ranges}), cell.row)
     columns = _place(sorted({(left, right) for _, left, _, right in ranges}), cell.column)
