@@ -355,6 +355,10 @@ def _digits(section: _Section, amount: Decimal) -> tuple[str, Decimal]:
         filled[power] = f"E{sign}"
         filled |= _fill_whole(tokens, [n for n in places if n > power], str(abs(exponent)), grouped=False)
     text = "".join(filled.get(n, "" if name == "digit" else text) for n, (name, text) in enumerate(tokens))
+    # Who looks for 123456789 does not find 123-45-6789.
+    between = (tokens[n] for n in range(places[0], places[-1]))
+    if any(name in {"literal", "other"} and sign.strip(" .") for name, sign in between):
+        return text, Decimal(-1)
     return text, _WIDE.divide(rounded.scaleb(exponent), scale)
 
 
