@@ -413,6 +413,18 @@ def test_cut_bombed_empty_and_other_archives_are_refused() -> None:
     assert refusal(b"PK\x05\x06" + b"\0" * 18).kind == "type_mismatch"
 
 
+def test_text_in_a_shape_of_an_unknown_kind_is_counted_as_left_out() -> None:
+    deck = Presentation()
+    slide(deck, "Title")
+    content = saved(deck)
+    name = "ppt/slides/slide1.xml"
+    odd = "<p:oddSp><p:txBody><a:p><a:r><a:t>lost words</a:t></a:r></a:p></p:txBody></p:oddSp>"
+    document = read(changed(content, {name: part(content, name).replace("</p:spTree>", f"{odd}</p:spTree>")}))
+    assert document.account.left_out[Reason.UNREADABLE].characters == len("lostwords")
+    assert document.warnings == ("Characters that stand in shapes of unknown kinds and were left out: 9.",)
+    assert Reason.UNREADABLE not in read(content).account.left_out
+
+
 def test_groups_as_deep_as_the_parser_allows_are_read() -> None:
     deck = Presentation()
     slide(deck, "Title")

@@ -13,7 +13,7 @@ from typing import Any, Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.charts import C, chart_piece
-from citewell.reading.docx_xml import name, number
+from citewell.reading.docx_xml import FALLBACK, name, number
 from citewell.reading.drawing_text import Line, lines_of
 from citewell.reading.formats import PPTX
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
@@ -24,7 +24,7 @@ from citewell.reading.pptx_shapes import MARGINS, POINT, TITLES, Box, P, Shape, 
 from citewell.reading.pptx_table import read_table
 from citewell.reading.smart_art import DGM, diagram_lines
 from citewell.reading.tidy import tidy
-from citewell.types import BlockKind, Document, Reason, Region, Source
+from citewell.types import BlockKind, Document, Reason, Region, Source, count_characters
 
 NOTES: Final = "Speaker notes"
 """The last step of the heading path of what stands in a slide's notes."""
@@ -124,6 +124,11 @@ class _Show:
         slide = _Slide(self, page, related=related, layout=layout, hidden=hidden)
         for shape in shapes:
             slide.add(shape)
+        # By a count of its own: what stands in shapes of unknown kinds, or below merged cells, is not passed over.
+        lost = _written(root) - slide.characters
+        if lost > 0:
+            self.builder.leave_out(Reason.UNREADABLE, characters=lost)
+            self._counts["characters"] += lost
         for text, box in layout.static:
             if text not in self._static:
                 self._static.add(text)
@@ -205,6 +210,12 @@ class _Show:
         self._counts[what] += 1
 
 
+def _written(slide: Any) -> int:
+    """How many characters a slide holds as text, white space apart, each rendering of the same thing once."""
+    others = {text for fallback in slide.iter(FALLBACK) for text in fallback.iter(f"{A}t")}
+    return sum(count_characters(tidy(text.text or "")) for text in slide.iter(f"{A}t") if text not in others)
+
+
 class _Slide:
     """Adds the shapes of one slide, in the order they come."""
 
@@ -212,6 +223,7 @@ class _Slide:
         self, show: _Show, page: int, *, related: Mapping[str, Relation], layout: Layout, hidden: bool
     ) -> None:
         self.path: tuple[str, ...] = ()
+        self.characters = 0  # of the slide's own text, read so far
         self._show = show
         self._page = page
         self._related = related
@@ -244,6 +256,7 @@ class _Slide:
     def _text(self, shape: Shape, hidden: bool) -> None:
         body = shape.element.find(f"{P}txBody")
         lines = lines_of(body, self._related)
+        self.characters += sum(count_characters(line.text) for line in lines)
         if shape.placeholder in TITLES:
             text = " ".join(line.text for line in lines)
             if text and not self.path:
@@ -279,6 +292,8 @@ class _Slide:
             for one in element.iter(f"{A}tbl", f"{C}chart", f"{DGM}relIds", f"{P}oleObj"):
                 if one.tag == f"{A}tbl":
                     for piece in read_table(one, self._page, shape.box, self._related):
+                        rows = piece.table.rows if piece.table is not None else ()
+                        self.characters += sum(count_characters(text) for row in rows for text in row if text)
                         self.put(piece, shape.box, hidden=hidden)
                 elif one.tag == f"{C}chart":
                     relation = self._related.get(one.get(f"{R}id") or "")
@@ -312,5 +327,6 @@ class _Slide:
 _SAID: Final = {
     "hidden": "Hidden slides, marked as hidden: {}.",
     "shapes": "Shapes that are hidden or lie beside their slide, marked as hidden: {}.",
+    "characters": "Characters that stand in shapes of unknown kinds and were left out: {}.",
     "lost": "Slides that the presentation names and the file does not hold: {}.",
 }
