@@ -111,6 +111,18 @@ def test_the_next_reader_is_tried_unless_the_failure_is_final() -> None:
     assert kind_of(made, b"x") == "encrypted"
 
 
+def test_what_a_second_reader_found_says_that_the_first_could_not() -> None:
+    made = Readers({TEXT: (failing(ReadError("no_text", "Nothing found.")), TextReader)})
+    assert made.read(Source("x.txt", b"x")).warnings == (
+        f"Read by {versions.TEXT}, because failing@1 could not: Nothing found.",
+    )
+    made = Readers({TEXT: (failing(ReadError("unsupported_type", "Not mine.")), TextReader)})
+    assert made.read(Source("x.txt", b"x")).warnings == ()
+    made = Readers({TEXT: (failing(ReadError("no_text", "Nothing found.")), failing(ValueError()))})
+    with pytest.raises(ReadError, match=r"Nothing found\. Tried were failing@1, failing@1\."):
+        made.read(Source("x.txt", b"x"))
+
+
 def test_when_all_readers_fail_the_first_one_speaks() -> None:
     first = ReadError("no_text", "first")
     assert kind_of(Readers({TEXT: (failing(first), failing(ValueError()))}), b"x") == "no_text"

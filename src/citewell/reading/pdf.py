@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import PDF
+from citewell.reading.images import Picture
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -42,7 +43,7 @@ _CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 _NEAR = 36  # points between an image and its caption
 # A hyphen that divides a word, the dots that lead to a page number, and the sign of a list item.
-_MARKS = re.compile(r"[-‐\u00ad]\n|\.(?: ?\.){3,}|^[ \t]*[•◦▪■●○‣–*\uf0b7\uf0a7](?=[ \t])", re.MULTILINE)
+_MARKS = re.compile(r"[-‐\u00ad]\n|\.(?: ?\.){3,}|^[ \t]*[•◦▪■●○‣–*\-\uf0b7\uf0a7](?=[ \t])", re.MULTILINE)
 _OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
 
 # PDFium is not made for threads: two documents open at once in one process can bring the process down.
@@ -348,7 +349,7 @@ def _lay_down(pieces: Sequence[PagePiece], images: Sequence[Sequence[PageImage]]
                 regions=piece.regions,
                 boilerplate=piece.boilerplate,
                 hidden=piece.hidden,
-                asset=image.picture if image else None,
+                asset=_placed(image, piece.page) if image else None,
             )
         )
         if number is not None:
@@ -367,7 +368,11 @@ def _show(builder: Builder, images: Sequence[PageImage], page: int) -> None:
         if image.picture is None:
             builder.leave_out(Reason.TOO_SMALL if image.too_small else Reason.UNREADABLE, images=1)
         else:
-            builder.add(Piece(BlockKind.FIGURE, asset=image.picture, regions=[Region(page, image.box)]))
+            builder.add(Piece(BlockKind.FIGURE, asset=_placed(image, page)))
+
+
+def _placed(image: PageImage, page: int) -> Picture | None:
+    return replace(image.picture, regions=(Region(page, image.box),)) if image.picture else None
 
 
 def _image_of(piece: PagePiece, images: list[PageImage]) -> PageImage | None:
