@@ -82,7 +82,7 @@ def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> Non
     [
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20, "x.txt", "an image (png)"),
         (b"{\\rtf1 hello}", "x", "a Rich Text document"),
-        (b"PK\x05\x06" + b"\0" * 18, "x.xlsx", "a ZIP archive"),
+        (b"PK\x03\x04" + b"\0" * 22 + b"\x05\0\0\0a.txt", "x.xlsx", "a ZIP archive"),
         (b"a\0" * 128 + b"\0ustar\0" + b"\0" * 300, "x.tar", "a tar archive"),
     ],
 )

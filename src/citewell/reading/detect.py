@@ -19,11 +19,13 @@ from citewell.reading.formats import (
     MAIL,
     MARKDOWN,
     ODF,
+    ODS,
     PDF,
     PPTX,
     SVG,
     TEXT,
     WEB_ARCHIVE,
+    XLS,
     XLSX,
 )
 
@@ -69,8 +71,8 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_STREAMS: Final = (
     ("WordDocument", "application/msword"),
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
-    ("Workbook", "application/vnd.ms-excel"),
-    ("Book", "application/vnd.ms-excel"),
+    ("Workbook", XLS),
+    ("Book", XLS),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
 )
 _PDF_OBJECT: Final = re.compile(
@@ -152,6 +154,8 @@ def _pdf_after_junk(content: bytes) -> bool:
 
 def _zip_type(content: bytes) -> str:
     names = _zip_names(content)
+    if not names and content.startswith(b"PK\x05\x06"):
+        raise ReadError("empty", "The file is a ZIP archive with nothing in it. Was it saved or copied whole?")
     if "word/document.xml" in names or (_has(names, "word/") and "[Content_Types].xml" in names):
         return DOCX
     if _has(names, "ppt/") and "[Content_Types].xml" in names:
@@ -162,7 +166,7 @@ def _zip_type(content: bytes) -> str:
     mimetype = re.match(rb"PK\x03\x04.{4}\x00\x00.{16}\x08\x00..mimetype([\w.+/-]{5,100})", content[:200], re.DOTALL)
     if mimetype:
         stored = mimetype[1].decode("ascii").split("PK")[0]
-        for known in (EPUB, f"{ODF}.text", f"{ODF}.spreadsheet", f"{ODF}.presentation", f"{ODF}.graphics"):
+        for known in (EPUB, f"{ODF}.text", ODS, f"{ODF}.presentation", f"{ODF}.graphics"):
             if stored.startswith(known):
                 return known
     if "META-INF/container.xml" in names:

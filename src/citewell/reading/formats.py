@@ -18,9 +18,11 @@ TEXT: Final = "text/plain"
 EPUB: Final = "application/epub+zip"
 MAIL: Final = "message/rfc822"
 ODF: Final = "application/vnd.oasis.opendocument"
+ODS: Final = f"{ODF}.spreadsheet"
 PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 SVG: Final = "image/svg+xml"
 WEB_ARCHIVE: Final = "multipart/related"
+XLS: Final = "application/vnd.ms-excel"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _READ: Final = {
@@ -29,8 +31,12 @@ _READ: Final = {
     HTML: "HTML",
     JSON: "JSON with questions and answers",
     MARKDOWN: "Markdown",
+    ODS: "OpenDocument spreadsheets (.ods)",
     PDF: "PDF",
+    PPTX: "PowerPoint (.pptx)",
     TEXT: "plain text",
+    XLS: "old Excel (.xls)",
+    XLSX: "Excel (.xlsx)",
 }
 _AS_PDF: Final = "Save it as PDF and ingest that."
 _AS_SHEETS: Final = "Save its sheets as CSV and ingest those."
@@ -46,11 +52,11 @@ _UNREAD: Final = {
     XLSX: ("an Excel workbook", _AS_SHEETS),
     f"{ODF}.graphics": ("an OpenDocument drawing", _AS_PDF),
     f"{ODF}.presentation": ("an OpenDocument presentation", _AS_PDF),
-    f"{ODF}.spreadsheet": ("an OpenDocument spreadsheet", _AS_SHEETS),
+    ODS: ("an OpenDocument spreadsheet", _AS_SHEETS),
     f"{ODF}.text": ("an OpenDocument text", _AS_WORD),
     "application/msword": ("an old Word document (.doc)", _AS_WORD),
     "application/rtf": ("a Rich Text document", _AS_WORD),
-    "application/vnd.ms-excel": ("an old Excel workbook (.xls)", _AS_SHEETS),
+    XLS: ("an old Excel workbook (.xls)", _AS_SHEETS),
     "application/vnd.ms-outlook": ("an Outlook message (.msg)", _AS_TEXT),
     "application/vnd.ms-powerpoint": ("an old PowerPoint presentation (.ppt)", _AS_PDF),
     "application/x-7z-compressed": ("a 7-Zip archive", _UNPACKED),

@@ -13,7 +13,21 @@ from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading import versions
 from citewell.reading.detect import detect
-from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, not_installed, unread
+from citewell.reading.formats import (
+    CSV,
+    DOCX,
+    HTML,
+    JSON,
+    MARKDOWN,
+    ODS,
+    PDF,
+    PPTX,
+    TEXT,
+    XLS,
+    XLSX,
+    not_installed,
+    unread,
+)
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -58,6 +72,10 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
         PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
+        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
+        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.PPTX, limits),),
+        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, limits),),
+        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, limits),),
     }
 
 
