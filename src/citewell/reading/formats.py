@@ -21,13 +21,32 @@ ODF: Final = "application/vnd.oasis.opendocument"
 PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 SVG: Final = "image/svg+xml"
 WEB_ARCHIVE: Final = "multipart/related"
+MBOX: Final = "application/mbox"
+MSG: Final = "application/vnd.ms-outlook"
+NOTEBOOK: Final = "application/x-ipynb+json"
+ODP: Final = f"{ODF}.presentation"
+ODT: Final = f"{ODF}.text"
+RST: Final = "text/x-rst"
+RTF: Final = "application/rtf"
+XML: Final = "application/xml"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _READ: Final = {
     CSV: "CSV",
     DOCX: "Word (.docx)",
     HTML: "HTML",
-    JSON: "JSON with questions and answers",
+    EPUB: "EPUB",
+    JSON: "JSON",
+    MAIL: "e-mail (.eml)",
+    MBOX: "mailbox (.mbox)",
+    MSG: "Outlook message (.msg)",
+    NOTEBOOK: "Jupyter notebook",
+    ODP: "OpenDocument presentation (.odp)",
+    ODT: "OpenDocument text (.odt)",
+    RST: "reStructuredText",
+    RTF: "RTF",
+    WEB_ARCHIVE: "web archive (MHTML)",
+    XML: "XML",
     MARKDOWN: "Markdown",
     PDF: "PDF",
     TEXT: "plain text",
@@ -38,20 +57,13 @@ _AS_TEXT: Final = "Save what it says as a text or HTML file and ingest that."
 _AS_WORD: Final = "Save it as .docx or PDF and ingest that."
 _UNPACKED: Final = "Unpack it and ingest what is in it."
 _UNREAD: Final = {
-    EPUB: ("an EPUB book", "Convert it to HTML or PDF and ingest that."),
-    MAIL: ("an e-mail", _AS_TEXT),
     PPTX: ("a PowerPoint presentation", _AS_PDF),
     SVG: ("an SVG drawing", _AS_PDF),
-    WEB_ARCHIVE: ("a web page saved as an archive (MHTML)", "Save the page as HTML and ingest that."),
     XLSX: ("an Excel workbook", _AS_SHEETS),
     f"{ODF}.graphics": ("an OpenDocument drawing", _AS_PDF),
-    f"{ODF}.presentation": ("an OpenDocument presentation", _AS_PDF),
     f"{ODF}.spreadsheet": ("an OpenDocument spreadsheet", _AS_SHEETS),
-    f"{ODF}.text": ("an OpenDocument text", _AS_WORD),
     "application/msword": ("an old Word document (.doc)", _AS_WORD),
-    "application/rtf": ("a Rich Text document", _AS_WORD),
     "application/vnd.ms-excel": ("an old Excel workbook (.xls)", _AS_SHEETS),
-    "application/vnd.ms-outlook": ("an Outlook message (.msg)", _AS_TEXT),
     "application/vnd.ms-powerpoint": ("an old PowerPoint presentation (.ppt)", _AS_PDF),
     "application/x-7z-compressed": ("a 7-Zip archive", _UNPACKED),
     "application/x-gzip": ("a gzip archive", _UNPACKED),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from citewell.reading.formats import HTML
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
+from citewell.reading.images import Picture
 from citewell.reading.pieces import Piece, compose, document_metadata
 from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Source, Value
@@ -81,12 +82,22 @@ class HtmlReader:
         )
 
 
-def fragment_pieces(markup: str, max_cells: int) -> list[Piece]:
-    """The pieces of some HTML inside another document; hidden parts are flagged, nothing counts as boilerplate."""
+def fragment_pieces(
+    markup: str,
+    max_cells: int,
+    *,
+    aside: Callable[[Any], bool] | None = None,
+    image: Callable[[str], Picture | None] | None = None,
+) -> list[Piece]:
+    """The pieces of some HTML inside another document; hidden parts are flagged.
+
+    Boilerplate are the elements that `aside` says to be so, and no others. `image` gives the image that a `src`
+    names, where the document around it holds that. Raises ReadError limit_exceeded.
+    """
     root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False)
+    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False, aside=aside, image=image)
     walk.run(root)
     return walk.pieces
 
@@ -130,11 +141,21 @@ class _Frame:
 class _Walk:
     """One pass over the elements of a page, without recursion: text gathers until a block begins or ends."""
 
-    def __init__(self, found: Survey, max_cells: int, *, judge: bool) -> None:
+    def __init__(
+        self,
+        found: Survey,
+        max_cells: int,
+        *,
+        judge: bool,
+        aside: Callable[[Any], bool] | None = None,
+        image: Callable[[str], Picture | None] | None = None,
+    ) -> None:
         self.pieces: list[Piece] = []
         self._survey = found
         self._max_cells = max_cells
         self._judge = judge
+        self._aside = aside
+        self._image = image
         self._frames: list[_Frame] = [_Frame(main=found.main is None)]
         self._texts: dict[tuple[bool, bool], list[str]] = {}
         self._figures: list[Piece] = []
@@ -187,6 +208,8 @@ class _Walk:
         )
         if self._judge and not above.boilerplate:
             frame.boilerplate = self._survey.is_boilerplate(element, tag, index, sectioned=frame.sectioned)
+        elif self._aside is not None and not above.boilerplate:
+            frame.boilerplate = self._aside(element)
         self._frames.append(frame)
         match tag:
             case "h1" | "h2" | "h3" | "h4" | "h5" | "h6":
@@ -208,9 +231,13 @@ class _Walk:
             case "br":
                 self._put(_BR)
             case "img" | "area":
-                if alt := " ".join((element.get("alt") or "").split()):
+                alt = " ".join((element.get("alt") or "").split())
+                shown = self._image(element.get("src") or "") if self._image is not None else None
+                if alt or shown is not None:
                     flags = frame.boilerplate or not frame.main
-                    self._figures.append(Piece(BlockKind.FIGURE, alt, boilerplate=flags, hidden=frame.hidden))
+                    self._figures.append(
+                        Piece(BlockKind.FIGURE, alt, boilerplate=flags, hidden=frame.hidden, asset=shown)
+                    )
             case _:
                 pass
 

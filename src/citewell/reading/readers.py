@@ -13,7 +13,20 @@ from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading import versions
 from citewell.reading.detect import detect
-from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, not_installed, unread
+from citewell.reading.formats import (
+    CSV,
+    DOCX,
+    HTML,
+    JSON,
+    MAIL,
+    MARKDOWN,
+    MBOX,
+    MSG,
+    PDF,
+    TEXT,
+    not_installed,
+    unread,
+)
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -58,6 +71,9 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
         PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
+        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
+        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
+        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
     }
 
 

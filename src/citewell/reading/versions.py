@@ -15,3 +15,8 @@ HTML: Final = "html@1"
 MARKDOWN: Final = "markdown@1"
 PDF: Final = "pdf@2"
 TEXT: Final = "text@1"
+
+# Formats of structured text and of mail.
+MAIL: Final = "mail@1"
+MBOX: Final = "mbox@1"
+MSG: Final = "msg@1"
