@@ -83,6 +83,8 @@ def container(tree: Tree) -> bytes:
     fat = struct.pack(f"<{len(table)}I", *table)
     places = list(range(fat_at, fat_at + count))
     head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 16
-    head += struct.pack("<HHHHH6xIIIIIIIIII", 0x3E, 3, 0xFFFE, 9, 6, 0, count, first, 0, 4096, small_fat, 1, _END, 0, *places[:1])
+    head += struct.pack(
+        "<HHHHH6xIIIIIIIIII", 0x3E, 3, 0xFFFE, 9, 6, 0, count, first, 0, 4096, small_fat, 1, _END, 0, *places[:1]
+    )
     head += struct.pack("<108I", *(places[1:] + [_FREE] * (109 - count)))
     return head + b"".join(sectors) + fat

@@ -79,9 +79,16 @@ def test_the_head_of_a_mail_is_a_heading_a_paragraph_and_typed_metadata() -> Non
 
 
 def test_a_quotation_below_the_answer_and_the_signature_are_boilerplate() -> None:
-    document = plain("Yes.\n\n-- \nAna López\nAcme\n\nOn Wed, 1 Jan 2025 at 09:00, Bo <bo@x.example> wrote:\n> Shall we?\n>> Soon.\n")
+    document = plain(
+        "Yes.\n\n-- \nAna López\nAcme\n\nOn Wed, 1 Jan 2025 at 09:00, Bo <bo@x.example> wrote:\n> Shall we?\n>> Soon.\n"
+    )
     assert shown(document)[2:] == ["Yes."]
-    assert aside(document) == ["--\nAna López\nAcme", "On Wed, 1 Jan 2025 at 09:00, Bo <bo@x.example> wrote:", "Shall we?", "Soon."]
+    assert aside(document) == [
+        "--\nAna López\nAcme",
+        "On Wed, 1 Jan 2025 at 09:00, Bo <bo@x.example> wrote:",
+        "Shall we?",
+        "Soon.",
+    ]
 
 
 def test_a_quotation_with_an_answer_below_it_stays_content() -> None:
@@ -237,7 +244,10 @@ def test_long_headers_and_many_boundaries_take_time_in_proportion() -> None:
 def test_parts_know_where_their_bytes_are() -> None:
     raw = (HEAD + parts("Content-Type: text/plain\n\nfirst", "\nsecond")).replace("\n", "\r\n").encode()
     message = parse(raw)
-    assert [(part.path, raw[part.start : part.end]) for part in message.root.children] == [("1.1", b"first"), ("1.2", b"second")]
+    assert [(part.path, raw[part.start : part.end]) for part in message.root.children] == [
+        ("1.1", b"first"),
+        ("1.2", b"second"),
+    ]
 
 
 MBOX_TEXT = (
@@ -269,7 +279,11 @@ MESSAGE = {
     **text(0x1035, "<9@acme.example>"),
     **text(0x1000, "The budget is 5,000.\r\n"),
     **fixed(32, (0x40, 0x0039, 133_802_496_000_000_000), (0x03, 0x3FDE, 65001)),
-    "__recip_version1.0_#00000000": {**text(0x3001, "Bo"), **text(0x39FE, "bo@acme.example"), **fixed(8, (3, 0x0C15, 1))},
+    "__recip_version1.0_#00000000": {
+        **text(0x3001, "Bo"),
+        **text(0x39FE, "bo@acme.example"),
+        **fixed(8, (3, 0x0C15, 1)),
+    },
     "__recip_version1.0_#00000001": {**text(0x3003, "cy@acme.example"), **fixed(8, (3, 0x0C15, 2))},
     "__attach_version1.0_#00000000": {**text(0x3707, "plan.csv"), **data(0x3701, b"a,b\n1,2\n")},
     "__attach_version1.0_#00000001": {

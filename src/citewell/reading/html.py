@@ -45,14 +45,22 @@ class HtmlReader:
 
     Navigation, page headers and footers, cookie banners and lists of links are blocks with `boilerplate`; where the
     page names its main part, all outside it is. Elements that are not shown are blocks with `hidden`. Nothing is
-    fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused.
+    fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused. `image` gives the
+    image that a `src` names, where the page comes with its images.
     """
 
     identity = versions.HTML
 
-    def __init__(self, *, max_depth: int = MAX_DEPTH, max_cells: int = MAX_CELLS) -> None:
+    def __init__(
+        self,
+        *,
+        max_depth: int = MAX_DEPTH,
+        max_cells: int = MAX_CELLS,
+        image: Callable[[str], Picture | None] | None = None,
+    ) -> None:
         self._max_depth = max_depth
         self._max_cells = max_cells
+        self._image = image
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
@@ -62,7 +70,7 @@ class HtmlReader:
             raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True)
+        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True, image=self._image)
         walk.run(root)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):

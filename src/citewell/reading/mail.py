@@ -21,15 +21,27 @@ from citewell.types import BlockKind, Document, Reason, Source, Value, count_cha
 
 _SHOWN: Final = ("from", "to", "cc", "bcc", "date", "reply-to")
 _NAMES: Final = {"reply-to": "Reply-To"}
-_SIGNATURES: Final = frozenset({"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"})
+_SIGNATURES: Final = frozenset(
+    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+)
 _ENVELOPES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SUFFIXES: Final = {"message/rfc822": ".eml", "text/html": ".html", "text/plain": ".txt", "text/calendar": ".ics"}
 _ASIDE_CLASSES: Final = re.compile(
     r"\b(?:gmail_(?:quote(?:_container)?|signature|attr)|moz-(?:cite-prefix|signature|forward-container)|yahoo_quoted|"
     r"OutlookMessageHeader|protonmail_quote|zmail_extra|x_gmail_quote)\b"
 )
-_ASIDE_IDS: Final = frozenset({"divRplyFwdMsg", "appendonsend", "Signature", "ms-outlook-mobile-signature", "mail-editor-reference-message-container"})
-_FORWARDED: Final = re.compile(r"-{3,}\s*(?:Forwarded|Weitergeleitete|Begin forwarded)|Begin forwarded message", re.IGNORECASE)
+_ASIDE_IDS: Final = frozenset(
+    {
+        "divRplyFwdMsg",
+        "appendonsend",
+        "Signature",
+        "ms-outlook-mobile-signature",
+        "mail-editor-reference-message-container",
+    }
+)
+_FORWARDED: Final = re.compile(
+    r"-{3,}\s*(?:Forwarded|Weitergeleitete|Begin forwarded)|Begin forwarded message", re.IGNORECASE
+)
 _ADDRESS: Final = re.compile(r"<([^<>@\s]{1,300}@[^<>@\s]{1,300})>|([^<>@\s,;]{1,300}@[^<>@\s,;]{1,300})")
 _ID: Final = re.compile(r"<[^<>\s]{1,500}>")
 _LETTERS: Final = re.compile(r"[\W_]+")
@@ -129,7 +141,9 @@ class _Sorting:
         while stack:
             part = stack.pop()
             kind = part.kind
-            if kind == "multipart/encrypted" or (kind in _ENVELOPES and "signed" not in part.params.get("smime-type", "")):
+            if kind == "multipart/encrypted" or (
+                kind in _ENVELOPES and "signed" not in part.params.get("smime-type", "")
+            ):
                 raise ReadError("encrypted", "The mail is encrypted. Save it decrypted and ingest it again.")
             if not part.children and kind.startswith("multipart/"):
                 kind = "text/plain"  # what was cut off before its first boundary is still text
@@ -152,9 +166,13 @@ class _Sorting:
             return False
         if part.name and not part.content_id and part.disposition != "inline" and part is not self._message.root:
             return False
-        return kind in ("text/plain", "text/html", "text/enriched", "message/delivery-status", "text/rfc822-headers") or (
-            kind.startswith("text/") and kind != "text/calendar"
-        )
+        return kind in (
+            "text/plain",
+            "text/html",
+            "text/enriched",
+            "message/delivery-status",
+            "text/rfc822-headers",
+        ) or (kind.startswith("text/") and kind != "text/calendar")
 
     def _alternative(self, part: Part) -> list[Part]:
         """The parts of an alternative to go on with; its texts are read here, when both HTML and plain are there."""
@@ -185,7 +203,9 @@ class _Sorting:
             self._file(part)
             return []
         self._letter.warnings.extend(warnings)
-        if kind == "text/html" or (kind == "text/plain" and text.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))):
+        if kind == "text/html" or (
+            kind == "text/plain" and text.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
+        ):
             try:
                 return settle(fragment_pieces(text, self._max_cells, aside=_is_aside, image=self._image))
             except ReadError as error:

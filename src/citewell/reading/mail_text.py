@@ -42,9 +42,7 @@ class Line:
     end: int
 
 
-def plain_pieces(
-    text: str, *, flowed: bool = False, delete_space: bool = False, part: str = ""
-) -> list[Piece]:
+def plain_pieces(text: str, *, flowed: bool = False, delete_space: bool = False, part: str = "") -> list[Piece]:
     """The paragraphs and list items of a plain mail.
 
     A quotation at its end, as replies above it leave it, and the signature are boilerplate; a quotation with an
@@ -113,7 +111,9 @@ def _runs(lines: Sequence[Line]) -> list[list[Line]]:
         if not line.text.strip():
             open_ = False
             continue
-        stops = _SIGNATURE.match(line.text) or _LIST_FOOTER.match(line.text.strip()) or _EARLIER.match(line.text.strip())
+        stops = (
+            _SIGNATURE.match(line.text) or _LIST_FOOTER.match(line.text.strip()) or _EARLIER.match(line.text.strip())
+        )
         if open_ and not stops and runs[-1][-1].depth == line.depth:
             runs[-1].append(line)
         else:

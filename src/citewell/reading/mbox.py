@@ -15,7 +15,9 @@ from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Place, Source
 
 # The line that starts a mail ends with a year; that in running text rarely stands alone and has no header below it.
-_START: Final = re.compile(rb"(?:^|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]{0,300}\b\d{4}\b[^\r\n]{0,20}\r?\n(?=[!-9;-~]{1,200}:)")
+_START: Final = re.compile(
+    rb"(?:^|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]{0,300}\b\d{4}\b[^\r\n]{0,20}\r?\n(?=[!-9;-~]{1,200}:)"
+)
 _STUFFED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -69,4 +71,3 @@ class MboxReader:
 def _mails(content: bytes) -> Iterator[tuple[int, int]]:
     starts = [found.start() for found in _START.finditer(content)] or [0]
     yield from zip(starts, [*starts[1:], len(content)], strict=True)
-

@@ -127,7 +127,9 @@ class _Store:
         parts = [*self._bodies(path, codec, _codec(fixed.get(_INTERNET_CODEPAGE)))]
         for storage in self._inside(path, "__attach_version1.0_#"):
             if self.left <= 0:
-                raise ReadError("limit_exceeded", f"The message holds over {MAX_FILES:,} files. Save them by themselves.")
+                raise ReadError(
+                    "limit_exceeded", f"The message holds over {MAX_FILES:,} files. Save them by themselves."
+                )
             self.left -= 1
             parts.extend(self._file(storage, codec))
         return _written(heads, parts)
@@ -147,7 +149,10 @@ class _Store:
                 _mailbox(self._text(storage, _NAME, codec), next((a for a in mails if "@" in a), ""))
             )
         for role, shown in (("To", _TO), ("Cc", _CC), ("Bcc", _BCC)):
-            yield role, ", ".join(filter(None, roles[role])) if role in roles else text(shown).rstrip("\0; ").replace(";", ",")
+            yield (
+                role,
+                ", ".join(filter(None, roles[role])) if role in roles else text(shown).rstrip("\0; ").replace(";", ","),
+            )
         moment = fixed.get(_SENT) or fixed.get(_DELIVERED)
         if isinstance(moment, datetime):
             yield "Date", format_datetime(moment)

@@ -79,6 +79,10 @@ class Package:
                 raise ReadError("corrupt", f"Two parts of the file are named {entry.filename[:80]!r}. Save it again.")
         return cls(archive, names)
 
+    def names(self) -> tuple[str, ...]:
+        """Names of all parts, in the order of the archive."""
+        return tuple(self._names)
+
     def part(self, name: str) -> bytes | None:
         """The bytes of a part, or None when there is none. Raises ReadError limit_exceeded, encrypted or corrupt."""
         entry = self._names.get(name)

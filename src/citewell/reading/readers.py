@@ -16,6 +16,7 @@ from citewell.reading.detect import detect
 from citewell.reading.formats import (
     CSV,
     DOCX,
+    EPUB,
     HTML,
     JSON,
     MAIL,
@@ -24,6 +25,7 @@ from citewell.reading.formats import (
     MSG,
     PDF,
     TEXT,
+    WEB_ARCHIVE,
     not_installed,
     unread,
 )
@@ -71,6 +73,8 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
         PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
+        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
+        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, limits),),
         MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
         MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
         MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),

@@ -17,6 +17,8 @@ PDF: Final = "pdf@2"
 TEXT: Final = "text@1"
 
 # Formats of structured text and of mail.
+EPUB: Final = "epub@1"
 MAIL: Final = "mail@1"
 MBOX: Final = "mbox@1"
+MHTML: Final = "mhtml@1"
 MSG: Final = "msg@1"
