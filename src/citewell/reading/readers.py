@@ -23,7 +23,10 @@ from citewell.reading.formats import (
     MARKDOWN,
     MBOX,
     MSG,
+    ODP,
+    ODT,
     PDF,
+    RTF,
     TEXT,
     WEB_ARCHIVE,
     not_installed,
@@ -77,6 +80,9 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, limits),),
         MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
         MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
+        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
+        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
+        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
         MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
     }
 
