@@ -29,6 +29,7 @@ from citewell.reading.formats import (
     RTF,
     TEXT,
     WEB_ARCHIVE,
+    XML,
     not_installed,
     unread,
 )
@@ -73,7 +74,7 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
         HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
         CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
-        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
+        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), Lazy(f"{_HERE}.json_:JsonReader", versions.JSON), text),
         PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
         EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
@@ -83,6 +84,7 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
         ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
         RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
+        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, limits), text),
         MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
     }
 

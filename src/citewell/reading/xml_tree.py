@@ -30,7 +30,7 @@ def parse_xml(content: bytes, what: str = "The XML") -> Any:
         raise ReadError(
             "unsafe_content", f"{what} declares entities of its own, which is refused. Save it without them."
         )
-    content = _DOCTYPE.sub(b"", content, count=1)
+    content = _DOCTYPE.sub(lambda found: b"\n" * found[0].count(b"\n"), content, count=1)
     if b"&" in content:
         content = _NAMED.sub(_named, content)
     parser = etree.XMLParser(
