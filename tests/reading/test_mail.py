@@ -4,6 +4,7 @@ import base64
 import time
 
 import pytest
+from image_samples import PNG
 from laws import assert_lawful, shown
 from ole_samples import container, data, fixed, text
 
@@ -16,9 +17,6 @@ from citewell.reading.mime import parse
 from citewell.reading.msg import MsgReader, unpack_rtf
 from citewell.types import BlockKind, Document, Reason, Source
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAKElEQVR4nO3NsQ0AAAzCMP5/un0CNkuZ41wybXsHAAAAAAAAAAAAxR4yw/wuPL6QkAAAAABJRU5ErkJggg=="
-)
 HEAD = (
     "Message-ID: <2@acme.example>\nIn-Reply-To: <1@acme.example>\nReferences: <0@acme.example>\n <1@acme.example>\n"
     "From: =?utf-8?q?Ana_L=C3=B3pez?= <ana@acme.example>\nTo: Bo <bo@acme.example>,\n  cy@acme.example\n"

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 from laws import assert_lawful, shown
-from test_mail import PNG
+from image_samples import PNG
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect

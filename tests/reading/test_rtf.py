@@ -4,7 +4,7 @@ import time
 
 import pytest
 from laws import assert_lawful, shown
-from test_mail import PNG
+from image_samples import PNG
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect

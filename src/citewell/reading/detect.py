@@ -295,10 +295,10 @@ def _text_type(text: str, uri: str, declared: str | None) -> str:
         return HTML
     if (mail := _MAIL_HEAD.match(start)) and (found := _mail_type(start, mail[0], claimed)):
         return found
+    if claimed in (None, TEXT, JSON) and start[:1] == "{" and '"cells"' in text and _NOTEBOOK.search(text):
+        return NOTEBOOK
     if claimed in _TRUSTED:
         return claimed
-    if _NOTEBOOK.search(text) and '"cells"' in text and start.startswith("{"):
-        return NOTEBOOK
     if _is_json(start, whole=len(text) < _HEAD_BYTES // 4):
         return JSON
     if claimed == TEXT:
@@ -344,7 +344,7 @@ def _markup_type(start: str, claimed: str | None) -> str:
     if name == "svg":
         return SVG
     # Markdown may start with HTML (a centred logo), and then only the name can tell.
-    if claimed == MARKDOWN or claimed == XML or claimed in CODE_TYPES:
+    if claimed in (MARKDOWN, XML, *CODE_TYPES):
         return claimed
     if claimed == HTML or _HTML_ROOT.search(start) or _HTML_TAG.match(start):
         return HTML

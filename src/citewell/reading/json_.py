@@ -35,7 +35,7 @@ class JsonReader:
         self._max_cells = max_cells
 
     def read(self, source: Source) -> Document:
-        """The document in `source`. Raises ReadError: limit_exceeded, corrupt, unsupported_type, no_text."""
+        """The document in `source`. Raises ReadError: limit_exceeded, unsupported_type, no_text."""
         decoded = decode(source.content)
         data, warnings = _load(decoded.text)
         builder = Builder(max_cells=self._max_cells)
@@ -54,11 +54,12 @@ class JsonReader:
 
 
 def _load(text: str) -> tuple[Data, list[str]]:
-    """The data in `text`, and warnings. Raises ReadError limit_exceeded, unsupported_type."""
+    """The data in `text`, and warnings. Raises ReadError unsupported_type."""
     try:
         return _parsed(text), []
     except RecursionError as error:
-        raise ReadError("limit_exceeded", "The JSON is nested too deeply to be read. Flatten it.") from error
+        # Not limit_exceeded: as the text that it is it can still be read.
+        raise ReadError("unsupported_type", "The JSON is nested too deeply to be read as data. Flatten it.") from error
     except ValueError as error:
         failure = error
     records: list[Data] = []
@@ -69,7 +70,7 @@ def _load(text: str) -> tuple[Data, list[str]]:
         try:
             records.append(_parsed(line))
         except RecursionError as error:
-            raise ReadError("limit_exceeded", f"Line {number} is nested too deeply to be read.") from error
+            raise ReadError("unsupported_type", f"Line {number} is nested too deeply to be read as data.") from error
         except ValueError:
             bad.append(number)
     if len(records) < 2 or len(bad) > len(records) // 10:

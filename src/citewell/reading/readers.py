@@ -23,9 +23,11 @@ from citewell.reading.formats import (
     MARKDOWN,
     MBOX,
     MSG,
+    NOTEBOOK,
     ODP,
     ODT,
     PDF,
+    RST,
     RTF,
     TEXT,
     WEB_ARCHIVE,
@@ -33,6 +35,7 @@ from citewell.reading.formats import (
     not_installed,
     unread,
 )
+from citewell.reading.languages import CODE_TYPES
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -85,6 +88,9 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
         RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
         XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, limits), text),
+        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
+        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
+        **dict.fromkeys(CODE_TYPES, (Lazy(f"{_HERE}.code:CodeReader", versions.CODE, limits), text)),
         MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
     }
 
