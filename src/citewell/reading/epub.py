@@ -19,7 +19,7 @@ from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.tables import MAX_CELLS
 from citewell.reading.xml_tree import attribute, local, parse_xml
-from citewell.types import BlockKind, Document, Place, Reason, Source, Value
+from citewell.types import BlockKind, Document, Reason, Source, Value
 
 _MAX_CHAPTERS: Final = 5000
 _PAGES: Final = (".xhtml", ".html", ".htm", ".xml")
@@ -96,15 +96,13 @@ class EpubReader:
 
         try:
             decoded = decode_html(content)
-            pieces = fragment_pieces(_EMPTY.sub(r"<\1\2></\1>", decoded.text), self._max_cells, image=image)
+            pieces = fragment_pieces(_EMPTY.sub(r"<\1\2></\1>", decoded.text), self._max_cells, image=image, part=name)
         except ReadError as error:
             if error.kind not in ("corrupt", "no_text"):
                 raise
             book.warnings.append(f"The chapter {name} could not be read: {error}")
             return []
         book.warnings.extend(decoded.warnings)
-        for piece in pieces:
-            piece.source = piece.source or Place(0, len(content), "bytes", name)
         headings = [piece for piece in pieces if piece.kind is BlockKind.HEADING and not piece.hidden]
         if entry is not None:
             depth, title = entry

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
-from citewell.reading.decode import decode_html
+from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
-from citewell.reading.images import Picture
-from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.images import Picture, embedded
+from citewell.reading.pieces import Piece, compose, document_metadata, moved
+from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS
-from citewell.types import BlockKind, Document, Source, Value
+from citewell.types import BlockKind, Document, Place, Source, Value, count_characters
 
 MAX_DEPTH: Final = 2000
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
@@ -36,6 +38,8 @@ _META: Final = {
     "content-language": "language",
     "dc.language": "language",
 }
+_MAX_LINE: Final = 65_000
+_NOTHING: Final = re.compile("[\u200b\u2060\ufeff]+")
 _INVISIBLE: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _BR: Final = "\v"  # stands for <br> until white space has been collapsed; decoded text never holds it
 
@@ -72,6 +76,8 @@ class HtmlReader:
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
         walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True, image=self._image)
         walk.run(root)
+        _put(walk.pieces, decoded, source.content)
+        found = _characters(root) + sum(count_characters(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):
             pieces = paired(pieces)
@@ -87,6 +93,7 @@ class HtmlReader:
             metadata=metadata,
             warnings=[*decoded.warnings, *warnings],
             max_cells=self._max_cells,
+            found=found,
         )
 
 
@@ -96,18 +103,65 @@ def fragment_pieces(
     *,
     aside: Callable[[Any], bool] | None = None,
     image: Callable[[str], Picture | None] | None = None,
+    part: str = "",
 ) -> list[Piece]:
     """The pieces of some HTML inside another document; hidden parts are flagged.
 
     Boilerplate are the elements that `aside` says to be so, and no others. `image` gives the image that a `src`
-    names, where the document around it holds that. Raises ReadError limit_exceeded.
+    names, where the document around it holds that. Places are lines of `part`. Raises ReadError limit_exceeded.
     """
     root = _parse(markup)
     if root is None:
         return []
     walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False, aside=aside, image=image)
     walk.run(root)
+    line = 0
+    for piece in walk.pieces:
+        assert piece.source is not None
+        line = max(line, piece.source.start)
+        piece.source = Place(line, line + 1, "lines", part)
     return walk.pieces
+
+
+def _put(pieces: Sequence[Piece], decoded: Decoded, content: bytes) -> None:
+    """Make of the line on which each piece starts the bytes of all lines up to where the next one does."""
+    starts = line_starts(decoded.text)
+    last = len(starts) - 2
+    firsts, line = [], 0
+    for piece in pieces:
+        assert piece.source is not None
+        line = max(line, min(piece.source.start, last))
+        firsts.append(line)
+    # libxml2 counts lines up to 65,535 and stays there.
+    nexts = [one if one < _MAX_LINE else last for one in firsts[1:]]
+    spans = [
+        (starts[first], max(starts[after + 1] - 1, starts[first]))
+        for first, after in zip(firsts, [*nexts, last], strict=False)
+    ]
+    lines = sorted({offset for span in spans for offset in span})
+    made = dict(
+        zip(lines, Positions(content, decoded).places(list(pairwise([*lines, len(decoded.text)]))), strict=True)
+    )
+    for piece, (start, end) in zip(pieces, spans, strict=True):
+        first, after = made[start], made[end]
+        piece.source = Place(first.start, after.start + (first.unit == "lines"), first.unit)
+
+
+def _characters(root: Any) -> int:
+    """Characters that stand in the page to be read, whatever becomes of them."""
+    from lxml import etree
+
+    text = etree.XPath("string()")
+    outermost = etree.XPath(
+        f"//*[{' or '.join(f'self::{tag}' for tag in sorted(SKIPPED))}]"
+        f"[not(ancestor::*[{' or '.join(f'self::{tag}' for tag in sorted(SKIPPED))}])]"
+    )
+    unseen = "".join(str(text(element)) for element in outermost(root))
+    return _shown(str(text(root))) - _shown(unseen)
+
+
+def _shown(text: str) -> int:
+    return count_characters(_NOTHING.sub("", text))
 
 
 def _aside(piece: Piece) -> bool:
@@ -144,6 +198,8 @@ class _Frame:
     pre: bool = False
     item: int = -1
     start: int = 0
+    line: int = 0
+    href: tuple[int, str] | None = None
 
 
 class _Walk:
@@ -166,6 +222,8 @@ class _Walk:
         self._image = image
         self._frames: list[_Frame] = [_Frame(main=found.main is None)]
         self._texts: dict[tuple[bool, bool], list[str]] = {}
+        self._sizes: dict[tuple[bool, bool], int] = {}
+        self._links: dict[tuple[bool, bool], list[tuple[int, int, str]]] = {}
         self._figures: list[Piece] = []
         self._held: list[Piece | None] = []  # one entry an open list item: the piece its next paragraph continues
         self._lists = 0
@@ -213,6 +271,7 @@ class _Walk:
             above.pre,
             above.item,
             len(self.pieces),
+            max(above.line, (element.sourceline or 1) - 1),
         )
         if self._judge and not above.boilerplate:
             frame.boilerplate = self._survey.is_boilerplate(element, tag, index, sectioned=frame.sectioned)
@@ -236,15 +295,25 @@ class _Walk:
                 frame.kind = BlockKind.CAPTION
             case "pre":
                 frame.kind, frame.pre = BlockKind.CODE, True
+            case "a" if element.get("href"):
+                frame.href = self._length(), element.get("href")
             case "br":
                 self._put(_BR)
             case "img" | "area":
+                flags = frame.boilerplate or not frame.main
                 alt = " ".join((element.get("alt") or "").split())
-                shown = self._image(element.get("src") or "") if self._image is not None else None
-                if alt or shown is not None:
-                    flags = frame.boilerplate or not frame.main
+                src = element.get("src") or ""
+                asset = embedded(src) or (self._image(src) if self._image is not None else None)
+                if alt or asset:
                     self._figures.append(
-                        Piece(BlockKind.FIGURE, alt, boilerplate=flags, hidden=frame.hidden, asset=shown)
+                        Piece(
+                            BlockKind.FIGURE,
+                            alt,
+                            boilerplate=flags,
+                            hidden=frame.hidden,
+                            asset=asset,
+                            source=Place(frame.line, frame.line, "lines"),
+                        )
                     )
             case _:
                 pass
@@ -265,6 +334,11 @@ class _Walk:
                 self._fold(frame.start)
             case "figure":
                 self._join_caption(frame.start)
+            case "a" if frame.href is not None:
+                start, target = frame.href
+                if (end := self._length()) > start:  # a block in it has taken its text away
+                    key = (frame.hidden, frame.boilerplate)
+                    self._links.setdefault(key, []).append((start, end, target))
             case _:
                 pass
         self._frames.pop()
@@ -275,13 +349,19 @@ class _Walk:
 
     def _put(self, text: str) -> None:
         frame = self._frames[-1]
-        self._texts.setdefault((frame.hidden, frame.boilerplate), []).append(text)
+        key = (frame.hidden, frame.boilerplate)
+        self._texts.setdefault(key, []).append(text)
+        self._sizes[key] = self._sizes.get(key, 0) + len(text)
+
+    def _length(self) -> int:
+        frame = self._frames[-1]
+        return self._sizes.get((frame.hidden, frame.boilerplate), 0)
 
     def _flush(self) -> None:
         if self._texts:
             frame = self._frames[-1]
             for (hidden, boilerplate), parts in self._texts.items():
-                text = "".join(parts)
+                raw = text = "".join(parts)
                 if frame.pre:
                     text = text.replace(_BR, "\n")
                 elif _BR in text:
@@ -290,15 +370,21 @@ class _Walk:
                     text = _SPACE.sub(" ", text).strip()
                 text = text.strip("\u200b\ufeff") if frame.pre else text.strip(_INVISIBLE)
                 if text and not text.isspace():
-                    self._add(frame, text, hidden, boilerplate)
+                    links = self._links.get((hidden, boilerplate), ())
+                    self._add(frame, text, hidden, boilerplate, moved(links, raw, text) if links else [])
             self._texts.clear()
+            self._sizes.clear()
+            self._links.clear()
         if self._figures:
             self.pieces.extend(self._figures)
             self._figures.clear()
 
-    def _add(self, frame: _Frame, text: str, hidden: bool, boilerplate: bool) -> None:
+    def _add(
+        self, frame: _Frame, text: str, hidden: bool, boilerplate: bool, links: list[tuple[int, int, str]]
+    ) -> None:
         boilerplate = boilerplate or self._is_outside(frame)
-        piece = Piece(frame.kind, text, frame.level, boilerplate=boilerplate, hidden=hidden)
+        line = Place(frame.line, frame.line, "lines")
+        piece = Piece(frame.kind, text, frame.level, boilerplate=boilerplate, hidden=hidden, links=links, source=line)
         if frame.kind is BlockKind.LIST_ITEM:
             held = self._held[frame.item]
             if (
@@ -306,6 +392,8 @@ class _Walk:
                 and self.pieces[-1] is held
                 and (held.hidden, held.boilerplate) == (hidden, boilerplate)
             ):
+                after = len(held.text) + 1
+                held.links = [*held.links, *((start + after, end + after, target) for start, end, target in links)]
                 held.text += "\n" + text
                 return
             self._held[frame.item] = piece
@@ -320,13 +408,12 @@ class _Walk:
         frame = self._frames[-1]
         table, caption, unseen, figures = read_table(element, self._max_cells)
         boilerplate = frame.boilerplate or not frame.main
-        self.pieces.append(
-            Piece(BlockKind.TABLE, table=table, caption=caption, boilerplate=boilerplate, hidden=frame.hidden)
-        )
-        for alt in figures:
-            self.pieces.append(Piece(BlockKind.FIGURE, alt, boilerplate=boilerplate, hidden=frame.hidden))
+        line = Place(frame.line, frame.line, "lines")
+        pieces = [Piece(BlockKind.TABLE, table=table, caption=caption, hidden=frame.hidden)]
+        pieces += [Piece(BlockKind.FIGURE, alt, hidden=frame.hidden) for alt in figures]
         if unseen:
-            self.pieces.append(Piece(BlockKind.PARAGRAPH, unseen, boilerplate=boilerplate, hidden=True))
+            pieces.append(Piece(BlockKind.PARAGRAPH, unseen, hidden=True))
+        self.pieces += [replace(piece, boilerplate=boilerplate, source=line) for piece in pieces]
 
     def _fold(self, start: int) -> None:
         """Make a question and the pieces after it one FAQ piece."""
@@ -338,7 +425,20 @@ class _Walk:
             return
         first = question[0]
         text = "\n".join(piece.text for piece in answer)
-        self.pieces[start:] = [Piece(BlockKind.FAQ, text, question=first.text, boilerplate=first.boilerplate)]
+        links, at = [], 0
+        for piece in answer:
+            links += [(begin + at, end + at, target) for begin, end, target in piece.links]
+            at += len(piece.text) + 1
+        self.pieces[start:] = [
+            Piece(
+                BlockKind.FAQ,
+                text,
+                question=first.text,
+                boilerplate=first.boilerplate,
+                links=links,
+                source=first.source,
+            )
+        ]
 
     def _join_caption(self, start: int) -> None:
         inside = self.pieces[start:]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import struct
+from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 MIN_SIDE: Final = 16
 """Pixels: what is narrower or lower is a spacer, a rule, a tracker or a bullet."""
@@ -41,6 +43,16 @@ def picture(content: bytes, *, name: str = "", alt: str = "") -> Picture | None:
         return None
     media_type, width, height = found
     return Picture(content, media_type, name, alt, width, height)
+
+
+def embedded(uri: str, *, alt: str = "") -> Picture | None:
+    """The image that a `data:` uri holds itself, in base64; None for all other uris and for what is no image."""
+    if uri[:5].lower() != "data:" or ";base64," not in uri[:100]:
+        return None
+    try:
+        return picture(b64decode(unquote(uri).partition(",")[2], validate=True), alt=alt)
+    except ValueError:
+        return None
 
 
 def _sniff(content: bytes) -> tuple[str, int, int] | None:

@@ -207,7 +207,7 @@ class _Sorting:
             kind == "text/plain" and text.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
         ):
             try:
-                return settle(fragment_pieces(text, self._max_cells, aside=_is_aside, image=self._image))
+                return settle(fragment_pieces(text, self._max_cells, aside=_is_aside, image=self._image, part=part.path))
             except ReadError as error:
                 self._letter.warnings.append(f"Part {part.path} could not be read: {error}")
                 return []

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from html import unescape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from citewell.errors import ReadError
 from citewell.reading import versions
@@ -17,7 +14,7 @@ from citewell.reading.decode import Decoded, decode
 from citewell.reading.faq import SOFT_BREAK, has_marks, paired
 from citewell.reading.formats import MARKDOWN
 from citewell.reading.frontmatter import split_front_matter
-from citewell.reading.images import picture
+from citewell.reading.images import embedded
 from citewell.reading.pieces import Piece, compose, document_metadata
 from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS, Table
@@ -225,14 +222,18 @@ class _Walk:
         parts: list[str] = []
         links: list[tuple[int, int, str]] = []
         opened: list[tuple[int, str]] = []
+        size = counted = 0
         for token in tokens:
+            size += sum(map(len, parts[counted:]))
+            counted = len(parts)
             match token.type:
                 case "text" | "code_inline" | "text_special":
                     parts.append(token.content)
                 case "link_open":
-                    opened.append((sum(map(len, parts)), str(token.attrs.get("href", ""))))
+                    opened.append((size, str(token.attrs.get("href", ""))))
                 case "link_close" if opened:
-                    links.append((opened[-1][0], sum(map(len, parts)), opened.pop()[1]))
+                    start, target = opened.pop()
+                    links.append((start, size, target))
                 case "softbreak":
                     parts.append(SOFT_BREAK)
                 case "hardbreak":
@@ -291,11 +292,7 @@ def _put(
 
 def _figure(alt: str, target: str) -> Piece:
     """A figure; one whose image stands in the file itself (`data:image/png;base64,…`) has it."""
-    piece = Piece(BlockKind.FIGURE, alt)
-    if target[:5].lower() == "data:" and ";base64," in target[:100]:
-        with suppress(ValueError):
-            piece.asset = picture(b64decode(unquote(target).partition(",")[2], validate=True), alt=alt)
-    return piece
+    return Piece(BlockKind.FIGURE, alt, asset=embedded(target))
 
 
 def _quote_work(text: str) -> int:

@@ -13,7 +13,7 @@ from citewell.reading.formats import WEB_ARCHIVE
 from citewell.reading.html import HtmlReader
 from citewell.reading.images import Picture, picture
 from citewell.reading.mime import Message, Part, parse
-from citewell.types import Document, Source
+from citewell.types import Document, Place, Source
 
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 
@@ -43,7 +43,9 @@ class MhtmlReader:
     def _read(self, source: Source, message: Message, page: Part, frames: int) -> Document:
         where = page.head.text("content-location")
         where = where if "://" in where else message.root.head.text("snapshot-content-location")
-        inner = HtmlReader(image=_Images(message, where).find).read(Source(source.uri, _labelled(message, page)))
+        raw, content = message.body(page), _labelled(message, page)
+        exact, whole = raw == content, Place(page.start, page.end)
+        inner = HtmlReader(image=_Images(message, where).find).read(Source(source.uri, content))
         metadata = dict(inner.metadata)
         if where.startswith(("http://", "https://")):
             metadata.setdefault("canonical", where)
@@ -56,9 +58,9 @@ class MhtmlReader:
             media_type=WEB_ARCHIVE,
             title=inner.title,
             text=inner.text,
-            # Places in the page count after its transfer encoding was undone: they say of which part.
+            # Places in the page count in its part, as it is once its transfer encoding is undone.
             blocks=tuple(
-                replace(block, source=replace(block.source, part=page.path)) if block.source else block
+                replace(block, source=replace(block.source, part=page.path) if exact and block.source else whole)
                 for block in inner.blocks
             ),
             metadata=metadata,
@@ -97,7 +99,8 @@ def _labelled(message: Message, page: Part) -> bytes:
     """The bytes of the page; where its part names a charset that there is, in UTF-8 with a mark that says so."""
     raw, charset = message.body(page), page.params.get("charset", "")
     try:
-        codecs.lookup(charset)
+        if codecs.lookup(charset).name == "utf-8":
+            return raw
     except LookupError:
         return raw
     if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

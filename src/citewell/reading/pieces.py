@@ -40,6 +40,7 @@ MAX_ASSET_BYTES: Final = 64 << 20
 """All images that are kept of one document together."""
 
 _MAX_TARGET: Final = 2000
+_STRIPPED: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _NO_TARGETS: Final = ("javascript:", "vbscript:", "data:")
 
 
@@ -370,13 +371,14 @@ def compose(
     metadata: Metadata | None = None,
     warnings: Iterable[str] = (),
     max_cells: int = MAX_CELLS,
+    found: int | None = None,
 ) -> Document:
     """The document that `pieces` make up (see `Builder`)."""
     builder = Builder(max_cells=max_cells)
     for piece in pieces:
         builder.add(piece)
     return builder.document(
-        source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings
+        source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings, found=found
     )
 
 
@@ -420,24 +422,32 @@ def document_metadata(found: Mapping[str, Value]) -> tuple[dict[str, Value], lis
     return kept, warnings
 
 
+def moved(links: Sequence[tuple[int, int, str]], raw: str, text: str) -> list[tuple[int, int, str]]:
+    """`links` of `raw` with offsets into `text`, which is `raw` with other white space, and stripped perhaps."""
+    places = [place for place, sign in enumerate(text) if not sign.isspace()]
+    before = count_characters(_head(raw)) - count_characters(_head(text))
+    made = []
+    for start, end, target in sorted(links):
+        first = max(count_characters(raw[:start]) - before, 0)
+        last = min(count_characters(raw[:end]) - before, len(places))
+        begin = places[first] if first < len(places) else len(text)
+        made.append((begin, places[last - 1] + 1 if last > first else begin, target))
+    return made
+
+
+def _head(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(_STRIPPED))]
+
+
 def _links(links: Sequence[tuple[int, int, str]], raw: str, text: str, at: int) -> tuple[Link, ...]:
-    """`links` of `raw` as they stand in `text`, which is `raw` with other white space and begins at `at`."""
+    """`links` of `raw` as they stand in `text`, which begins at `at`; without those that no reader should follow."""
     if not links:
         return ()
-    places = [place for place, sign in enumerate(text) if not sign.isspace()]
-
-    def offset(before: int) -> int:
-        return places[before] if before < len(places) else len(text)
-
-    made = []
-    for start, end, href in sorted(links):
-        before, inside = count_characters(raw[:start]), count_characters(raw[start:end])
-        target = href.strip()
-        if target and len(target) <= _MAX_TARGET and not target.lower().startswith(_NO_TARGETS):
-            first = offset(before)
-            last = places[before + inside - 1] + 1 if inside else first
-            made.append(Link(Span(at + first, at + last), target))
-    return tuple(made)
+    return tuple(
+        Link(Span(at + start, at + end), target.strip())
+        for start, end, target in moved(links, raw, text)
+        if 0 < len(target.strip()) <= _MAX_TARGET and not target.strip().lower().startswith(_NO_TARGETS)
+    )
 
 
 def _trimmed(row: Sequence[str | None]) -> Sequence[str | None]:

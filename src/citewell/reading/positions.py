@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from citewell.reading.decode import Decoded
@@ -11,6 +12,8 @@ from citewell.types import Place
 
 # What decoding removed: the rest of its changes put one character in the place of one.
 _REMOVED: Final = re.compile("\r(?=\n)|[\x00-\x08\x0e-\x1f\x7f]+")
+# A byte order mark that is left, which decoding takes off after the controls.
+_FIRST: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f]*\ufeff")
 _WIDTHS: Final = {"utf-32-le": 4, "utf-32-be": 4}
 _VARIABLE: Final = ("utf-8", "utf-16-le", "utf-16-be", "gb18030", "cp932", "cp949", "big5", "euc_jp", "johab")
 
@@ -64,7 +67,8 @@ class Positions:
     def _raws(self, offsets: Sequence[int]) -> Iterator[int]:
         """Where each offset into the text stood before characters were removed."""
         text, raw = self._text, self._raw
-        skipped = len("\ufeff") if raw.startswith("\ufeff") else 0
+        mark = _FIRST.match(raw)
+        skipped = 1 if mark and mark.end() == 1 else 0
         lost = len(raw) - skipped - len(text)
         if not lost:
             yield from (offset + skipped for offset in offsets)
@@ -75,7 +79,10 @@ class Positions:
                 at = offset
                 yield offset + skipped
         else:
-            gone = (place for found in _REMOVED.finditer(raw) for place in range(*found.span()))
+            skipped = 0
+            gone = chain.from_iterable(range(*found.span()) for found in _REMOVED.finditer(raw))
+            if mark:
+                gone = chain([], sorted({*range(mark.end()), *gone}))
             place = next(gone, len(raw) + 1)
             for offset in offsets:
                 while place <= offset + skipped:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-CSV: Final = "csv@1"
-DOCX: Final = "docx@2"
-FAQ: Final = "faq@1"
-HTML: Final = "html@1"
-MARKDOWN: Final = "markdown@1"
-PDF: Final = "pdf@2"
-TEXT: Final = "text@1"
+CSV: Final = "csv@2"
+DOCX: Final = "docx@3"
+FAQ: Final = "faq@2"
+HTML: Final = "html@2"
+MARKDOWN: Final = "markdown@2"
+PDF: Final = "pdf@3"
+TEXT: Final = "text@2"
 
 # Formats of structured text and of mail.
 CODE: Final = "code@1"
