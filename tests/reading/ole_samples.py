@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TypeAlias
 
 Tree: TypeAlias = Mapping[str, "bytes | Tree"]
@@ -57,7 +58,7 @@ def container(tree: Tree) -> bytes:
             entries[place] = (name, 2, _NONE, _NONE, start, len(node))
             return place
         places = [add(child, below) for child, below in sorted(node.items(), key=lambda one: (len(one[0]), one[0]))]
-        for one, after in zip(places, places[1:], strict=False):
+        for one, after in pairwise(places):
             entries[one] = (*entries[one][:2], after, *entries[one][3:])
         entries[place] = (name, 1 if place else 5, _NONE, places[0] if places else _NONE, 0 if place else _END, 0)
         return place

@@ -46,19 +46,19 @@ if __name__ == "__main__":
     print(age(Key()))
 '''
 SAMPLES = {
-    "a.js": ("class A {\n  m() { return 1 }\n}\nexport function f(a) {\n  return a\n}\nconst g = (x) => x\n", ["A", "A.m", "f", "g"]),
-    "a.ts": ("export interface I { a: number }\nexport class C<T> {\n  run(): void {}\n}\nnamespace N { function h() {} }\n", ["I", "C", "C.run", "N", "N.h"]),
+    "a.js": ("class A {\n  m() { return 1 }\n}\nexport function f(a) {\n  return a\n}\nconst g = (x) => x\n", ["A", "A.m", "f", "g"]),  # noqa: E501
+    "a.ts": ("export interface I { a: number }\nexport class C<T> {\n  run(): void {}\n}\nnamespace N { function h() {} }\n", ["I", "C", "C.run", "N", "N.h"]),  # noqa: E501
     "a.tsx": ("export const View = () => <p>x</p>\n", ["View"]),
-    "A.java": ("package p;\n/** Doc. */\npublic class A {\n  int x;\n  A() {}\n  int f() { return x; }\n  enum E { ONE }\n}\n", ["A", "A.A", "A.f", "A.E"]),
+    "A.java": ("package p;\n/** Doc. */\npublic class A {\n  int x;\n  A() {}\n  int f() { return x; }\n  enum E { ONE }\n}\n", ["A", "A.A", "A.f", "A.E"]),  # noqa: E501
     "a.c": ("#include <a.h>\nstruct s { int a; };\nstatic char *f(int a) {\n  return 0;\n}\n", ["s", "f"]),
-    "a.cpp": ("namespace n {\nclass A {\n public:\n  int f() { return 1; }\n};\n}\nint n::A::g() { return 2; }\ntemplate <class T> T h(T t) { return t; }\n", ["n", "n.A", "n.A.f", "n.A.g", "h"]),
-    "a.go": ("package p\n\n// T is a type.\ntype T struct{ a int }\n\nfunc (t *T) M() int { return t.a }\n\nfunc F() {}\n", ["T", "T.M", "F"]),
-    "a.rs": ("struct S { a: i32 }\nimpl<T> Tr for S {\n    fn f(&self) -> i32 { self.a }\n}\nmod m { pub fn g() {} }\n", ["S", "S.f", "m", "m.g"]),
-    "a.cs": ("namespace N {\n  class A {\n    int P { get; set; }\n    void F() {}\n  }\n}\n", ["N", "N.A", "N.A.P", "N.A.F"]),
-    "a.rb": ("module M\n  class A\n    # Doc.\n    def f\n      1\n    end\n    def self.g; end\n  end\nend\n", ["M", "M.A", "M.A.f", "M.A.g"]),
+    "a.cpp": ("namespace n {\nclass A {\n public:\n  int f() { return 1; }\n};\n}\nint n::A::g() { return 2; }\ntemplate <class T> T h(T t) { return t; }\n", ["n", "n.A", "n.A.f", "n.A.g", "h"]),  # noqa: E501
+    "a.go": ("package p\n\n// T is a type.\ntype T struct{ a int }\n\nfunc (t *T) M() int { return t.a }\n\nfunc F() {}\n", ["T", "T.M", "F"]),  # noqa: E501
+    "a.rs": ("struct S { a: i32 }\nimpl<T> Tr for S {\n    fn f(&self) -> i32 { self.a }\n}\nmod m { pub fn g() {} }\n", ["S", "S.f", "m", "m.g"]),  # noqa: E501
+    "a.cs": ("namespace N {\n  class A {\n    int P { get; set; }\n    void F() {}\n  }\n}\n", ["N", "N.A", "N.A.P", "N.A.F"]),  # noqa: E501
+    "a.rb": ("module M\n  class A\n    # Doc.\n    def f\n      1\n    end\n    def self.g; end\n  end\nend\n", ["M", "M.A", "M.A.f", "M.A.g"]),  # noqa: E501
     "a.php": ("<?php\nclass A {\n  function f() { return 1; }\n}\nfunction g() {}\n", ["A", "A.f", "g"]),
     "a.sh": ("#!/bin/sh\nset -e\nrotate() {\n  echo 1\n}\nrotate\n", ["rotate"]),
-    "a.sql": ("-- Keys.\nCREATE TABLE IF NOT EXISTS app.keys (id int, s text DEFAULT ';');\nSELECT 1;\nCREATE OR REPLACE FUNCTION f() RETURNS int AS $$ BEGIN; END; $$;\n", ["app.keys", "f"]),
+    "a.sql": ("-- Keys.\nCREATE TABLE IF NOT EXISTS app.keys (id int, s text DEFAULT ';');\nSELECT 1;\nCREATE OR REPLACE FUNCTION f() RETURNS int AS $$ BEGIN; END; $$;\n", ["app.keys", "f"]),  # noqa: E501
 }  # fmt: skip
 
 
@@ -118,7 +118,9 @@ def test_without_the_grammar_the_code_is_read_and_the_lack_is_said(monkeypatch: 
     )
 
 
-@pytest.mark.parametrize("content", ["def f(:\n  x = (\n\nclass\n", "}}}}{{{{", "\u2028 = 'ä\n", "class A:\n" + "  def f(self): pass\r\n"])
+@pytest.mark.parametrize(
+    "content", ["def f(:\n  x = (\n\nclass\n", "}}}}{{{{", "\u2028 = 'ä\n", "class A:\n" + "  def f(self): pass\r\n"]
+)
 def test_broken_code_is_read_all_the_same(content: str) -> None:
     document = CodeReader().read(Source("a.py", content.encode()))
     assert_lawful(document)
@@ -130,7 +132,7 @@ def test_code_of_nothing_has_no_text() -> None:
     assert caught.value.kind == "no_text"
 
 
-@pytest.mark.parametrize(("uri", "unit"), [("a.py", "def f(): pass\n"), ("a.js", "(function(){"), ("a.py", "[" ), ("a.rb", "class A\n"), ("a.sql", "'"), ("a.sql", "$a$"), ("a.sql", "CREATE "), ("a.py", "# c\n"), ("a.kt", "\n\n"), ("a.cpp", "namespace a {")])  # fmt: skip
+@pytest.mark.parametrize(("uri", "unit"), [("a.py", "def f(): pass\n"), ("a.js", "(function(){"), ("a.py", "[" ), ("a.rb", "class A\n"), ("a.sql", "'"), ("a.sql", "$a$"), ("a.sql", "CREATE "), ("a.py", "# c\n"), ("a.kt", "\n\n"), ("a.cpp", "namespace a {")])  # fmt: skip  # noqa: E501
 def test_repeated_code_takes_time_in_proportion(uri: str, unit: str) -> None:
     def seconds(size: int) -> float:
         start = time.process_time()

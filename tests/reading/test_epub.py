@@ -4,8 +4,8 @@ import io
 import zipfile
 
 import pytest
-from laws import assert_lawful, shown
 from image_samples import PNG
+from laws import assert_lawful, shown
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect
@@ -24,10 +24,10 @@ OPF = """<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" xmln
 <item id="two" href="text/two%20b.xhtml" media-type="application/xhtml+xml"/>
 <item id="one" href="text/one.xhtml" media-type="application/xhtml+xml"/>
 <item id="gone" href="text/gone.xhtml" media-type="application/xhtml+xml"/></manifest>
-<spine><itemref idref="n"/><itemref idref="one"/><itemref idref="two"/><itemref idref="gone"/></spine></package>"""
+<spine><itemref idref="n"/><itemref idref="one"/><itemref idref="two"/><itemref idref="gone"/></spine></package>"""  # noqa: E501
 NAV = """<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"><body><nav epub:type="toc"><ol>
 <li><a href="text/one.xhtml">Part I</a><ol><li><a href="text/two%20b.xhtml#s">The <i>lock</i></a></li></ol></li></ol></nav>
-</body></html>"""
+</body></html>"""  # noqa: E501
 ONE = """<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><body><a id="x"/>
 <h2>First part</h2><p>Keys&nbsp;turn.</p><p><img src="../key.png" alt="A key"/><img src="../odd.png" alt="Odd"/>
 <img src="https://x.example/far.png"/></p></body></html>"""
@@ -113,7 +113,7 @@ def test_a_chapter_that_is_missing_is_a_warning() -> None:
 def test_the_contents_of_epub_2_serve_as_well() -> None:
     ncx = (
         '<?xml version="1.0"?><!DOCTYPE ncx PUBLIC "-//NISO//DTD ncx 2005-1//EN" "http://www.daisy.org/z3986/2005/ncx-2005-1.dtd">'
-        '<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navMap><navPoint><navLabel><text>Old style</text></navLabel>'
+        '<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navMap><navPoint><navLabel><text>Old style</text></navLabel>'  # noqa: E501
         '<content src="text/two%20b.xhtml"/></navPoint></navMap></ncx>'
     )
     opf = OPF.replace('media-type="application/xhtml+xml" properties="nav"', 'media-type="application/x-dtbncx+xml"')

@@ -44,7 +44,7 @@ def test_structure_of_an_object() -> None:
 
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_blocks_know_the_bytes_they_stand_in(ascii_only: bool) -> None:
-    raw = json.dumps({"a": {"größe": "5 \"cm\" é"}, "b": {"größe": "6"}}, ensure_ascii=ascii_only).encode()
+    raw = json.dumps({"a": {"größe": '5 "cm" é'}, "b": {"größe": "6"}}, ensure_ascii=ascii_only).encode()
     document = JsonReader().read(Source("x.json", raw))
     found = {b.span.of(document.text): raw[b.source.start : b.source.end].decode() for b in document.blocks if b.source}
     assert json.loads(f'"{found["größe: 6"]}"'.replace('": "', "=")) == "größe=6"
@@ -78,7 +78,9 @@ def test_odd_values_are_shown_as_written() -> None:
     assert "1e400" in document.text
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":1}\n' + "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":1}\n' + "[" * 100_000]
+)
 def test_a_hundred_thousand_levels_are_left_to_the_text_reader(content: str) -> None:
     with pytest.raises(ReadError) as caught:
         JsonReader().read(Source("x.json", content.encode()))
@@ -86,7 +88,7 @@ def test_a_hundred_thousand_levels_are_left_to_the_text_reader(content: str) -> 
 
 
 def test_what_is_no_json_is_read_as_text() -> None:
-    assert read('{"a": 1, oops', "x.json").reader == "text@1"
+    assert read('{"a": 1, oops', "x.json").reader.startswith("text@")
 
 
 def test_questions_and_answers_stay_with_the_faq_reader() -> None:
@@ -102,8 +104,8 @@ def test_an_empty_value_has_no_text() -> None:
 
 
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12)),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["a", "b", "name", "x y"]), inner, max_size=4)),
+    st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12)),  # noqa: E501
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["a", "b", "name", "x y"]), inner, max_size=4)),  # noqa: E501
     max_leaves=25,
 )  # fmt: skip
 

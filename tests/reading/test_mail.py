@@ -10,7 +10,7 @@ from ole_samples import container, data, fixed, text
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect
-from citewell.reading.formats import MAIL, MBOX, MSG
+from citewell.reading.formats import MBOX, MSG
 from citewell.reading.mail import MailReader
 from citewell.reading.mbox import MboxReader
 from citewell.reading.mime import parse
@@ -119,7 +119,7 @@ def test_places_of_plain_text_are_its_lines() -> None:
 
 
 HTML = (
-    "Content-Type: text/html; charset=utf-8\n\n<html><body><p>The <b>limit</b> is 5.</p><table><tr><th>a<th>b<tr><td>1<td>2"
+    "Content-Type: text/html; charset=utf-8\n\n<html><body><p>The <b>limit</b> is 5.</p><table><tr><th>a<th>b<tr><td>1<td>2"  # noqa: E501
     "</table><p><img src='cid:pic@x' alt='Chart'></p><div class='gmail_signature'>Ana</div>"
     "<div class='gmail_quote'>On 1 Jan Bo wrote:<blockquote>What is the limit?</blockquote></div></body></html>"
 )
@@ -139,12 +139,12 @@ def test_what_only_the_plain_alternative_says_is_kept_after_the_html() -> None:
 
 
 def test_files_become_attachments_and_images_in_the_text_become_assets() -> None:
-    image = f"Content-Type: image/png\nContent-ID: <pic@x>\nContent-Transfer-Encoding: base64\n\n{base64.b64encode(PNG).decode()}\n"
+    image = f"Content-Type: image/png\nContent-ID: <pic@x>\nContent-Transfer-Encoding: base64\n\n{base64.b64encode(PNG).decode()}\n"  # noqa: E501
     file = (
         "Content-Type: application/octet-stream\nContent-Disposition: attachment; filename*=utf-8''pl%C3%A1n.csv\n"
         "Content-Transfer-Encoding: base64\n\nYSxiCjEsMgo=\n"
     )
-    inner = f"Content-Type: message/rfc822\n\nSubject: Old one\nFrom: x@y.example\n\nHello.\n"
+    inner = "Content-Type: message/rfc822\n\nSubject: Old one\nFrom: x@y.example\n\nHello.\n"
     document = mail(HEAD + parts(parts(HTML, image, kind="related", boundary="b2"), file, inner))
     assert [(one.uri, one.media_type) for one in document.attachments] == [
         ("m.eml!/plán.csv", None),
@@ -180,7 +180,7 @@ def test_the_charset_of_a_part_is_followed(charset: str) -> None:
     ("broken", "said"),
     [
         ("Subject: x\nContent-Type: multipart/mixed\n\nno boundary anywhere\n", "no boundary anywhere"),
-        ("Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nfirst\n--b\n\nsecond, never closed", "second, never closed"),
+        ("Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nfirst\n--b\n\nsecond, never closed", "second, never closed"),  # noqa: E501
         ("Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--other\n\nwords\n", "words"),
         ("Subject: x\nthis line is no header\n\nbody", "body"),
         ("Subject: x\nContent-Type: bogus\n\nbody", "body"),
@@ -249,7 +249,7 @@ def test_parts_know_where_their_bytes_are() -> None:
 
 
 MBOX_TEXT = (
-    "From ana@x Thu Jan  2 10:00:00 2025\nFrom: ana@x.example\nSubject: One\nMessage-ID: <1@x>\n\nFirst mail.\n>From here on.\n\n"
+    "From ana@x Thu Jan  2 10:00:00 2025\nFrom: ana@x.example\nSubject: One\nMessage-ID: <1@x>\n\nFirst mail.\n>From here on.\n\n"  # noqa: E501
     "From the start 2025 was hard.\nNo new mail.\n\n"
     "From bo@x Fri Jan  3 10:00:00 2025\nFrom: bo@x.example\nSubject: Two\n\nSecond mail.\n"
 )

@@ -3,8 +3,8 @@
 import base64
 
 import pytest
-from laws import assert_lawful, shown
 from image_samples import PNG
+from laws import assert_lawful, shown
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect
@@ -13,7 +13,7 @@ from citewell.reading.html import HtmlReader
 from citewell.reading.mhtml import MhtmlReader
 from citewell.types import Document, Source
 
-HTML = "<html><head><title>Limits</title></head><body><nav><a href=/>Home</a></nav><main><h1>Grenzen</h1><p>Größe 5.</p>{}</main></body></html>"
+HTML = "<html><head><title>Limits</title></head><body><nav><a href=/>Home</a></nav><main><h1>Grenzen</h1><p>Größe 5.</p>{}</main></body></html>"  # noqa: E501
 HEAD = (
     "From: <Saved by Blink>\r\nSnapshot-Content-Location: https://acme.example/a/limits.html\r\nSubject: Limits\r\n"
     "Date: Thu, 02 Jan 2025 10:00:00 +0100\r\nMIME-Version: 1.0\r\n"
@@ -74,7 +74,7 @@ def test_the_charset_of_the_page_is_followed(charset: str, label: str) -> None:
 def test_a_page_that_only_frames_others_gives_way_to_the_next() -> None:
     content = (
         HEAD
-        + "--b\r\nContent-Type: text/html\r\n\r\n<frameset></frameset>\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Inside.\r\n--b--"
+        + "--b\r\nContent-Type: text/html\r\n\r\n<frameset></frameset>\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Inside.\r\n--b--"  # noqa: E501
     )
     document = read_archive(content.encode())
     assert document.text == "Inside."

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from laws import assert_lawful, shown
 from image_samples import PNG
+from laws import assert_lawful, shown
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect
@@ -38,7 +38,9 @@ def load(*cells: Any, **more: Any) -> Document:
 def test_structure_of_a_notebook() -> None:
     document = load(
         {"cell_type": "markdown", "source": ["# Rotation\n", "\n", "See [docs](https://x.example/d)."]},
-        code(["import keys\n", "keys.rotate()"], {"output_type": "stream", "name": "stdout", "text": ["done\n", "ok\n"]}),
+        code(
+            ["import keys\n", "keys.rotate()"], {"output_type": "stream", "name": "stdout", "text": ["done\n", "ok\n"]}
+        ),
         {"cell_type": "markdown", "source": "## Result"},
         code("table", result(text_plain="a b", text_html="<table><tr><th>a<th>b<tr><td>1<td>2</table>")),
         code("%%bash\nls", result(text_plain="'x'")),
@@ -68,8 +70,14 @@ def test_a_notebook_is_told_by_its_name_or_by_what_is_in_it() -> None:
 
 
 def test_images_are_assets_whether_shown_or_attached() -> None:
-    attached = {"cell_type": "markdown", "source": "![A key](attachment:k.png)", "attachments": {"k.png": {"image/png": IMAGE}}}
-    document = load(code("plot()", result(image_png=[IMAGE], text_plain="<Figure size 1x1>")), code("b", result(image_png="!no")))
+    attached = {
+        "cell_type": "markdown",
+        "source": "![A key](attachment:k.png)",
+        "attachments": {"k.png": {"image/png": IMAGE}},
+    }
+    document = load(
+        code("plot()", result(image_png=[IMAGE], text_plain="<Figure size 1x1>")), code("b", result(image_png="!no"))
+    )
     assert [one.content for one in document.assets] == [PNG]
     assert document.account.left_out[Reason.UNREADABLE].images == 1
     assert "Figure size" not in document.text
@@ -85,7 +93,9 @@ def test_errors_and_warnings_of_a_run_are_boilerplate_without_colours() -> None:
 
 
 def test_long_outputs_are_cut_in_their_middle() -> None:
-    document = load(code("log()", {"output_type": "stream", "name": "stdout", "text": "start " + "x" * 100_000 + " end"}))
+    document = load(
+        code("log()", {"output_type": "stream", "name": "stdout", "text": "start " + "x" * 100_000 + " end"})
+    )
     said = document.blocks[-1].span.of(document.text)
     assert len(said) < 21_000
     assert said.startswith("start")
@@ -93,8 +103,8 @@ def test_long_outputs_are_cut_in_their_middle() -> None:
     assert document.account.left_out[Reason.BOILERPLATE].characters > 70_000
 
 
-@pytest.mark.parametrize("broken", [7, None, "x", {}, {"cell_type": "markdown"}, {"cell_type": "markdown", "source": [1]},
-                                    code("a", 5), code("a", {"output_type": "stream"}), code("a", result(text_plain={}))])  # fmt: skip
+@pytest.mark.parametrize("broken", [7, None, "x", {}, {"cell_type": "markdown"}, {"cell_type": "markdown", "source": [1]},  # noqa: E501
+                                    code("a", 5), code("a", {"output_type": "stream"}), code("a", result(text_plain={}))])  # fmt: skip  # noqa: E501
 def test_a_broken_cell_costs_only_itself(broken: Any) -> None:
     assert "kept" in load(broken, {"cell_type": "markdown", "source": "kept"}).text
 

@@ -4,8 +4,8 @@ import io
 import zipfile
 
 import pytest
-from laws import assert_lawful, shown
 from image_samples import PNG
+from laws import assert_lawful, shown
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect
@@ -22,8 +22,8 @@ NAMES = " ".join(
 ) + ' xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:dc="http://purl.org/dc/elements/1.1/"'  # fmt: skip
 STYLES = (
     f'<office:document-styles {NAMES}><office:styles><style:style style:name="Secret" style:family="text">'
-    '<style:text-properties text:display="none"/></style:style><style:style style:name="Title" style:family="paragraph"/>'
-    '</office:styles><office:master-styles><style:master-page style:name="S"><style:header><text:p>Acme internal</text:p>'
+    '<style:text-properties text:display="none"/></style:style><style:style style:name="Title" style:family="paragraph"/>'  # noqa: E501
+    '</office:styles><office:master-styles><style:master-page style:name="S"><style:header><text:p>Acme internal</text:p>'  # noqa: E501
     "</style:header><style:footer><text:p>Page foot</text:p></style:footer></style:master-page></office:master-styles>"
     "</office:document-styles>"
 )
@@ -47,12 +47,12 @@ BODY = """<text:tracked-changes><text:changed-region><text:deletion><text:p>Old 
 <text:p>EU</text:p></table:table-cell><table:table-cell><text:p>90</text:p></table:table-cell></table:table-row></table:table>
 <text:p><draw:frame><draw:text-box><text:p>Boxed words.</text:p></draw:text-box></draw:frame>
 <draw:frame><draw:image xlink:href="Pictures/a.png"/><svg:title>A chart</svg:title></draw:frame></text:p>
-<text:section text:display="none"><text:p>Hidden part.</text:p></text:section>"""
+<text:section text:display="none"><text:p>Hidden part.</text:p></text:section>"""  # noqa: E501
 
 
 def packed(body: str, kind: str = "text", **parts: str | bytes) -> bytes:
     out = io.BytesIO()
-    content = f"<office:document-content {NAMES}>{AUTOMATIC}<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document-content>"
+    content = f"<office:document-content {NAMES}>{AUTOMATIC}<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document-content>"  # noqa: E501
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("mimetype", f"application/vnd.oasis.opendocument.{kind}")
         for name, data in {"content.xml": content, "styles.xml": STYLES, "Pictures/a.png": PNG, **parts}.items():
@@ -75,7 +75,9 @@ def kind_of(body: str, **parts: str | bytes) -> str:
 def test_structure_of_a_text() -> None:
     assert detect(packed(BODY), "x.bin") == ODT
     document = odt()
-    found = [(b.kind.value, b.level, b.span.of(document.text)) for b in document.blocks if not (b.hidden or b.boilerplate)]
+    found = [
+        (b.kind.value, b.level, b.span.of(document.text)) for b in document.blocks if not (b.hidden or b.boilerplate)
+    ]
     assert found == [
         ("heading", 1, "Key handbook"),
         ("heading", 1, "Rotation"),
@@ -138,9 +140,9 @@ def test_metadata_comes_from_the_meta_part() -> None:
 
 def test_slides_of_a_presentation_are_pages_with_their_titles_and_notes() -> None:
     body = (
-        '<draw:page><draw:frame><draw:text-box><text:list><text:list-item><text:p>First point</text:p></text:list-item></text:list>'
-        '</draw:text-box></draw:frame><draw:frame presentation:class="title"><draw:text-box><text:p>Plan</text:p></draw:text-box>'
-        '</draw:frame><presentation:notes><draw:frame presentation:class="notes"><draw:text-box><text:p>Say hello.</text:p>'
+        "<draw:page><draw:frame><draw:text-box><text:list><text:list-item><text:p>First point</text:p></text:list-item></text:list>"  # noqa: E501
+        '</draw:text-box></draw:frame><draw:frame presentation:class="title"><draw:text-box><text:p>Plan</text:p></draw:text-box>'  # noqa: E501
+        '</draw:frame><presentation:notes><draw:frame presentation:class="notes"><draw:text-box><text:p>Say hello.</text:p>'  # noqa: E501
         "</draw:text-box></draw:frame></presentation:notes></draw:page><draw:page/>"
     )
     document = OdfReader().read(Source("k.odp", packed(body, "presentation")))
@@ -151,8 +153,12 @@ def test_slides_of_a_presentation_are_pages_with_their_titles_and_notes() -> Non
 
 
 def test_repetitions_and_spans_beyond_reason_are_bounded() -> None:
-    cell = '<table:table-cell table:number-columns-repeated="9999999" table:number-rows-spanned="9999999"><text:p>x</text:p></table:table-cell>'
-    assert kind_of(f'<table:table>{"<table:table-row table:number-rows-repeated=%s>%s</table:table-row>" % (chr(34) + "999999" + chr(34), cell)}</table:table>') == "limit_exceeded"
+    cell = (
+        '<table:table-cell table:number-columns-repeated="9999999" table:number-rows-spanned="9999999"><text:p>x</text:p>'  # noqa: E501
+        "</table:table-cell>"
+    )
+    row = f'<table:table-row table:number-rows-repeated="999999">{cell}</table:table-row>'
+    assert kind_of(f"<table:table>{row}</table:table>") == "limit_exceeded"
 
 
 def test_passwords_entities_depth_and_damage_are_told_apart() -> None:

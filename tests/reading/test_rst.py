@@ -110,16 +110,18 @@ def test_links_and_places_are_kept() -> None:
 def test_nothing_is_included_and_nothing_raw_passes(tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("TOP SECRET")
-    text = "words\n\n" + "".join(
-        f".. {one}:: {secret}\n\n" for one in ("include", "literalinclude")
-    ) + f".. csv-table:: t\n   :file: {secret}\n\n.. raw:: html\n   :file: {secret}\n\n.. raw:: html\n\n   <script>x</script>\n"
+    text = (
+        "words\n\n"
+        + "".join(f".. {one}:: {secret}\n\n" for one in ("include", "literalinclude"))
+        + f".. csv-table:: t\n   :file: {secret}\n\n.. raw:: html\n   :file: {secret}\n\n.. raw:: html\n\n   <script>x</script>\n"  # noqa: E501
+    )
     document = load(text)
     assert "TOP SECRET" not in document.text
     assert "words" in document.text
 
 
 def test_tables_of_contents_go_and_unknown_directives_keep_their_words() -> None:
-    text = ".. toctree::\n   :maxdepth: 2\n\n   a/b\n\n.. contents::\n\n.. odd:thing:: Title words\n   :opt: 1\n\n   Inner words.\n\nSee :odd:`shown`.\n"
+    text = ".. toctree::\n   :maxdepth: 2\n\n   a/b\n\n.. contents::\n\n.. odd:thing:: Title words\n   :opt: 1\n\n   Inner words.\n\nSee :odd:`shown`.\n"  # noqa: E501
     assert shown(load(text)) == ["Title words", "Inner words.", "See shown."]
 
 

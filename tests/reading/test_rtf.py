@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from laws import assert_lawful, shown
 from image_samples import PNG
+from laws import assert_lawful, shown
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect
@@ -36,7 +36,7 @@ def test_structure_of_a_document() -> None:
     document = rtf(
         r"\pard\s1 Rotation\par\pard Keys \b last\b0  90 days.\line Or less.\par\pard\s2 Steps\par"
         r"\pard{\listtext 1.\tab}\ls1\ilvl0 Open it.\par{\listtext a.\tab}\ilvl1 Log in.\par"
-        r"\trowd\trhdr\pard\intbl Plan\cell Days\cell\row\trowd\pard\intbl Free\par plan\cell 90\cell\row\pard After.\par"
+        r"\trowd\trhdr\pard\intbl Plan\cell Days\cell\row\trowd\pard\intbl Free\par plan\cell 90\cell\row\pard After.\par"  # noqa: E501
     )
     assert detect(HEAD.encode(), "x.doc") == RTF
     assert [(b.kind.value, b.level, b.span.of(document.text)) for b in document.blocks] == [
@@ -116,7 +116,10 @@ def test_places_are_bytes_of_the_source() -> None:
     assert b"One." not in raw[place.start : place.end]
 
 
-@pytest.mark.parametrize("content", [b"{\\rtf1 {{{ open to the end", b"{\\rtf1 a}}}} open to the end", b"{\\rtf1 \\u99999999?open to the end\\"])
+@pytest.mark.parametrize(
+    "content",
+    [b"{\\rtf1 {{{ open to the end", b"{\\rtf1 a}}}} open to the end", b"{\\rtf1 \\u99999999?open to the end\\"],
+)
 def test_broken_files_keep_their_words(content: bytes) -> None:
     assert "open to the end" in RtfReader().read(Source("k.rtf", content)).text
 
@@ -126,7 +129,19 @@ def test_a_hundred_thousand_open_groups_are_refused() -> None:
     assert kind_of(b"{\\rtf1 " + b"{}" * 100_000 + b"}") == "no_text"
 
 
-@pytest.mark.parametrize("unit", [rb"\par x", rb"\'", rb"{\*\a ", rb"\u1\'", rb"\cell", rb"\row\cell", rb"{\field{\*\fldinst HYPERLINK ", rb"\bin0 "])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        rb"\par x",
+        rb"\'",
+        rb"{\*\a ",
+        rb"\u1\'",
+        rb"\cell",
+        rb"\row\cell",
+        rb"{\field{\*\fldinst HYPERLINK ",
+        rb"\bin0 ",
+    ],
+)
 def test_repeated_control_words_take_time_in_proportion_or_are_refused(unit: bytes) -> None:
     def seconds(size: int) -> float:
         start = time.process_time()

@@ -62,13 +62,15 @@ def test_a_book_becomes_headings_paragraphs_lists_code_and_tables() -> None:
 
 
 def test_verse_of_tei_keeps_its_lines() -> None:
-    document = load("<TEI xmlns='http://www.tei-c.org/ns/1.0'><text><body><div><head>Song</head><lg><l>One</l><l>Two</l></lg></div></body></text></TEI>")
+    document = load(
+        "<TEI xmlns='http://www.tei-c.org/ns/1.0'><text><body><div><head>Song</head><lg><l>One</l><l>Two</l></lg></div></body></text></TEI>"
+    )
     assert rows(document) == [("heading", 1, "Song"), ("paragraph", 0, "One\nTwo")]
 
 
 def test_data_becomes_tables_and_fields() -> None:
     document = load(
-        '<orders date="2025"><order id="1"><sku>A</sku><qty>2</qty></order><order id="2"><sku>B</sku><qty>3</qty></order>'
+        '<orders date="2025"><order id="1"><sku>A</sku><qty>2</qty></order><order id="2"><sku>B</sku><qty>3</qty></order>'  # noqa: E501
         "<note>Check <b>it</b> twice</note></orders>"
     )
     assert rows(document)[:4] == [
@@ -111,7 +113,7 @@ def test_entities_in_utf_16_are_found_as_well() -> None:
 
 def test_a_table_of_endless_spans_is_refused() -> None:
     cells = '<entry cols="1000">x</entry>' * 2000
-    assert kind_of(f"<doc>{"<p>a</p>" * 1000}<table>{f'<row>{cells}</row>' * 3}</table></doc>") == "limit_exceeded"
+    assert kind_of(f"<doc>{'<p>a</p>' * 1000}<table>{f'<row>{cells}</row>' * 3}</table></doc>") == "limit_exceeded"
 
 
 def test_broken_xml_is_read_as_the_text_it_is() -> None:

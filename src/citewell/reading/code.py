@@ -21,9 +21,7 @@ _MAX_CHARS: Final = 1500  # of code that defines nothing, in one block
 _GAP: Final = re.compile(r"\n[ \t]*+\n\s*+")
 _WORD: Final = re.compile(r"\w")
 # A string, a comment or the end of a statement; what a dollar quote opens is the body of a function.
-_SQL: Final = re.compile(
-    r"'(?:[^']|'')*+'|\"[^\"]*+\"|--[^\n]*+|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|;", re.DOTALL
-)
+_SQL: Final = re.compile(r"'(?:[^']|'')*+'|\"[^\"]*+\"|--[^\n]*+|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|;", re.DOTALL)
 _CREATE: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:\w+\s+){0,3}?(?:TABLE|VIEW|FUNCTION|PROCEDURE|"
     r"TRIGGER|INDEX|TYPE|SEQUENCE|SCHEMA|DATABASE|PACKAGE(?:\s+BODY)?)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?:ONLY\s+)?"
@@ -55,7 +53,9 @@ class CodeReader:
             try:
                 found = _in_characters(symbols(text.encode("utf-8", "replace"), language) or (), text)
             except ImportError as error:
-                warnings.append(f"Definitions were not told apart: {error.name} is not installed. Install citewell[code].")
+                warnings.append(
+                    f"Definitions were not told apart: {error.name} is not installed. Install citewell[code]."
+                )
         cuts = _merged(text, list(_cut(text, 0, len(text), found, ())))
         places = Positions(source.content, decoded).places([(start, end) for start, end, _ in cuts])
         blocks = tuple(
@@ -125,12 +125,11 @@ def _trimmed(text: str, start: int, end: int, path: tuple[str, ...]) -> Iterator
         yield start, end, path
 
 
-def _merged(
-    text: str, cuts: list[tuple[int, int, tuple[str, ...]]]
-) -> list[tuple[int, int, tuple[str, ...]]]:
+def _merged(text: str, cuts: list[tuple[int, int, tuple[str, ...]]]) -> list[tuple[int, int, tuple[str, ...]]]:
     """The same cuts, those without a word (closing brackets) joined to the one before them."""
     merged: list[tuple[int, int, tuple[str, ...]]] = []
-    for start, end, path in cuts:
+    for first, end, path in cuts:
+        start = first
         if merged:
             before, until, known = merged[-1]
             start = max(start, until)

@@ -29,7 +29,8 @@ _EMPTY: Final = re.compile(
 )
 _FONTS: Final = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 _DC: Final = {"creator": "author", "date": "date", "language": "language", "publisher": "publisher",
-              "description": "description", "identifier": "identifier", "rights": "rights", "subject": "subjects"}  # fmt: skip
+              "description": "description", "identifier": "identifier", "rights": "rights",
+              "subject": "subjects"}  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -153,9 +153,7 @@ class _Sorting:
                 stack.extend(reversed(part.children))
             elif self._is_text(part, kind):
                 self.pieces.extend(self._text(part, kind))
-            elif kind not in _SIGNATURES:
-                self._file(part)
-            elif part.name:
+            elif kind not in _SIGNATURES or part.name:
                 self._file(part)
         for part in self._images:
             if part.path not in self._shown:
@@ -207,7 +205,9 @@ class _Sorting:
             kind == "text/plain" and text.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
         ):
             try:
-                return settle(fragment_pieces(text, self._max_cells, aside=_is_aside, image=self._image, part=part.path))
+                return settle(
+                    fragment_pieces(text, self._max_cells, aside=_is_aside, image=self._image, part=part.path)
+                )
             except ReadError as error:
                 self._letter.warnings.append(f"Part {part.path} could not be read: {error}")
                 return []

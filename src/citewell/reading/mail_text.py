@@ -25,7 +25,8 @@ _EARLIER: Final = re.compile(
     re.IGNORECASE,
 )
 _OUTLOOK: Final = re.compile(
-    r"(?:From|Von|De|Da|Van):[ \t]*\S[^\n]*\n(?:[^\n]*\n)?(?:Sent|Gesendet|Envoyé|Enviado|Inviato|Verzonden|Date|Datum):",
+    r"(?:From|Von|De|Da|Van):[ \t]*\S[^\n]*\n(?:[^\n]*\n)?"
+    r"(?:Sent|Gesendet|Envoyé|Enviado|Inviato|Verzonden|Date|Datum):",
 )
 _SIGNATURE: Final = re.compile(r"--[ \t]?$")
 _LIST_FOOTER: Final = re.compile(r"_{20,}$|-{30,}$")

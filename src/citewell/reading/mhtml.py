@@ -21,7 +21,8 @@ _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 class MhtmlReader:
     """Reads the page of a web archive as `HtmlReader` reads it by itself, with the images that the archive holds.
 
-    Which part is the page is told by `start`, else it is the first one of HTML that says anything. Other pages are counted in a warning.
+    Which part is the page is told by `start`, else it is the first one of HTML that says anything. Other
+    pages are counted in a warning.
     """
 
     identity = versions.MHTML

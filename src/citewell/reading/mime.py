@@ -6,6 +6,7 @@ import binascii
 import quopri
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -114,10 +115,8 @@ class Message:
         if not self.exact and raw == self.content[part.start : part.end]:
             charset = "utf-8"  # the whole mail was brought to it
         if charset in ("utf-7", "utf7", "unicode-1-1-utf-7"):
-            try:
+            with suppress(UnicodeError):
                 raw = raw.decode("utf-7").encode()
-            except UnicodeError:
-                pass
         decoded = decode(raw, declared=charset or None)
         return decoded.text, decoded.warnings
 
@@ -209,7 +208,7 @@ def parse_head(content: bytes, start: int) -> tuple[Head, int]:
         line = found[0].rstrip(b"\r\n")
         if found.end() == at or not line.strip():
             # White space before the first header is no blank line after the last.
-            if count and name or found.end() == at or start > 0:
+            if (count and name) or found.end() == at or start > 0:
                 at = found.end()
                 break
         elif line[:1] in b" \t" and name:

@@ -256,13 +256,13 @@ def unpack_rtf(packed: bytes) -> bytes:
                 read, length = token >> 4, (token & 0xF) + 2
                 if read == write:
                     return bytes(out)
-                chunk = bytearray()
+                copied = bytearray()
                 for n in range(length):  # a copy may reach into what it writes
                     byte = window[(read + n) % 4096]
                     window[(write + n) % 4096] = byte
-                    chunk.append(byte)
+                    copied.append(byte)
                 write = (write + length) % 4096
-                out += chunk
+                out += copied
                 continue
             if not chunk:
                 return bytes(out)

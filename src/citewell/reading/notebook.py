@@ -62,9 +62,7 @@ class NotebookReader:
             source, reader=self.identity, media_type=NOTEBOOK, metadata=metadata, warnings=[*warnings, *left_out]
         )
 
-    def _cell(
-        self, cell: Mapping[str, Any], language: str, builder: Builder, warnings: list[str]
-    ) -> Iterator[Piece]:
+    def _cell(self, cell: Mapping[str, Any], language: str, builder: Builder, warnings: list[str]) -> Iterator[Piece]:
         kind = cell.get("cell_type")
         text = _joined(cell.get("source", cell.get("input", "")))
         if kind == "markdown":
@@ -88,11 +86,18 @@ class NotebookReader:
             aside = output.get("name", output.get("stream")) == "stderr"
             yield Piece(BlockKind.CODE, _shortened(_joined(output.get("text")), builder), boilerplate=aside)
         elif kind in ("error", "pyerr"):
-            yield Piece(BlockKind.CODE, f"{output.get('ename')}: {_plain(_joined(output.get('evalue')))}", boilerplate=True)
+            yield Piece(
+                BlockKind.CODE, f"{output.get('ename')}: {_plain(_joined(output.get('evalue')))}", boilerplate=True
+            )
         elif kind in ("execute_result", "display_data", "pyout"):
             data = output.get("data") or {
                 name: output[key]
-                for key, name in (("text", "text/plain"), ("html", "text/html"), ("png", "image/png"), ("jpeg", "image/jpeg"))
+                for key, name in (
+                    ("text", "text/plain"),
+                    ("html", "text/html"),
+                    ("png", "image/png"),
+                    ("jpeg", "image/jpeg"),
+                )
                 if key in output
             }
             yield from self._data(data, builder)

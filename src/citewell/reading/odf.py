@@ -27,7 +27,8 @@ _MAX_REPEAT: Final = 1000
 _SPACE: Final = re.compile(r"[ \t\n\r]+")
 # Fields whose text is not part of what the page shows, or that a reader sees as a comment.
 _UNSHOWN: Final = frozenset({"tracked-changes", "sequence-decls", "variable-decls", "user-field-decls", "forms", "desc",
-                             "title", "event-listeners", "glue-point", "dde-connection-decls", "note-citation"})  # fmt: skip
+                             "title", "event-listeners", "glue-point", "dde-connection-decls",
+                             "note-citation"})  # fmt: skip
 _INDEXES: Final = frozenset({"table-of-content", "illustration-index", "table-index", "alphabetical-index",
                              "object-index", "user-index", "bibliography"})  # fmt: skip
 _META: Final = {"creator": "author", "initial-creator": "creator", "date": "modified", "creation-date": "created",
@@ -237,7 +238,7 @@ class _Walk:
             note = next((one.text for one in root.iter() if local(one) == "annotation" and one.text), "")
             alt = " ".join((note or " ".join(root.itertext())).split())
         elif root is not None:
-            tables = [one for one in root.iter(f"{_TABLE}table")]
+            tables = list(root.iter(f"{_TABLE}table"))
             for table in tables[:5]:
                 self._table(table)
             if tables:
@@ -267,7 +268,9 @@ class _Walk:
             kind, depth = BlockKind.LIST_ITEM, len(self._items) - 1
         elif self._styles.is_called(style, "Caption"):
             kind = BlockKind.CAPTION
-        elif self._styles.is_called(style, "Preformatted Text") or self._styles.is_called(style, "Preformatted_20_Text"):
+        elif self._styles.is_called(style, "Preformatted Text") or self._styles.is_called(
+            style, "Preformatted_20_Text"
+        ):
             kind = BlockKind.CODE
         else:
             kind = self._kind
@@ -321,7 +324,9 @@ class _Walk:
             name = local(element)
             match name:
                 case "span":
-                    self._inline(element, run, hidden or self._styles.is_hidden("text", attribute(element, "style-name")))
+                    self._inline(
+                        element, run, hidden or self._styles.is_hidden("text", attribute(element, "style-name"))
+                    )
                 case "a":
                     start = run.length()
                     self._inline(element, run, hidden)
@@ -335,7 +340,9 @@ class _Walk:
                 case "line-break":
                     run.put("\n", hidden)
                 case "note":
-                    mark = next(("".join(one.itertext()).strip() for one in element if local(one) == "note-citation"), "")
+                    mark = next(
+                        ("".join(one.itertext()).strip() for one in element if local(one) == "note-citation"), ""
+                    )
                     run.put(f"[{mark}]" if mark else "", hidden)
                     run.notes.append(element)
                 case "annotation":

@@ -47,9 +47,7 @@ class Styles:
 
     def is_called(self, name: str, wanted: str) -> bool:
         """Whether the paragraph style or one that it comes from has the name `wanted`."""
-        return any(
-            self._display.get(one, one) == wanted or one == wanted for _, one in self._chain("paragraph", name)
-        )
+        return any(self._display.get(one, one) == wanted or one == wanted for _, one in self._chain("paragraph", name))
 
     def level(self, name: str) -> int:
         """The outline level of a paragraph style, 0 where it has none."""

@@ -10,7 +10,7 @@ from citewell.reading.pieces import Piece
 from citewell.reading.tables import Table
 from citewell.types import BlockKind
 
-Data: TypeAlias = "str | None | bool | Sequence[Data] | Mapping[str, Data]"
+Data: TypeAlias = "str | bool | Sequence[Data] | Mapping[str, Data] | None"
 """What JSON holds, numbers as they are written."""
 
 MAX_HEADINGS: Final = 6  # what is deeper is named by its dotted path
@@ -35,7 +35,11 @@ def pieces_of(data: Data) -> Iterator[Field]:
 def is_flat(value: Data) -> bool:
     """Whether a value is shown in one place: a scalar, or a short list of such."""
     if isinstance(value, list):
-        return len(value) <= 20 and all(isinstance(one, (str, bool)) or one is None for one in value) and not _is_long(value)
+        return (
+            len(value) <= 20
+            and all(isinstance(one, (str, bool)) or one is None for one in value)
+            and not _is_long(value)
+        )
     return not isinstance(value, dict)
 
 

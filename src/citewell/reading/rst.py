@@ -20,10 +20,14 @@ _DIRECTIVE: Final = re.compile(r"^[ \t]*\.\.[ \t]+(?:\|[^|\n]{1,100}\|[ \t]*)?([
 _ROLE: Final = re.compile(r":([a-zA-Z][\w:+.-]{0,60}):`|`:([a-zA-Z][\w:+.-]{0,60}):")
 _TARGETED: Final = re.compile(r"^[!~.]?(.*?)\s*<([^<>]*)>$", re.DOTALL)
 # Directives of lists of files and of index entries: no words for readers.
-_NO_TEXT: Final = frozenset({"toctree", "index", "only", "currentmodule", "highlight", "tabularcolumns", "default-domain"})
-_CODE: Final = frozenset({"prompt", "ipython", "testcode", "doctest", "testoutput", "productionlist", "graphviz", "mermaid",
-                          "code-cell", "parsed-code"})  # fmt: skip
-_ASIDE: Final = frozenset({"comment", "substitution_definition", "target", "pending", "raw", "meta", "docinfo", "generated"})
+_NO_TEXT: Final = frozenset(
+    {"toctree", "index", "only", "currentmodule", "highlight", "tabularcolumns", "default-domain"}
+)
+_CODE: Final = frozenset({"prompt", "ipython", "testcode", "doctest", "testoutput", "productionlist", "graphviz",
+                          "mermaid", "code-cell", "parsed-code"})  # fmt: skip
+_ASIDE: Final = frozenset(
+    {"comment", "substitution_definition", "target", "pending", "raw", "meta", "docinfo", "generated"}
+)
 
 
 class RstReader:
@@ -99,7 +103,7 @@ def _know(text: str) -> None:
         def __missing__(self, key: str) -> Any:
             return lambda value: value or ""
 
-    class Box(Directive):
+    class Box(Directive):  # type: ignore[misc]
         optional_arguments = 1
         final_argument_whitespace = True
         has_content = True
@@ -121,7 +125,7 @@ def _know(text: str) -> None:
                 self.state.nested_parse(self.content, self.content_offset, box)
             return [box]
 
-    def role(name: str, raw: str, words: str, line: int, inliner: Any, options: Any = None, content: Any = ()) -> Any:
+    def role(name: str, raw: str, words: str, *_: Any, **__: Any) -> Any:
         shown = _TARGETED.match(words)
         said = shown[1] if shown else words.lstrip("!~") if not words.startswith("~") else words.rpartition(".")[2]
         return [nodes.inline(raw, said)], []
@@ -157,7 +161,11 @@ class _Walk:
                 case "section":
                     self.blocks(node, depth + 1)
                 case "title" | "rubric":
-                    kind = BlockKind.HEADING if node.tagname == "title" and parent.tagname == "section" else BlockKind.PARAGRAPH
+                    kind = (
+                        BlockKind.HEADING
+                        if node.tagname == "title" and parent.tagname == "section"
+                        else BlockKind.PARAGRAPH
+                    )
                     self._add(node, Piece(kind, node.astext(), max(depth, 1), links=_links(node)))
                 case "paragraph" | "attribution":
                     self._paragraph(node)

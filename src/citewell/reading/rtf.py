@@ -35,8 +35,8 @@ _SKIPPED: Final = frozenset({
     "private", "ftnsep", "ftnsepc", "ftncn", "aftnsep", "aftnsepc", "aftncn", "htmltag", "mhtmltag",
 })  # fmt: skip
 _MARGINS: Final = {"header": BlockKind.HEADER, "footer": BlockKind.FOOTER}
-_INFO: Final = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords", "company": "company",
-                "creatim": "created", "revtim": "modified"}  # fmt: skip
+_INFO: Final = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords",
+                "company": "company", "creatim": "created", "revtim": "modified"}  # fmt: skip
 _MOMENT: Final = ("yr", "mo", "dy", "hr", "min")
 _LEVEL: Final = re.compile(r"(?:heading|überschrift|titre|título|titolo|kop|rubrik|заголовок)\s*(\d)", re.IGNORECASE)
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufeff]")
@@ -121,7 +121,9 @@ def rtf_text(content: bytes) -> str:
         walk.run()
     except ReadError:
         return ""
-    lines = [piece.text if piece.table is None else _rows(piece.table) for piece in walk.body.pieces if not piece.hidden]
+    lines = [
+        piece.text if piece.table is None else _rows(piece.table) for piece in walk.body.pieces if not piece.hidden
+    ]
     return "\n\n".join(lines)
 
 
@@ -318,9 +320,7 @@ class _Walk:
             self._skip = 0
         self._flush()
         code = number & 0xFFFF
-        if 0xD800 <= code <= 0xDFFF:
-            self._put(chr(code))
-        elif code >= 32:
+        if 0xD800 <= code <= 0xDFFF or code >= 32:
             self._put(chr(code))
         self._skip = self._state.skip
 
@@ -355,7 +355,9 @@ class _Walk:
             case "annotation":
                 self.deletions += 1
                 state.where = "comment"
-            case "footnote" | "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr" | "footerf":
+            case (
+                "footnote" | "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr" | "footerf"
+            ):
                 self._flows.append((len(self._stack), self._flow, word))
                 self._paragraphs.append(self._paragraph)
                 self._flow, self._paragraph = _Flow(start=at), _Paragraph()

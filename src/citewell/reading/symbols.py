@@ -29,10 +29,10 @@ _GRAMMARS: Final = {
 _LEAVES: Final = frozenset({
     "function_definition", "function_declaration", "generator_function_declaration", "function_item",
     "function_signature_item", "method_declaration", "method_definition", "constructor_declaration",
-    "destructor_declaration", "method", "singleton_method", "struct_item", "enum_item", "union_item", "macro_definition",
-    "type_item", "type_declaration", "type_alias_declaration", "enum_declaration", "enum_specifier", "property_declaration",
-    "operator_declaration", "delegate_declaration", "record_struct_declaration", "compact_constructor_declaration",
-    "function_signature", "annotation_type_declaration",
+    "destructor_declaration", "method", "singleton_method", "struct_item", "enum_item", "union_item",
+    "macro_definition", "type_item", "type_declaration", "type_alias_declaration", "enum_declaration",
+    "enum_specifier", "property_declaration", "operator_declaration", "delegate_declaration",
+    "record_struct_declaration", "compact_constructor_declaration", "function_signature", "annotation_type_declaration",
 })  # fmt: skip
 _CONTAINERS: Final = frozenset({
     "class_definition", "class_declaration", "abstract_class_declaration", "class_specifier", "struct_specifier",
@@ -41,8 +41,9 @@ _CONTAINERS: Final = frozenset({
     "object_declaration", "file_scoped_namespace_declaration", "foreign_mod_item",
 })  # fmt: skip
 # What only wraps a definition, with where the definition is in it; None for the last child.
-_WRAPPERS: Final = {"decorated_definition": "definition", "export_statement": "declaration", "template_declaration": None,
-                    "linkage_specification": "body", "ambient_declaration": None}  # fmt: skip
+_WRAPPERS: Final = {"decorated_definition": "definition", "export_statement": "declaration",
+                    "template_declaration": None, "linkage_specification": "body",
+                    "ambient_declaration": None}  # fmt: skip
 _BODIES: Final = ("body", "declaration_list")
 _GROUPS: Final = frozenset({"preproc_ifdef", "preproc_if", "declaration_list", "program"})
 _COMMENTS: Final = ("comment", "line_comment", "block_comment", "attribute_item", "inner_attribute_item")
@@ -142,7 +143,9 @@ def _symbol(node: Any, start: int, end: int, code: bytes, depth: int) -> Symbol:
     if node.type in _CONTAINERS and depth < MAX_DEPTH:
         body = next((one for name in _BODIES if (one := node.child_by_field_name(name)) is not None), None)
         if body is None:
-            body = next((one for one in node.children if one.type in ("body_statement", "class_body", "enum_body")), node)
+            body = next(
+                (one for one in node.children if one.type in ("body_statement", "class_body", "enum_body")), node
+            )
         inside = tuple(_among(body, code, depth + 1))
     return Symbol(_name(node, code), start, end, inside)
 

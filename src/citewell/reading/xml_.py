@@ -19,14 +19,16 @@ _SECTIONS: Final = re.compile(
     r"(?:book|part|chapter|article|appendix|preface|sect[1-6]|section|sec|div[1-7]?|topic|concept|task|reference|"
     r"abstract|body|front|back|text|group|glossary|bibliography|dedication|item|entry|refentry|refsect[1-3]|simplesect)"
 )
-_TITLES: Final = frozenset({"title", "head", "heading", "headline", "bridgehead", "hl1", "h1", "h2", "h3", "h4", "h5", "h6",
-                            "article-title", "hedline"})  # fmt: skip
-_PARAGRAPHS: Final = frozenset({"p", "para", "simpara", "formalpara", "ab", "l", "lg", "s", "line", "abstract", "summary",
-                                "description", "quote", "blockquote", "note", "verse", "v", "sp", "speech", "subtitle",
-                                "shortdesc", "cmd"})  # fmt: skip
-_LISTS: Final = frozenset({"list", "itemizedlist", "orderedlist", "variablelist", "simplelist", "ul", "ol", "dl", "steps",
-                           "glosslist", "procedure"})  # fmt: skip
-_ITEMS: Final = frozenset({"listitem", "list-item", "li", "item", "member", "varlistentry", "glossentry", "dlentry", "step"})
+_TITLES: Final = frozenset({"title", "head", "heading", "headline", "bridgehead", "hl1", "h1", "h2", "h3", "h4",
+                            "h5", "h6", "article-title", "hedline"})  # fmt: skip
+_PARAGRAPHS: Final = frozenset({"p", "para", "simpara", "formalpara", "ab", "l", "lg", "s", "line", "abstract",
+                                "summary", "description", "quote", "blockquote", "note", "verse", "v", "sp",
+                                "speech", "subtitle", "shortdesc", "cmd"})  # fmt: skip
+_LISTS: Final = frozenset({"list", "itemizedlist", "orderedlist", "variablelist", "simplelist", "ul", "ol", "dl",
+                           "steps", "glosslist", "procedure"})  # fmt: skip
+_ITEMS: Final = frozenset(
+    {"listitem", "list-item", "li", "item", "member", "varlistentry", "glossentry", "dlentry", "step"}
+)
 _CODES: Final = frozenset({"programlisting", "screen", "literallayout", "codeblock", "code", "pre", "eg", "preformat"})
 _CAPTIONS: Final = frozenset({"caption", "figdesc"})
 _UNREAD: Final = frozenset({"script", "style", "binary", "binaryobject"})
@@ -78,7 +80,7 @@ def _is_text(root: Any) -> bool:
         mixed += bool(element.tail and element.tail.strip())
         if elements > 20_000:
             break
-    return marks >= 1 and (marks + mixed) * 20 >= elements or mixed * 5 >= elements
+    return (marks >= 1 and (marks + mixed) * 20 >= elements) or mixed * 5 >= elements
 
 
 class _Walk:
@@ -169,7 +171,9 @@ class _Walk:
                 column, reach = places.take(number, down, across)
                 header = head or name == "th" or cell.get("role") == "label"
                 cells.append(CellText(number, column, _words(cell), header, reach, across))
-        caption = next((_words(one) for one in table if local(one).lower() in ("title", "head", "caption", "label")), "")
+        caption = next(
+            (_words(one) for one in table if local(one).lower() in ("title", "head", "caption", "label")), ""
+        )
         self._add(table, Piece(BlockKind.TABLE, table=grid(cells, self._max_cells), caption=caption))
 
     def _add(self, element: Any, piece: Piece) -> None:
@@ -259,5 +263,14 @@ def _metadata(root: Any) -> dict[str, Value]:
 
 def _heads(root: Any) -> Iterator[Any]:
     for element in root.iter():
-        if local(element).lower() in ("info", "bookinfo", "articleinfo", "teiheader", "front", "channel", "metadata", "prolog"):
+        if local(element).lower() in (
+            "info",
+            "bookinfo",
+            "articleinfo",
+            "teiheader",
+            "front",
+            "channel",
+            "metadata",
+            "prolog",
+        ):
             yield from element.iter()
