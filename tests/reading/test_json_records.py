@@ -42,13 +42,18 @@ def test_structure_of_an_object() -> None:
     assert document.title == "Acme"
 
 
-@pytest.mark.parametrize("ascii_only", [True, False])
-def test_blocks_know_the_bytes_they_stand_in(ascii_only: bool) -> None:
-    raw = json.dumps({"a": {"größe": '5 "cm" é'}, "b": {"größe": "6"}}, ensure_ascii=ascii_only).encode()
-    document = JsonReader().read(Source("x.json", raw))
-    found = {b.span.of(document.text): raw[b.source.start : b.source.end].decode() for b in document.blocks if b.source}
-    assert json.loads(f'"{found["größe: 6"]}"'.replace('": "', "=")) == "größe=6"
-    assert raw.index(found["größe: 6"].encode(), 20) > raw.index(b'"b"')
+def test_blocks_know_the_bytes_they_stand_in_and_escaped_ones_their_line() -> None:
+    data = {"a": {"größe": "5 cm é"}, "b": {"größe": "6"}}
+    raw = json.dumps(data, ensure_ascii=False).encode()
+    places = {b.span.of(d.text): b.source for d in [JsonReader().read(Source("x.json", raw))] for b in d.blocks}
+    place = places["größe: 6"]
+    assert place is not None
+    assert raw[place.start : place.end].decode() == 'größe": "6'
+    assert place.start > raw.index(b'"b"')
+    lines = json.dumps(data, indent=1).encode()
+    place = JsonReader().read(Source("x.json", lines)).blocks[-1].source
+    assert place is not None
+    assert (place.start, place.end, place.unit) == (5, 6, "lines")
 
 
 def test_records_with_long_or_nested_values_are_sections_by_their_names() -> None:

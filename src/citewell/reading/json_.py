@@ -15,7 +15,7 @@ from citewell.reading.pieces import Builder, title_from_uri
 from citewell.reading.positions import Positions
 from citewell.reading.records import Data, Field, pieces_of
 from citewell.reading.tables import MAX_CELLS
-from citewell.types import Document, Source
+from citewell.types import Document, Place, Source
 
 # Half of a pair without its other half.
 _SURROGATES: Final = re.compile(
@@ -128,8 +128,25 @@ def _place(content: bytes, decoded: Decoded, fields: Sequence[Field]) -> None:
             spans.append((start, end))
             placed.append(field)
             at = end
-    for field, place in zip(placed, Positions(content, decoded).places(spans), strict=True):
-        field.piece.source = place
+    line = last = 0
+    for field, (start, end), place in zip(placed, spans, Positions(content, decoded).places(spans), strict=True):
+        line += text.count("\n", last, start)
+        last = start
+        # Bytes are named where a reader finds the words in them: not in escapes, nor under rearranged fields.
+        exact = field.piece.table is None and _holds(text[start:end], field.piece.text)
+        field.piece.source = place if exact else Place(line, line + 1 + text.count("\n", start, end), "lines")
+    # A heading made of a record's number stands nowhere: its line is that of what comes before it.
+    line = 0
+    for field in fields:
+        if field.piece.source is None:
+            field.piece.source = Place(line, line + 1, "lines")
+        elif field.piece.source.unit == "lines":
+            line = field.piece.source.end - 1
+
+
+def _holds(raw: str, shown: str) -> bool:
+    letters = iter(raw)
+    return all(sign in letters for sign in shown if sign.isalnum())
 
 
 def _find(text: str, token: str, at: int) -> tuple[int, int] | None:

@@ -11,13 +11,14 @@ from urllib.parse import unquote
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import MAIL
+from citewell.reading.gaps import fill_places
 from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
 from citewell.reading.mail_text import plain_pieces, settle
 from citewell.reading.mime import Head, Message, Part, parse, parse_head
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.tables import MAX_CELLS
-from citewell.types import BlockKind, Document, Reason, Source, Value, count_characters
+from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 _SHOWN: Final = ("from", "to", "cc", "bcc", "date", "reply-to")
 _NAMES: Final = {"reply-to": "Reply-To"}
@@ -119,6 +120,11 @@ def read_letter(content: bytes, max_cells: int = MAX_CELLS) -> Letter:
     letter = Letter(subject, pieces, _metadata(head))
     sort = _Sorting(message, letter, max_cells)
     sort.run()
+    # Of a mail that was brought to UTF-8 no bytes of the source are known.
+    known = Place(0, message.root.start) if message.exact else Place(0, 1, "lines")
+    for piece in letter.pieces:
+        piece.source = known
+    fill_places(sort.pieces, known)
     letter.pieces.extend(sort.pieces)
     return letter
 

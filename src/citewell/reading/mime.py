@@ -178,6 +178,8 @@ def parse(content: bytes) -> Message:
         if not stack:
             break
     close(0, len(content))
+    for part in root.walk():
+        part.end = max(part.end, part.start)  # a delimiter right behind a head leaves no body
     return Message(root, content, exact)
 
 

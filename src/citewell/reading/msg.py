@@ -20,10 +20,11 @@ from citewell.reading.mail import read_letter
 from citewell.reading.mime import parse_head
 from citewell.reading.pieces import Builder, document_metadata
 from citewell.reading.tables import MAX_CELLS
-from citewell.types import Document, Source
+from citewell.types import Document, Place, Source
 
 MAX_STREAM_BYTES: Final = 64 << 20
 MAX_FILES: Final = 1000
+_DAMAGE: Final = (OSError, ValueError, IndexError, KeyError, TypeError, AttributeError)
 _MAX_DEPTH: Final = 10
 # Property numbers of [MS-OXPROPS].
 _SUBJECT, _BODY, _HTML, _RTF = 0x0037, 0x1000, 0x1013, 0x1009
@@ -62,7 +63,7 @@ class MsgReader:
         try:
             with olefile.OleFileIO(io.BytesIO(source.content)) as ole:
                 mail = _Store(ole).mail(())
-        except (OSError, ValueError, IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
+        except (*_DAMAGE, RecursionError, struct.error) as error:
             # Not a sign of which bytes: olefile says what it found with any of these.
             raise ReadError(
                 "corrupt", f"The Outlook message is damaged: {str(error)[:200]}. Save it again, or as .eml."
@@ -70,7 +71,7 @@ class MsgReader:
         letter = read_letter(mail, self._max_cells)
         builder = Builder(max_cells=self._max_cells)
         for piece in letter.pieces:
-            piece.source = None  # places count in the form we brought it to
+            piece.source = Place(0, len(source.content))  # theirs count in the form we brought it to
         letter.add_to(builder)
         metadata, warnings = document_metadata(letter.metadata)
         return builder.document(

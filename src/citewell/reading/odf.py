@@ -10,6 +10,7 @@ from typing import Any, Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import ODP, ODT
+from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
 from citewell.reading.odf_styles import TEXT, Styles
 from citewell.reading.package import Package
@@ -73,6 +74,7 @@ class OdfReader:
         walk.body(body[0])
         if looks is not None and kind == ODT:
             walk.margins(looks, "footer", BlockKind.FOOTER)
+        fill_places(walk.pieces, Place(0, 1, "elements", "content.xml"))
         for piece in walk.pieces:
             walk.builder.add(piece)
         title = metadata.pop("title", "")
@@ -392,7 +394,9 @@ class _Walk:
                     for _ in range(_repeated(cell, "number-columns-repeated") - 1):
                         places.take(number, 1, 1)
                 after.extend(frame for frame in cell.iter(f"{_DRAW}frame"))
-        self._add(Piece(BlockKind.TABLE, table=grid(cells, self._max_cells)))
+        numbers = [int(one.get(_NUMBER)) for one in table.iter(f"{TEXT}p", f"{TEXT}h") if one.get(_NUMBER)]
+        place = Place(numbers[0], numbers[-1] + 1, "paragraphs", self.part) if numbers else None
+        self._add(Piece(BlockKind.TABLE, table=grid(cells, self._max_cells), source=place))
         for frame in after:
             self._frame(frame)
 

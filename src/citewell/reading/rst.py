@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
-from citewell.reading.decode import Decoded, decode
+from citewell.reading.decode import decode
 from citewell.reading.formats import RST
+from citewell.reading.gaps import fill_places
 from citewell.reading.pieces import Builder, Piece, document_metadata
-from citewell.reading.positions import Positions
 from citewell.reading.tables import MAX_CELLS, CellText, Places, grid
-from citewell.types import BlockKind, Document, Reason, Source, Value, count_characters
+from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 _MAX_NAMES: Final = 300  # directives and roles of one file that docutils does not know
 _DIRECTIVE: Final = re.compile(r"^[ \t]*\.\.[ \t]+(?:\|[^|\n]{1,100}\|[ \t]*)?([\w:+.-]{1,60})::", re.MULTILINE)
@@ -51,7 +51,7 @@ class RstReader:
             walk.blocks(tree, 0)
         except RecursionError as error:
             raise ReadError("limit_exceeded", "The file is nested too deeply to be read. Flatten it.") from error
-        _place(source.content, decoded, walk)
+        _place(decoded.text, walk)
         builder = Builder(max_cells=self._max_cells)
         for piece in walk.pieces:
             builder.add(piece)
@@ -283,11 +283,9 @@ def _links(node: Any) -> list[tuple[int, int, str]]:
     return found
 
 
-def _place(content: bytes, decoded: Decoded, walk: _Walk) -> None:
+def _place(text: str, walk: _Walk) -> None:
     """Find each piece by the first and last lines that docutils says it was made of, after the piece before."""
-    text, at = decoded.text, 0
-    spans: list[tuple[int, int]] = []
-    placed: list[Piece] = []
+    at = line = 0
     for piece, raw in zip(walk.pieces, walk.raws, strict=True):
         lines = [line.strip() for line in raw.split("\n") if line.strip()]
         if not lines:
@@ -295,8 +293,8 @@ def _place(content: bytes, decoded: Decoded, walk: _Walk) -> None:
         start = text.find(lines[0], at)
         last = text.find(lines[-1], start) if start >= 0 else -1
         if start >= 0 and last >= 0:
-            at = last + len(lines[-1])
-            spans.append((start, at))
-            placed.append(piece)
-    for piece, place in zip(placed, Positions(content, decoded).places(spans), strict=True):
-        piece.source = place
+            line += text.count("\n", at, start)
+            until = line + text.count("\n", start, last)
+            piece.source = Place(line, until + 1, "lines")
+            at, line = last + len(lines[-1]), until
+    fill_places(walk.pieces, Place(0, text.count("\n") + 1, "lines"))

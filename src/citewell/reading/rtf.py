@@ -10,6 +10,7 @@ from typing import Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import RTF
+from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.rtf_tokens import Token, tokens
@@ -101,7 +102,9 @@ class RtfReader:
         walk = _Walk(source.content)
         walk.run()
         builder = Builder(max_cells=self._max_cells)
-        for piece in [*walk.headers, *walk.body.pieces, *walk.footers]:
+        pieces = [*walk.headers, *walk.body.pieces, *walk.footers]
+        fill_places(pieces, Place(0, len(source.content)))
+        for piece in pieces:
             builder.add(piece)
         builder.leave_out(Reason.HIDDEN, characters=walk.left_out)
         builder.leave_out(Reason.UNREADABLE, images=walk.unreadable)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from citewell.reading import versions
 from citewell.reading.formats import XML
+from citewell.reading.gaps import fill_places
 from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
 from citewell.reading.records import Data, pieces_of
 from citewell.reading.tables import MAX_CELLS, CellText, Places, grid
@@ -63,6 +64,7 @@ class XmlReader:
         else:
             pieces = [field.piece for field in pieces_of({local(root): _data(root)})]
             title = title_from_uri(source.uri)
+        fill_places(pieces, Place(0, source.content.count(b"\n") + 1, "lines"))
         for piece in pieces:
             builder.add(piece)
         metadata, warnings = document_metadata({**found, "root": local(root)})
