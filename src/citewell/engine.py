@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Validator,
         Writer,
     )
+    from citewell.types import Citation, Region
     from citewell.workflow import Handler
 
 MAX_QUERY_CHARACTERS = 8_000
@@ -331,6 +332,16 @@ class Engine:
         Raises NotFound, the same for hidden and absent.
         """
         return await self.store.contents(document_id, self._who(principal))
+
+    async def locate(self, citation: Citation, *, principal: Principal | None = None) -> tuple[Region, ...]:
+        """The pages and boxes of what a citation quotes, for a highlight; empty where its format has no pages.
+
+        Raises NotFound when the document was deleted or may not be read any more.
+        """
+        from citewell.types import locate
+
+        _, _, blocks = await self.store.document(citation.document.id, self._who(principal))
+        return locate(blocks, citation.span)
 
     async def delete(
         self, *uris: str, bucket: str = "default", principal: Principal | None = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from citewell.engine import Engine, Status
     from citewell.flows.ingest import Ingested, IngestReport
     from citewell.protocols import Contents, RunRecord, SourceState
-    from citewell.types import Access, Answer, Block, DocumentRef, Hit, Principal, Source
+    from citewell.types import Access, Answer, Block, Citation, DocumentRef, Hit, Principal, Region, Source
 
 T = TypeVar("T")
 _CLEAN_UP_S = 30.0
@@ -279,6 +279,10 @@ class KnowledgeBase:
     def contents(self, document_id: str, *, principal: Principal | None = None) -> Contents:
         """See `Engine.contents`."""
         return self._loop.run(self.engine.contents(document_id, principal=principal))
+
+    def locate(self, citation: Citation, *, principal: Principal | None = None) -> tuple[Region, ...]:
+        """See `Engine.locate`."""
+        return self._loop.run(self.engine.locate(citation, principal=principal))
 
     def delete(self, *uris: str, bucket: str = "default", principal: Principal | None = None) -> list[SourceState]:
         """See `Engine.delete`."""

@@ -12,6 +12,7 @@ from reportlab.lib.pagesizes import letter
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.isolation import Isolated
 from citewell.reading.pdf import PdfReader, iso_date
 from citewell.reading.pdf_flow import join, mend_cells, split_lists
@@ -272,7 +273,7 @@ def test_plain_reading_keeps_text_and_pages_when_layout_is_off() -> None:
 def test_reading_apart_gives_the_same_document() -> None:
     content = drawn(rich, table_page)
     with Isolated(PdfReader) as reader:
-        assert reader.identity == "pdf@2"
+        assert reader.identity == versions.PDF
         assert reader.read(Source("file:///report.pdf", content)) == read(content)
 
 

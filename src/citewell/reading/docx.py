@@ -352,7 +352,7 @@ class _Walk:
             self._table(inner)
 
     def _cell(self, cell: Any, nested: list[Any], hidden: list[str], drawings: list[Any]) -> str:
-        """The visible text; tables in the cell go to `nested`, what cannot be seen to `hidden`, images to `drawings`."""
+        """The visible text; tables in it go to `nested`, what cannot be seen to `hidden`, images to `drawings`."""
         parts: list[str] = []
 
         def visit(parent: Any) -> None:

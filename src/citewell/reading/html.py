@@ -132,19 +132,20 @@ def _put(pieces: Sequence[Piece], decoded: Decoded, content: bytes) -> None:
         assert piece.source is not None
         line = max(line, min(piece.source.start, last))
         firsts.append(line)
-    # libxml2 counts lines up to 65,535 and stays there.
-    nexts = [one if one < _MAX_LINE else last for one in firsts[1:]]
-    spans = [
-        (starts[first], max(starts[after + 1] - 1, starts[first]))
-        for first, after in zip(firsts, [*nexts, last], strict=False)
-    ]
+    spans, after, line = [], last, last
+    for first in reversed(firsts):
+        if first < line:
+            # libxml2 counts lines up to 65,535 and stays there.
+            after, line = line if line < _MAX_LINE else last, first
+        spans.append((starts[first], max(starts[after + 1] - 1, starts[first])))
+    spans.reverse()
     lines = sorted({offset for span in spans for offset in span})
     made = dict(
         zip(lines, Positions(content, decoded).places(list(pairwise([*lines, len(decoded.text)]))), strict=True)
     )
     for piece, (start, end) in zip(pieces, spans, strict=True):
-        first, after = made[start], made[end]
-        piece.source = Place(first.start, after.start + (first.unit == "lines"), first.unit)
+        begin, until = made[start], made[end]
+        piece.source = Place(begin.start, until.start + (begin.unit == "lines"), begin.unit)
 
 
 def _characters(root: Any) -> int:

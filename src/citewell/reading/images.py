@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+from citewell.types import Region
+
 MIN_SIDE: Final = 16
 """Pixels: what is narrower or lower is a spacer, a rule, a tracker or a bullet."""
 
@@ -17,6 +19,7 @@ MIN_SIDE: Final = 16
 class Picture:
     """An image with its bytes, before it has a place. `alt` is what the source says in its stead.
 
+    `regions` is where it is shown, where that is not where its piece stands (a caption, words in it).
     `width` and `height` are in pixels, 0 where the first bytes do not tell.
     """
 
@@ -26,6 +29,7 @@ class Picture:
     alt: str = ""
     width: int = 0
     height: int = 0
+    regions: tuple[Region, ...] = ()
 
     @property
     def too_small(self) -> bool:

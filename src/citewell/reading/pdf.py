@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import PDF
+from citewell.reading.images import Picture
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -24,12 +25,13 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
-from citewell.reading.pdf_pages import Box, PagePiece, broken_words, join_lines, read_page
+from citewell.reading.pdf_images import PageImage, page_images
+from citewell.reading.pdf_pages import LIGATURES, Box, PagePiece, broken_words, join_lines, read_page
 from citewell.reading.pdf_tags import read_tagged, survey
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import grid
-from citewell.reading.tidy import tidy
-from citewell.types import BlockKind, Document, Metadata, Source, Value
+from citewell.reading.tidy import tidy, visible
+from citewell.types import BlockKind, Document, Metadata, Reason, Region, Source, Value, count_characters
 
 _NO_TITLE = re.compile(
     r"\(?(untitled|anonymous|unspecified)\)?|unbenannt|title|document\d*|microsoft word - .*"
@@ -39,6 +41,9 @@ _NO_TITLE = re.compile(
 _BATCH = 200
 _CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point of what can be read
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
+_NEAR = 36  # points between an image and its caption
+# A hyphen that divides a word, the dots that lead to a page number, and the sign of a list item.
+_MARKS = re.compile(r"[-‐\u00ad]\n|\.(?: ?\.){3,}|^[ \t]*[•◦▪■●○‣–*\-\uf0b7\uf0a7](?=[ \t])", re.MULTILINE)
 _OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
 
 # PDFium is not made for threads: two documents open at once in one process can bring the process down.
@@ -83,6 +88,9 @@ class PdfReader:
                 )
             pages, heights, hyphened = self._pages(content, plain, warnings)
             rescued, blank = plain.rescue(pages)
+            images = [plain.look(number).images for number in range(1, total + 1)]
+            drawn = [number for number in blank if plain.look(number).ink]
+            found = plain.characters()
             metadata, title = plain.metadata()
         if rescued:
             warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
@@ -98,7 +106,9 @@ class PdfReader:
         pieces = split_lists(mend_headings(join(pages, hyphened)))
         mend_cells(pieces)
         rank_headings(pieces)
-        builder = _lay_down(pieces)
+        builder = _lay_down(pieces, images)
+        builder.leave_out(Reason.UNREADABLE, pages=len(drawn))
+        builder.leave_out(Reason.TOO_SMALL, pages=len(blank) - len(drawn))
         if any(piece.hidden for piece in pieces):
             warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
         return builder.document(
@@ -109,6 +119,7 @@ class PdfReader:
             metadata=metadata,
             pages=total,
             warnings=warnings,
+            found=found,
         )
 
     def _pages(
@@ -157,6 +168,15 @@ class PdfReader:
         return pages, heights, hyphened
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What PDFium finds on one page."""
+
+    text: str
+    images: tuple[PageImage, ...]
+    ink: bool
+
+
 class _Plain:
     """The file through pypdfium2: page count, metadata, text of single pages."""
 
@@ -172,6 +192,7 @@ class _Plain:
                 "corrupt",
                 f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
             ) from error
+        self._looks: dict[int, _Look] = {}
         if not len(self):
             self._pdf.close()
             raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
@@ -185,16 +206,30 @@ class _Plain:
     def __exit__(self, *_: object) -> None:
         self._pdf.close()
 
-    def pieces(self, number: int) -> list[PagePiece]:
-        """Paragraphs of one page by its lines, without boxes; empty where there is no text or the page is broken."""
+    def look(self, number: int) -> _Look:
+        """Text by its lines, images, and whether there is any ink on one page; a broken page has nothing but ink."""
         import pypdfium2
+        from pypdfium2 import raw
 
-        try:
-            page = self._pdf[number - 1]
-            text = page.get_textpage().get_text_bounded()
-        except pypdfium2.PdfiumError:
-            return []
-        paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\ufffe", "\u00ad"))
+        if number not in self._looks:
+            try:
+                page = self._pdf[number - 1]
+                said = page.get_textpage().get_text_range()
+                said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
+                ink = raw.FPDFPage_CountObjects(page) > 0
+                self._looks[number] = _Look(said, tuple(page_images(page)) if ink else (), ink)
+            except pypdfium2.PdfiumError:
+                self._looks[number] = _Look("", (), True)
+        return self._looks[number]
+
+    def characters(self) -> int:
+        """Characters of all pages. Hyphens at line ends, leading dots and signs of list items are marks, not text."""
+        texts = (_MARKS.sub("", self.look(number + 1).text).translate(LIGATURES) for number in range(len(self)))
+        return sum(count_characters(visible(text)) for text in texts)
+
+    def pieces(self, number: int) -> list[PagePiece]:
+        """Paragraphs of one page by its lines, without boxes."""
+        paragraphs = re.split(r"\n\s*\n", self.look(number).text)
         joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
         return [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
 
@@ -222,7 +257,7 @@ class _Plain:
 
         try:
             page = self._pdf[number - 1]
-            scale = min(1.5, 2000 / max(page.get_size()))
+            scale = min(1.0, 2000 / max(page.get_size()))  # enough to tell ink from paper
             bitmap = page.render(scale=scale, grayscale=True)
         except (pypdfium2.PdfiumError, ValueError, MemoryError):
             return [True] * len(boxes)
@@ -293,11 +328,17 @@ def _encrypted() -> ReadError:
     return ReadError("encrypted", "The PDF is protected by a password. Save a copy without one.")
 
 
-def _lay_down(pieces: Sequence[PagePiece]) -> Builder:
+def _lay_down(pieces: Sequence[PagePiece], images: Sequence[Sequence[PageImage]]) -> Builder:
     captions = name_captions(pieces)
     builder = Builder()
     blocks: dict[int, int] = {}
+    shown = 0  # pages whose images are laid down
+    left = [list(on_page) for on_page in images]
     for place, piece in enumerate(pieces):
+        while shown < piece.page - 1:
+            _show(builder, left[shown], shown + 1)
+            shown += 1
+        image = _image_of(piece, left[piece.page - 1])
         number = builder.add(
             Piece(
                 piece.kind,
@@ -308,14 +349,45 @@ def _lay_down(pieces: Sequence[PagePiece]) -> Builder:
                 regions=piece.regions,
                 boilerplate=piece.boilerplate,
                 hidden=piece.hidden,
+                asset=_placed(image, piece.page) if image else None,
             )
         )
         if number is not None:
             blocks[place] = number
+    for number in range(shown, len(left)):
+        _show(builder, left[number], number + 1)
     for table, caption in captions.items():
         if table in blocks and caption in blocks:
             builder.caption(blocks[table], blocks[caption])
     return builder
+
+
+def _show(builder: Builder, images: Sequence[PageImage], page: int) -> None:
+    """Keep the images of a page that no block stands for."""
+    for image in images:
+        if image.picture is None:
+            builder.leave_out(Reason.TOO_SMALL if image.too_small else Reason.UNREADABLE, images=1)
+        else:
+            builder.add(Piece(BlockKind.FIGURE, asset=_placed(image, page)))
+
+
+def _placed(image: PageImage, page: int) -> Picture | None:
+    return replace(image.picture, regions=(Region(page, image.box),)) if image.picture else None
+
+
+def _image_of(piece: PagePiece, images: list[PageImage]) -> PageImage | None:
+    """Takes from `images` of its page the one that a figure's words stand in, or that is next to a caption."""
+    if piece.box is None or piece.hidden or piece.kind not in (BlockKind.FIGURE, BlockKind.CAPTION):
+        return None
+    x0, y0, x1, y1 = piece.box
+    near: list[tuple[float, int]] = []
+    for number, image in enumerate(images):
+        left, top, right, bottom = image.box
+        across = min(x1, right) - max(x0, left)
+        apart = max(y0 - bottom, top - y1)
+        if image.picture and across > 0 and apart < (0 if piece.kind is BlockKind.FIGURE else _NEAR):
+            near.append((apart, number))
+    return images.pop(min(near)[1]) if near else None
 
 
 def _letters(text: str) -> int:

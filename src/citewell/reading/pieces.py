@@ -271,10 +271,11 @@ class Builder:
     def _keep(self, piece: Piece, picture: Picture) -> None:
         """Make an asset of the picture, or say why there is none."""
         identity = content_hash(picture.content)
+        regions = picture.regions or tuple(piece.regions)
         flag = Reason.HIDDEN if piece.hidden else Reason.BOILERPLATE if piece.boilerplate else None
         if (known := self._assets.get(identity)) is not None:
             alt = known.alt or picture.alt or piece.text
-            self._assets[identity] = replace(known, regions=(*known.regions, *piece.regions), alt=alt)
+            self._assets[identity] = replace(known, regions=(*known.regions, *regions), alt=alt)
             self.leave_out(Reason.DUPLICATE, images=1)
             if flag is None:
                 self._asset_flags.pop(identity, None)
@@ -293,7 +294,7 @@ class Builder:
                 picture.media_type,
                 picture.content,
                 Span(at, at),
-                tuple(piece.regions),
+                regions,
                 picture.alt or piece.text,
                 picture.name,
                 picture.width,

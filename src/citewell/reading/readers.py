@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, TypeAlias
@@ -153,14 +153,24 @@ class Readers:
         if kind not in self._factories:
             raise ReadError("unsupported_type", unread(kind, self._factories))
         first: ReadError | None = None
+        tried: list[str] = []
         for factory in self._factories[kind]:
             try:
-                return self._attempt(factory, source)
+                document = self._attempt(factory, source)
             except ReadError as error:
                 if error.kind in _FINAL:
                     raise
                 first = first or error
+                # One that says "not mine", or that is not installed, has not tried.
+                tried += [] if error.kind == "unsupported_type" else [self._identity(factory)]
+                continue
+            if first is not None and tried:
+                said = f"Read by {document.reader}, because {', '.join(tried)} could not: {first}"
+                document = replace(document, warnings=(*document.warnings, said))
+            return document
         assert first is not None, kind
+        if len(tried) > 1:
+            first = ReadError(first.kind, f"{first} Tried were {', '.join(tried)}.")
         raise first
 
     def _identity(self, factory: Factory) -> str:
@@ -191,7 +201,9 @@ def _document(reader: Reader, source: Source) -> Document:
         ) from error
     if not document.text or document.text.isspace():
         raise ReadError("no_text", f"The file holds no text that {reader.identity} can find.")
-    return document
+    from citewell.reading.language import with_language  # late: whoever asks for the identity alone needs none of it
+
+    return with_language(document)
 
 
 def too_large(size: int, limit: int) -> ReadError:

@@ -41,6 +41,7 @@ from citewell.types.documents import (
     node_id,
 )
 from citewell.types.filters import Filter, matches, parse_filter
+from citewell.types.locate import locate
 from citewell.types.places import Link, Place, Region, Span
 from citewell.types.queries import Found, Hit, Query
 
@@ -87,6 +88,7 @@ __all__ = [
     "content_hash",
     "count_characters",
     "document_id",
+    "locate",
     "matches",
     "node_id",
     "parse_filter",
