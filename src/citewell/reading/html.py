@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -16,7 +16,7 @@ from citewell.reading.formats import HTML
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
-from citewell.reading.images import embedded
+from citewell.reading.images import Picture, embedded
 from citewell.reading.pieces import Piece, compose, document_metadata, moved
 from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS
@@ -49,14 +49,22 @@ class HtmlReader:
 
     Navigation, page headers and footers, cookie banners and lists of links are blocks with `boilerplate`; where the
     page names its main part, all outside it is. Elements that are not shown are blocks with `hidden`. Nothing is
-    fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused.
+    fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused. `image` gives the
+    image that a `src` names, where the page comes with its images.
     """
 
     identity = versions.HTML
 
-    def __init__(self, *, max_depth: int = MAX_DEPTH, max_cells: int = MAX_CELLS) -> None:
+    def __init__(
+        self,
+        *,
+        max_depth: int = MAX_DEPTH,
+        max_cells: int = MAX_CELLS,
+        image: Callable[[str], Picture | None] | None = None,
+    ) -> None:
         self._max_depth = max_depth
         self._max_cells = max_cells
+        self._image = image
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
@@ -66,7 +74,7 @@ class HtmlReader:
             raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True)
+        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True, image=self._image)
         walk.run(root)
         _put(walk.pieces, decoded, source.content)
         found = _characters(root) + sum(count_characters(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
@@ -89,13 +97,29 @@ class HtmlReader:
         )
 
 
-def fragment_pieces(markup: str, max_cells: int) -> list[Piece]:
-    """The pieces of some HTML inside another document; hidden parts are flagged, nothing counts as boilerplate."""
+def fragment_pieces(
+    markup: str,
+    max_cells: int,
+    *,
+    aside: Callable[[Any], bool] | None = None,
+    image: Callable[[str], Picture | None] | None = None,
+    part: str = "",
+) -> list[Piece]:
+    """The pieces of some HTML inside another document; hidden parts are flagged.
+
+    Boilerplate are the elements that `aside` says to be so, and no others. `image` gives the image that a `src`
+    names, where the document around it holds that. Places are lines of `part`. Raises ReadError limit_exceeded.
+    """
     root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False)
+    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False, aside=aside, image=image)
     walk.run(root)
+    line = 0
+    for piece in walk.pieces:
+        assert piece.source is not None
+        line = max(line, piece.source.start)
+        piece.source = Place(line, line + 1, "lines", part)
     return walk.pieces
 
 
@@ -182,11 +206,21 @@ class _Frame:
 class _Walk:
     """One pass over the elements of a page, without recursion: text gathers until a block begins or ends."""
 
-    def __init__(self, found: Survey, max_cells: int, *, judge: bool) -> None:
+    def __init__(
+        self,
+        found: Survey,
+        max_cells: int,
+        *,
+        judge: bool,
+        aside: Callable[[Any], bool] | None = None,
+        image: Callable[[str], Picture | None] | None = None,
+    ) -> None:
         self.pieces: list[Piece] = []
         self._survey = found
         self._max_cells = max_cells
         self._judge = judge
+        self._aside = aside
+        self._image = image
         self._frames: list[_Frame] = [_Frame(main=found.main is None)]
         self._texts: dict[tuple[bool, bool], list[str]] = {}
         self._sizes: dict[tuple[bool, bool], int] = {}
@@ -242,6 +276,8 @@ class _Walk:
         )
         if self._judge and not above.boilerplate:
             frame.boilerplate = self._survey.is_boilerplate(element, tag, index, sectioned=frame.sectioned)
+        elif self._aside is not None and not above.boilerplate:
+            frame.boilerplate = self._aside(element)
         self._frames.append(frame)
         match tag:
             case "h1" | "h2" | "h3" | "h4" | "h5" | "h6":
@@ -267,7 +303,8 @@ class _Walk:
             case "img" | "area":
                 flags = frame.boilerplate or not frame.main
                 alt = " ".join((element.get("alt") or "").split())
-                asset = embedded(element.get("src") or "")
+                src = element.get("src") or ""
+                asset = embedded(src) or (self._image(src) if self._image is not None else None)
                 if alt or asset:
                     self._figures.append(
                         Piece(

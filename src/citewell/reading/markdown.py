@@ -76,6 +76,12 @@ class MarkdownReader:
             max_cells=self._max_cells,
         )
 
+    def pieces(self, text: str) -> tuple[list[Piece], list[str]]:
+        """The pieces of some Markdown inside another document, and warnings. Raises ReadError limit_exceeded."""
+        walk = _Walk(self._parser(), self._max_inline, self._max_cells, modules=False)
+        found = walk.pieces(self._tokens(walk.parser, text))
+        return list(_softened(iter(found))), walk.warnings
+
     def _parser(self) -> MarkdownIt:
         from markdown_it import MarkdownIt
 

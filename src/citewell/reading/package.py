@@ -96,6 +96,10 @@ class Package:
                 raise ReadError("corrupt", f"Two parts of the file are named {entry.filename[:80]!r}. Save it again.")
         return cls(archive, names)
 
+    def names(self) -> tuple[str, ...]:
+        """Names of all parts, in the order of the archive."""
+        return tuple(self._names)
+
     def part(self, name: str) -> bytes | None:
         """The bytes of a part, or None when there is none. Raises ReadError limit_exceeded, encrypted or corrupt."""
         entry = self._names.get(name)
@@ -152,10 +156,6 @@ class Package:
             raise _bad_xml(name, content, error) from error
         if first and b"<!DOCTYPE" in content[:4096]:
             raise _dtd(name)
-
-    def names(self) -> Iterator[str]:
-        """The names of all parts, in their order."""
-        return iter(self._names)
 
     def _transitional(self, name: str) -> bytes | None:
         content = self.part(name)

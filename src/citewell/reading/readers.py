@@ -16,18 +16,30 @@ from citewell.reading.detect import detect
 from citewell.reading.formats import (
     CSV,
     DOCX,
+    EPUB,
     HTML,
     JSON,
+    MAIL,
     MARKDOWN,
+    MBOX,
+    MSG,
+    NOTEBOOK,
+    ODP,
     ODS,
+    ODT,
     PDF,
     PPTX,
+    RST,
+    RTF,
     TEXT,
+    WEB_ARCHIVE,
     XLS,
     XLSX,
+    XML,
     not_installed,
     unread,
 )
+from citewell.reading.languages import CODE_TYPES
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -69,13 +81,25 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
         HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
         CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
-        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
+        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), Lazy(f"{_HERE}.json_:JsonReader", versions.JSON), text),
         PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
         ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
         PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.PPTX, limits),),
         XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, limits),),
         XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, limits),),
+        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
+        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, limits),),
+        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
+        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
+        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
+        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
+        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
+        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, limits), text),
+        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
+        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
+        **dict.fromkeys(CODE_TYPES, (Lazy(f"{_HERE}.code:CodeReader", versions.CODE, limits), text)),
+        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
     }
 
 
