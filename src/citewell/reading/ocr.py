@@ -61,7 +61,7 @@ class Recogniser(Protocol):
         ...
 
 
-def recogniser(name: str) -> Recogniser:
+def engine(name: str) -> Recogniser:
     """The engine called `name`: `rapidocr` or `tesseract`. Nothing is loaded yet. Raises ConfigError for others."""
     if name not in _ENGINES:
         raise ConfigError(f"No OCR engine is called {name!r}. There are: {', '.join(sorted(_ENGINES))}.")

@@ -15,21 +15,22 @@ from typing import ClassVar
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import PDF
+from citewell.reading.ocr import engine
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
+    lay_down,
     mend_cells,
     mend_headings,
-    name_captions,
     rank_headings,
     split_lists,
 )
 from citewell.reading.pdf_pages import Box, PagePiece, broken_words, join_lines, read_page
+from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_tags import read_tagged, survey
-from citewell.reading.pieces import Builder, Piece
-from citewell.reading.tables import grid
+from citewell.reading.scan import doubts
 from citewell.reading.tidy import tidy
-from citewell.types import BlockKind, Document, Metadata, Source, Value
+from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value
 
 _NO_TITLE = re.compile(
     r"\(?(untitled|anonymous|unspecified)\)?|unbenannt|title|document\d*|microsoft word - .*"
@@ -39,7 +40,6 @@ _NO_TITLE = re.compile(
 _BATCH = 200
 _CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point of what can be read
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
-_OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
 
 # PDFium is not made for threads: two documents open at once in one process can bring the process down.
 _PDFIUM = threading.Lock()
@@ -47,21 +47,27 @@ _PDFIUM = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class PdfReader:
-    """Reads PDFs with a text layer. It runs native code on what strangers send: use it inside `isolation.Isolated`.
+    """Reads PDFs. It runs native code on what strangers send: use it inside `isolation.Isolated`.
 
-    Files over `max_pages` or `max_bytes` are refused whole, never cut.
+    Files over `max_pages` or `max_bytes` are refused whole, never cut. Pages that are pictures are read by the engine
+    `ocr` (see `ocr.engine`; None for none), drawn at `ocr_dpi`, for at most `ocr_budget_s` together.
     """
 
     max_pages: int = 5_000
     max_bytes: int = 512 << 20
     layout: bool = True
+    ocr: str | None = "rapidocr"
+    ocr_dpi: int = 200
+    ocr_budget_s: float = 1500.0
 
     RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
     """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
 
     @property
     def identity(self) -> str:
-        return versions.PDF
+        if self.ocr == "rapidocr":
+            return versions.with_ocr(versions.PDF)
+        return f"{versions.PDF}+{self.ocr}" if self.ocr else versions.PDF
 
     def read(self, source: Source) -> Document:
         """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.
@@ -82,23 +88,23 @@ class PdfReader:
                     f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
                 )
             pages, heights, hyphened = self._pages(content, plain, warnings)
-            rescued, blank = plain.rescue(pages)
+            rescued = plain.rescue(pages)
+            scanned = plain.scans(pages, heights, self)
             metadata, title = plain.metadata()
         if rescued:
             warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
         if not any(not piece.hidden for pieces in pages for piece in pieces):
-            raise ReadError(
-                "no_text",
-                f"None of its pages ({total}) holds text; it seems to be a scan. "
-                "OCR is not in this install: add a text layer (for example with ocrmypdf) and ingest it again.",
-            )
-        if blank:
-            warnings.append(f"{_numbers(blank)} without text: blank, or a scan that would need OCR.")
+            raise ReadError("no_text", _nothing(total, scanned))
+        if scanned.unread:
+            warnings.append(f"{_numbers(scanned.unread)} not read: {scanned.why or 'a scan, and OCR is off'}.")
         flag_margins(pages, heights)
         pieces = split_lists(mend_headings(join(pages, hyphened)))
         mend_cells(pieces)
         rank_headings(pieces)
-        builder = _lay_down(pieces)
+        builder = lay_down(pieces)
+        builder.leave_out(Reason.UNREADABLE, characters=scanned.broken, pages=len(scanned.unread))
+        builder.leave_out(Reason.TOO_SMALL, pages=len(scanned.blank))
+        warnings += doubts(pieces)
         if any(piece.hidden for piece in pieces):
             warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
         return builder.document(
@@ -198,10 +204,9 @@ class _Plain:
         joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
         return [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
 
-    def rescue(self, pages: list[list[PagePiece]]) -> tuple[list[int], list[int]]:
-        """Replace pages that lack text which stands in the file; numbers of those pages, and of pages without any."""
+    def rescue(self, pages: list[list[PagePiece]]) -> list[int]:
+        """Replace pages that lack text which stands in the file; the numbers of those pages."""
         rescued: list[int] = []
-        blank: list[int] = []
         for number, pieces in enumerate(pages, 1):
             has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in pieces)
             if has > _PLENTY:
@@ -212,9 +217,12 @@ class _Plain:
             if has < 0.7 * could and (not has or could - has > 10) and not any(piece.hidden for piece in pieces):
                 pages[number - 1] = found
                 rescued.append(number)
-            elif not has:
-                blank.append(number)
-        return rescued, blank
+        return rescued
+
+    def scans(self, pages: list[list[PagePiece]], heights: list[float], how: PdfReader) -> Scanned:
+        """Replace pages that are pictures by what OCR finds on them."""
+        recogniser = engine(how.ocr) if how.ocr else None
+        return read_scans(self._pdf, pages, heights, recogniser, dpi=how.ocr_dpi, budget_s=how.ocr_budget_s)
 
     def shows(self, number: int, width: float, boxes: Sequence[Box]) -> list[bool]:
         """Whether anything can be told from its ground in each box of a page, `width` points wide, when it is drawn."""
@@ -293,29 +301,12 @@ def _encrypted() -> ReadError:
     return ReadError("encrypted", "The PDF is protected by a password. Save a copy without one.")
 
 
-def _lay_down(pieces: Sequence[PagePiece]) -> Builder:
-    captions = name_captions(pieces)
-    builder = Builder()
-    blocks: dict[int, int] = {}
-    for place, piece in enumerate(pieces):
-        number = builder.add(
-            Piece(
-                piece.kind,
-                piece.text,
-                piece.level,
-                table=grid(piece.cells) if piece.kind is BlockKind.TABLE else None,
-                path=() if piece.kind in _OUTSIDE else None,
-                regions=piece.regions,
-                boilerplate=piece.boilerplate,
-                hidden=piece.hidden,
-            )
-        )
-        if number is not None:
-            blocks[place] = number
-    for table, caption in captions.items():
-        if table in blocks and caption in blocks:
-            builder.caption(blocks[table], blocks[caption])
-    return builder
+def _nothing(total: int, scanned: Scanned) -> str:
+    """What to say of a file of `total` pages without any text."""
+    said = f"None of its pages ({total}) holds text"
+    if not scanned.unread:
+        return f"{said}; they are blank."
+    return f"{said}; it seems to be a scan. {(scanned.why or 'OCR is off (ocr)').rstrip('.')}."
 
 
 def _letters(text: str) -> int:

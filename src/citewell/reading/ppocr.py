@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citewell.errors import ModelUnavailable
+from citewell.reading import versions
 from citewell.reading.ocr import Line, Quad, Word
 from citewell.reading.rectangles import Rectangle, rectangles
 
@@ -33,11 +34,12 @@ _MODELS: Final = {
 """File → SHA-256. Other weights would read differently under the same name."""
 
 _SHORT_SIDE = 960  # pixels that the shorter side is brought to: small print is found, and memory stays bounded
-_LONG_SIDE = 1408  # of one view; what is longer is looked at in overlapping views
-_OVERLAP = 128  # a line of text, and then some
+_LONG_SIDE = 1408  # of a page, and of one view
+_VIEW_AREA = 1_000_000  # points looked at in one go: a quarter of a kilobyte of memory each
+_OVERLAP = 160  # of two views: a line of text, and then some
 _MAX_UPSCALE = 3.0
 _INK = 0.3  # from this probability on a point belongs to a line
-_UNCLIP = 1.6  # lines are found shrunken; by this share of area to circumference they grow again
+_UNCLIP = 1.4  # lines are found shrunken; by this share of area to circumference they grow again
 _LINE_HEIGHT = 48  # what the reading network takes
 _BATCH_WIDTH = 2400  # pixels of all lines read at once: each eighth of it costs 75 kB of output
 _MAX_WIDTH = 3200
@@ -49,7 +51,7 @@ _NOISE = 0.5  # below this mean probability it was no text
 class PpOcr:
     """A Recogniser on the CPU, with `threads` threads; its networks are loaded when first needed."""
 
-    identity = "ppocr-v6-small@1"
+    identity = versions.OCR
 
     def __init__(self, *, threads: int = 2) -> None:
         self._threads = threads
@@ -208,13 +210,14 @@ def _session(path: Path, threads: int) -> Any:
 def _views(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
     """Boxes (left, top, right, bottom) that cover a picture of `size`, overlapping, none longer than one view."""
 
-    def cuts(length: int) -> list[tuple[int, int]]:
-        count = max(1, math.ceil((length - _OVERLAP) / (_LONG_SIDE - _OVERLAP)))
-        step = (length - _LONG_SIDE) / (count - 1) if count > 1 else 0
-        return [(round(number * step), min(length, round(number * step) + _LONG_SIDE)) for number in range(count)]
+    def cuts(length: int, side: int) -> list[tuple[int, int]]:
+        count = max(1, math.ceil((length - _OVERLAP) / (side - _OVERLAP)))
+        step = (length - side) / (count - 1) if count > 1 else 0
+        return [(round(number * step), min(length, round(number * step) + side)) for number in range(count)]
 
-    for top, bottom in cuts(size[1]):
-        for left, right in cuts(size[0]):
+    # Few cuts from top to bottom, because those go through lines.
+    for left, right in cuts(size[0], _LONG_SIDE):
+        for top, bottom in cuts(size[1], _VIEW_AREA // (right - left)):
             yield left, top, right, bottom
 
 
@@ -245,10 +248,8 @@ def _crop(image: Image, quad: Quad, width: int) -> Floats:
     height = max(_LINE_HEIGHT, round(_height(quad)))
     across = max(1, round(width * height / _LINE_HEIGHT))
     (x0, y0), (x1, y1), _, (x3, y3) = quad
-    matrix = (
-        ((x1 - x0) / across, (x3 - x0) / height, x0)
-        + ((y1 - y0) / across, (y3 - y0) / height, y0)
-    )  # fmt: skip
+    right, down = ((x1 - x0) / across, (y1 - y0) / across), ((x3 - x0) / height, (y3 - y0) / height)
+    matrix = (right[0], down[0], x0, right[1], down[1], y0)
     line = image.transform((across, height), 0, matrix, resample=3, fillcolor=(255, 255, 255))
     if height > _LINE_HEIGHT:
         line = line.resize((width, _LINE_HEIGHT), 2)

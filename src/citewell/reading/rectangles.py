@@ -1,4 +1,4 @@
-"""Rectangles around the spots of a map of probabilities: connected points, and the smallest box, turned as it may be."""
+"""Rectangles around the spots of a map of probabilities: points that touch, and the smallest box around them."""
 
 from __future__ import annotations
 
