@@ -153,7 +153,7 @@ def _cover(page: Any) -> float:
             largest = max(largest, (right - left) * (top - bottom))
     except pypdfium2.PdfiumError:
         return 1.0
-    return min(1.0, largest / max(1.0, width * height))
+    return min(1.0, float(largest / max(1.0, width * height)))
 
 
 def _is_blank(page: Any) -> bool:

@@ -95,12 +95,14 @@ class PpOcr:
 
     def _find(self, image: Image) -> list[Rectangle]:
         """Where lines are, in pixels of `image`."""
+        from PIL.Image import Resampling
+
         short, long = sorted(image.size)
         scale = min(_SHORT_SIDE / short, _MAX_UPSCALE)
         if _LONG_SIDE < long * scale < 1.6 * _LONG_SIDE:
             scale = _LONG_SIDE / long  # a page: better a little smaller than in two views
         width, height = (max(32, round(side * scale)) for side in image.size)
-        small = image.resize((width, height), 2, reducing_gap=2.0)
+        small = image.resize((width, height), Resampling.BILINEAR, reducing_gap=2.0)
         heat = np.zeros((height, width), np.float32)
         for left, top, right, bottom in _views((width, height)):
             pixels = np.asarray(small.crop((left, top, right, bottom)), np.float32)[:, :, ::-1] / 127.5 - 1
@@ -245,12 +247,14 @@ def _batches(widths: Sequence[int]) -> Iterator[list[int]]:
 def _crop(image: Image, quad: Quad, width: int) -> Floats:
     """The picture of one line, upright: blue, green and red from -1 to 1, shape (3, 48, `width`)."""
     # Large print is cut out as it is, then made smaller with all its points: a transform alone would take samples.
+    from PIL.Image import Resampling, Transform
+
     height = max(_LINE_HEIGHT, round(_height(quad)))
     across = max(1, round(width * height / _LINE_HEIGHT))
     (x0, y0), (x1, y1), _, (x3, y3) = quad
     right, down = ((x1 - x0) / across, (y1 - y0) / across), ((x3 - x0) / height, (y3 - y0) / height)
     matrix = (right[0], down[0], x0, right[1], down[1], y0)
-    line = image.transform((across, height), 0, matrix, resample=3, fillcolor=(255, 255, 255))
+    line = image.transform((across, height), Transform.AFFINE, matrix, Resampling.BICUBIC, fillcolor=(255, 255, 255))
     if height > _LINE_HEIGHT:
-        line = line.resize((width, _LINE_HEIGHT), 2)
+        line = line.resize((width, _LINE_HEIGHT), Resampling.BILINEAR)
     return np.asarray(line, np.float32)[:, :, ::-1].transpose(2, 0, 1) / 127.5 - 1
