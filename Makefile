@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 CITEWELL_DATA ?= ../shared/data
 export CITEWELL_DATA
 
-.PHONY: help demo test test-long check format lint types layers bench eval footprint lock model clean
+.PHONY: help demo test test-long check format lint types layers bench eval eval-reading footprint lock model clean
 
 help: ## Show this help
 	@bold=; plain=; if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold='\033[1m'; plain='\033[0m'; fi; \
@@ -60,6 +60,9 @@ bench: $(VENV)/.dev ## Measure speed beside bare floors; figures in build/figure
 
 eval: $(VENV)/.dev ## Measure quality on the sets under CITEWELL_DATA; figures in build/figures/eval.json
 	$(BIN)/python bench/eval.py
+
+eval-reading: $(VENV)/.dev ## Measure reading: facts, tables, bad inputs, places, speed; build/figures/eval-reading.json
+	$(BIN)/python bench/eval_reading.py
 
 footprint: ## Count packages and megabytes of a default install
 	$(PYTHON) bench/footprint.py

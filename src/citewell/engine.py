@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from citewell.audit.account import Account
     from citewell.flows.ingest import Ingested, IngestReport, Requested
     from citewell.protocols import (
+        Contents,
         Embedder,
         Index,
         Reader,
@@ -323,6 +324,13 @@ class Engine:
     ) -> tuple[DocumentRef, str, tuple[Block, ...]]:
         """One document version with its text and blocks. Raises NotFound, the same for hidden and absent."""
         return await self.store.document(document_id, self._who(principal))
+
+    async def contents(self, document_id: str, *, principal: Principal | None = None) -> Contents:
+        """What is kept of one document version beside text and blocks: account, images with their bytes, warnings.
+
+        Raises NotFound, the same for hidden and absent.
+        """
+        return await self.store.contents(document_id, self._who(principal))
 
     async def delete(
         self, *uris: str, bucket: str = "default", principal: Principal | None = None

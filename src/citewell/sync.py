@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from citewell.audit.account import Account
     from citewell.engine import Engine, Status
     from citewell.flows.ingest import Ingested, IngestReport
-    from citewell.protocols import RunRecord, SourceState
+    from citewell.protocols import Contents, RunRecord, SourceState
     from citewell.types import Access, Answer, Block, DocumentRef, Hit, Principal, Source
 
 T = TypeVar("T")
@@ -275,6 +275,10 @@ class KnowledgeBase:
     ) -> tuple[DocumentRef, str, tuple[Block, ...]]:
         """See `Engine.document`."""
         return self._loop.run(self.engine.document(document_id, principal=principal))
+
+    def contents(self, document_id: str, *, principal: Principal | None = None) -> Contents:
+        """See `Engine.contents`."""
+        return self._loop.run(self.engine.contents(document_id, principal=principal))
 
     def delete(self, *uris: str, bucket: str = "default", principal: Principal | None = None) -> list[SourceState]:
         """See `Engine.delete`."""

@@ -5,8 +5,9 @@
     reader.close()
 
 A worker holds no secrets (its environment is emptied), has limits of its own (`setrlimit`), and answers with data
-only: length-prefixed JSON that is checked here before it becomes a Document, never a pickle. What identifies the
-document (uri, hash, id, reader) is taken from the caller's own source, so a broken parser can at worst make up text.
+only: length-prefixed JSON and bytes that are checked here before they become a Document, never a pickle. What
+identifies the document (uri, hash, id, reader) and who may read it is taken from the caller's own source, so a broken
+parser can at worst make up text.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
-from citewell.reading.wire import LENGTH, frame, to_document
+from citewell.reading.wire import LENGTH, frame, parse_answer, to_document
 from citewell.reading.worker import make_reader
 from citewell.types import Document, Source
 
@@ -42,7 +43,8 @@ class Isolated:
 
     `reader` is the inner reader's class or factory, or its name as `module:name`; it is called in the worker without
     arguments other than `options` (JSON-able). One document takes at most `timeout_s` of wall time, and the worker
-    with all its children at most `memory_bytes` of resident memory; the answer is at most `output_bytes` of JSON.
+    with all its children at most `memory_bytes` of resident memory; the answer, with images and attachments, is at most
+    `output_bytes`.
     A file that *crashed* its worker is tried once more in a worker of its own, with the options in `rescue`, by
     default those in the reader's `RESCUE`, where it has one.
     A worker is replaced after `documents_per_worker` documents, when the tenant changes, and after every error that
@@ -97,7 +99,7 @@ class Isolated:
         try:
             answer = worker.ask(source, self._timeout_s)
             worker.broken = True  # until the answer has proved to be a document
-            document = to_document(answer, source, self._identity)
+            document = to_document(*answer, source, self._identity)
             worker.broken = False
             return document
         finally:
@@ -194,7 +196,7 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, source: Source, timeout_s: float) -> dict[str, Any]:
+    def ask(self, source: Source, timeout_s: float) -> tuple[dict[str, Any], list[bytes]]:
         """The worker's answer for one document. Raises ReadError, after which `broken` says whether to replace it."""
         head = {
             "uri": source.uri,
@@ -207,7 +209,7 @@ class _Worker:
             "timeout_s": timeout_s,
         }
         try:
-            answer = self._converse(
+            answer, blobs = self._converse(
                 frame(head) + LENGTH.pack(len(source.content)), timeout_s, "Reading", source.content
             )
         except BaseException:
@@ -218,7 +220,7 @@ class _Worker:
             kind, message = answer["error"], str(answer.get("message", ""))
             self.broken = bool(answer.get("broken", True))
             raise ReadError(kind if kind in ReadError.KINDS else "corrupt", message[:2000])
-        return answer
+        return answer, blobs
 
     def kill(self) -> None:
         """End the worker and all its children, and reap it. Harmless when it is dead already."""
@@ -235,7 +237,9 @@ class _Worker:
             os.close(self._lifeline)
             self._lifeline = -1
 
-    def _converse(self, head: bytes, timeout_s: float, doing: str, body: bytes = b"") -> dict[str, Any]:
+    def _converse(
+        self, head: bytes, timeout_s: float, doing: str, body: bytes = b""
+    ) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request, read the answer, and watch time, memory, output and stderr meanwhile."""
         deadline = time.monotonic() + timeout_s
         outgoing = [memoryview(head), memoryview(body)]
@@ -281,10 +285,11 @@ class _Worker:
                     if expected > self._output_bytes:
                         raise ReadError(
                             "limit_exceeded",
-                            f"The text takes {expected:,} bytes; {self._output_bytes:,} are the most. Split the file.",
+                            f"What is in it takes {expected:,} bytes; {self._output_bytes:,} are the most. "
+                            "Split the file.",
                         )
                 if expected is not None and len(incoming) >= LENGTH.size + expected:
-                    return _parse_answer(incoming[LENGTH.size :])
+                    return parse_answer(incoming[LENGTH.size :])
             if time.monotonic() >= looked + _POLL_S:
                 looked = time.monotonic()
                 resident, processes = _footprint(self._process.pid)
@@ -349,16 +354,6 @@ def _clean_environment() -> dict[str, str]:
         "MALLOC_ARENA_MAX": "2",
         "PYTHONIOENCODING": "utf-8",
     }
-
-
-def _parse_answer(raw: bytearray) -> dict[str, Any]:
-    try:
-        answer = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise ReadError("corrupt", "The parser answered nonsense. The file is damaged or hostile.")
-    return answer
 
 
 def _signal_group(pid: int, leader: int) -> None:

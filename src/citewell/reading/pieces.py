@@ -325,6 +325,7 @@ class Builder:
             if r:
                 parts.append("\n")
                 at += 1
+            place = table.row_sources[r] if table.row_sources else None
             for c, found in enumerate(_trimmed(row)):
                 if c:
                     parts.append(CELL_GAP)
@@ -337,10 +338,19 @@ class Builder:
                 if special:
                     down, across = table.merged.get((r, c), (1, 1))
                     cells.append(
-                        Cell(r, c, span, header, down, across, table.regions.get((r, c)), table.sources.get((r, c)))
+                        Cell(
+                            r,
+                            c,
+                            span,
+                            header,
+                            down,
+                            across,
+                            table.regions.get((r, c)),
+                            table.sources.get((r, c), place),
+                        )
                     )
                 else:
-                    cells.append(Cell(r, c, span, header))
+                    cells.append(Cell(r, c, span, header, source=place))
                 parts.append(text)
                 if table.links and (held := table.links.get((r, c))):
                     links += _links(held, found, text, at)

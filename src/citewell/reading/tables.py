@@ -35,7 +35,8 @@ class Table:
 
     By (row, column): `headers` are the header cells beside those of the first `header_rows`, `merged` has the
     (row span, column span) of cells that reach further than themselves, `regions` the places on a page, `sources` the
-    places in the source, `links` (start, end, target) with offsets into the cell's text.
+    places in the source, `links` (start, end, target) with offsets into the cell's text. `row_sources`, where given,
+    has the place of each row, in which its cells stand that have none of their own.
     """
 
     rows: Sequence[Sequence[str | None]]
@@ -45,6 +46,7 @@ class Table:
     regions: Mapping[tuple[int, int], Region] = field(default_factory=dict)
     sources: Mapping[tuple[int, int], Place] = field(default_factory=dict)
     links: Mapping[tuple[int, int], Sequence[tuple[int, int, str]]] = field(default_factory=dict)
+    row_sources: Sequence[Place] = ()
 
 
 class Places:

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NoReturn
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading.formats import not_installed
-from citewell.reading.wire import LENGTH, frame, to_data
+from citewell.reading.wire import LENGTH, answer_frame, to_data
 from citewell.types import Source
 
 
@@ -53,8 +53,9 @@ class _Channel:
             got += count
         return bytes(buffer)
 
-    def send(self, answer: Mapping[str, Any]) -> None:
-        self.connection.sendall(frame(answer))
+    def send(self, answer: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> None:
+        for part in answer_frame(answer, blobs):
+            self.connection.sendall(part)
 
 
 def work() -> NoReturn:
@@ -71,35 +72,37 @@ def work() -> NoReturn:
             _limit(setup["memory_bytes"])
             channel.send({"ready": True})
             while (head := channel.receive()) is not None and (body := channel.receive()) is not None:
-                channel.send(_serve(reader, json.loads(head), body))
+                channel.send(*_serve(reader, json.loads(head), body))
     except OSError:
         pass  # the owner went away in the middle of a frame
     os._exit(0)  # native libraries have been seen to crash in their exit handlers
 
 
-def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> dict[str, Any]:
+def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """The document as data with its bytes, or what to say of the failure."""
     _limit_cpu(head.pop("timeout_s"))
     metadata = {key: tuple(value) if isinstance(value, list) else value for key, value in head.pop("metadata").items()}
     try:
         return to_data(reader.read(Source(content=content, metadata=metadata, **head)))
     except ReadError as error:
-        return {"error": error.kind, "message": str(error), "broken": False}
+        failure = {"error": error.kind, "message": str(error), "broken": False}
     except ImportError as error:
         lacking = not_installed(error)
-        return {"error": lacking.kind, "message": str(lacking), "broken": False}
+        failure = {"error": lacking.kind, "message": str(lacking), "broken": False}
     except MemoryError:
-        return {
+        failure = {
             "error": "limit_exceeded",
             "message": "Reading ran out of memory. Split the file, or raise the limit (memory_bytes).",
         }
     except RecursionError:
-        return {"error": "limit_exceeded", "message": "The file is nested too deeply to be read. Flatten it."}
+        failure = {"error": "limit_exceeded", "message": "The file is nested too deeply to be read. Flatten it."}
     except Exception as error:  # noqa: BLE001 - the process boundary: whatever a parser raises is one failed document
         said = re.sub(r"\s+", " ", str(error))[:300]
-        return {
+        failure = {
             "error": "corrupt",
             "message": f"The parser failed with {type(error).__name__}: {said}. The file may be damaged.",
         }
+    return failure, []
 
 
 def _die_with_owner(lifeline: int) -> None:

@@ -44,7 +44,7 @@ class Place:
     """A place in the source as it was found: [start, end), counted from 0 in `unit`, of its part `part`.
 
     `unit` is `bytes` where the format lets us know them, else what the format itself counts: `lines`, `rows`,
-    `paragraphs` (elements of that kind in the order of the part's XML), `elements`. `part` names the file inside a
+    `records`, `paragraphs` (elements of that kind in the order of the part's XML), `elements`. `part` names the file inside a
     container (`word/document.xml`, a sheet, a MIME part `1.2`), and is "" where the source is one piece. The bytes
     hold the block with its marks: the `##` of a heading, the tags of a paragraph, the quotes of a field.
     """
