@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-_granted: list[Callable[[float], None]] = []
+ALLOW: Final = "allow_s"
+"""The key under which a worker passes it on, in a frame of its own before its answer."""
+
+_granted: list[Callable[[float], object]] = []
 
 
 def allow(seconds: float) -> None:
@@ -16,6 +20,6 @@ def allow(seconds: float) -> None:
         grant(seconds)
 
 
-def on_allow(grant: Callable[[float], None]) -> None:
+def on_allow(grant: Callable[[float], object]) -> None:
     """Call `grant` from now on with what readers in this process ask for."""
     _granted.append(grant)

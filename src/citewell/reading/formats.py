@@ -23,6 +23,9 @@ SVG: Final = "image/svg+xml"
 WEB_ARCHIVE: Final = "multipart/related"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
+IMAGES: Final = ("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/gif")
+"""The images whose text is read."""
+
 _READ: Final = {
     CSV: "CSV",
     DOCX: "Word (.docx)",
@@ -31,6 +34,7 @@ _READ: Final = {
     MARKDOWN: "Markdown",
     PDF: "PDF",
     TEXT: "plain text",
+    **{kind: kind.removeprefix("image/").upper() for kind in IMAGES},
 }
 _AS_PDF: Final = "Save it as PDF and ingest that."
 _AS_SHEETS: Final = "Save its sheets as CSV and ingest those."
@@ -62,7 +66,7 @@ _UNREAD: Final = {
 }
 _UNREAD_FAMILIES: Final = {
     "audio": ("a sound recording", "Ingest a transcript of it."),
-    "image": ("an image", "Make it a PDF with a text layer (for example with ocrmypdf) and ingest that."),
+    "image": ("an image", "Save it as PNG or JPEG and ingest that."),
     "video": ("a film", "Ingest a transcript of it."),
 }
 

@@ -142,9 +142,13 @@ class ImageReader:
 
     def _images(self, content: bytes, warnings: list[str]) -> Iterator[tuple[Image, str]]:
         """The pages as RGB pictures the right way up, with their media type."""
-        from PIL import Image as Pillow
-        from PIL import ImageOps
-
+        try:
+            from PIL import Image as Pillow
+            from PIL import ImageOps
+        except ImportError:
+            raise ReadError(
+                "unsupported_type", "Images are read with Pillow and rapidocr. Install citewell[ocr]."
+            ) from None
         try:
             opened = Pillow.open(io.BytesIO(content), formats=_OPENED)
         except Pillow.DecompressionBombError:

@@ -5,6 +5,7 @@ liteparse finds structure; pypdfium2 counts pages, opens metadata and reads the 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,8 @@ from typing import ClassVar
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import PDF
-from citewell.reading.ocr import engine
+from citewell.reading.ocr import Recogniser, engine
+from citewell.reading.pdf_figures import Kept, place_figures
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -28,7 +30,7 @@ from citewell.reading.pdf_flow import (
 from citewell.reading.pdf_pages import Box, PagePiece, broken_words, join_lines, read_page
 from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_tags import read_tagged, survey
-from citewell.reading.scan import doubts
+from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value
 
@@ -50,7 +52,8 @@ class PdfReader:
     """Reads PDFs. It runs native code on what strangers send: use it inside `isolation.Isolated`.
 
     Files over `max_pages` or `max_bytes` are refused whole, never cut. Pages that are pictures are read by the engine
-    `ocr` (see `ocr.engine`; None for none), drawn at `ocr_dpi`, for at most `ocr_budget_s` together.
+    `ocr` (see `ocr.engine`; None for none), drawn at `ocr_dpi`, for at most `ocr_budget_s` together; with
+    `figure_words` it also reads the words in large pictures on other pages.
     """
 
     max_pages: int = 5_000
@@ -59,6 +62,7 @@ class PdfReader:
     ocr: str | None = "rapidocr"
     ocr_dpi: int = 200
     ocr_budget_s: float = 1500.0
+    figure_words: bool = True
 
     RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
     """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
@@ -89,12 +93,16 @@ class PdfReader:
                 )
             pages, heights, hyphened = self._pages(content, plain, warnings)
             rescued = plain.rescue(pages)
-            scanned = plain.scans(pages, heights, self)
+            recogniser = engine(self.ocr) if self.ocr else None
+            scanned = plain.scans(pages, heights, self, recogniser)
+            kept = plain.figures(pages, scanned, recogniser if self.figure_words and not scanned.why else None)
             metadata, title = plain.metadata()
         if rescued:
             warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
         if not any(not piece.hidden for pieces in pages for piece in pieces):
             raise ReadError("no_text", _nothing(total, scanned))
+        if scanned.blank:
+            warnings.append(f"{_numbers(scanned.blank)} without text: blank.")
         if scanned.unread:
             warnings.append(f"{_numbers(scanned.unread)} not read: {scanned.why or 'a scan, and OCR is off'}.")
         flag_margins(pages, heights)
@@ -103,7 +111,8 @@ class PdfReader:
         rank_headings(pieces)
         builder = lay_down(pieces)
         builder.leave_out(Reason.UNREADABLE, characters=scanned.broken, pages=len(scanned.unread))
-        builder.leave_out(Reason.TOO_SMALL, pages=len(scanned.blank))
+        builder.leave_out(Reason.UNREADABLE, images=kept.lost)
+        builder.leave_out(Reason.TOO_SMALL, images=kept.small, pages=len(scanned.blank))
         warnings += doubts(pieces)
         if any(piece.hidden for piece in pieces):
             warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
@@ -219,10 +228,23 @@ class _Plain:
                 rescued.append(number)
         return rescued
 
-    def scans(self, pages: list[list[PagePiece]], heights: list[float], how: PdfReader) -> Scanned:
+    def scans(
+        self, pages: list[list[PagePiece]], heights: list[float], how: PdfReader, recogniser: Recogniser | None
+    ) -> Scanned:
         """Replace pages that are pictures by what OCR finds on them."""
-        recogniser = engine(how.ocr) if how.ocr else None
         return read_scans(self._pdf, pages, heights, recogniser, dpi=how.ocr_dpi, budget_s=how.ocr_budget_s)
+
+    def figures(self, pages: list[list[PagePiece]], scanned: Scanned, recogniser: Recogniser | None) -> Kept:
+        """Put the pictures of all other pages among their pieces."""
+        import pypdfium2
+
+        kept = Kept()
+        words = partial(picture_words, recogniser) if recogniser is not None else None
+        for number, pieces in enumerate(pages, 1):
+            if number not in scanned.read:
+                with contextlib.suppress(pypdfium2.PdfiumError):
+                    place_figures(self._pdf[number - 1], number, pieces, kept, words)
+        return kept
 
     def shows(self, number: int, width: float, boxes: Sequence[Box]) -> list[bool]:
         """Whether anything can be told from its ground in each box of a page, `width` points wide, when it is drawn."""

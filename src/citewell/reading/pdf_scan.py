@@ -88,7 +88,7 @@ def read_scans(
             done.read.append(number)
         else:
             done.unread.append(number)
-            done.why = done.why or "no text was recognised in their pictures"
+            done.why = done.why or "OCR found no text in their pictures"
     return done
 
 

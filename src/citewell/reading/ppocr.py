@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -45,6 +46,7 @@ _BATCH_WIDTH = 2400  # pixels of all lines read at once: each eighth of it costs
 _MAX_WIDTH = 3200
 _MAX_LINES = 2000  # of one picture: more is a texture
 _SURE = 0.8
+_DOUBT = 0.95
 _NOISE = 0.5  # below this mean probability it was no text
 
 
@@ -71,17 +73,31 @@ class PpOcr:
             return []
         turns = self._turns(colour, found)
         read = self._read(colour, found, turns)
-        # Upside down in itself, or a label turned the other way: worth a second look only where the first was bad.
-        doubtful = [place for place, line in enumerate(read) if line.confidence < _NOISE]
-        if doubtful:
-            again = self._read(
-                colour, [found[place] for place in doubtful], [(turns[place] + 2) % 4 for place in doubtful]
-            )
-            for place, line in zip(doubtful, again, strict=True):
-                if line.confidence > _SURE:
-                    read[place] = line
+        self._look_again(colour, found, turns, read)
         kept = [line for line in read if line.confidence >= _NOISE and line.text.strip()]
         return sorted(kept, key=lambda line: (line.box[1], line.box[0]))
+
+    def _look_again(self, image: Image, found: Sequence[Rectangle], turns: Sequence[int], read: list[Line]) -> None:
+        """Read doubtful lines in other ways, and take what is surest: dots run together, ends cut off or added."""
+        from PIL.ImageFilter import GaussianBlur
+
+        doubtful = [place for place, line in enumerate(read) if line.confidence < _DOUBT]
+        if not doubtful:
+            return
+        own, ways = [found[place] for place in doubtful], [turns[place] for place in doubtful]
+        looks = [
+            self._read(image.filter(GaussianBlur(0.8)), own, ways),
+            self._read(image, [replace(one, width=one.width + 0.5 * one.height) for one in own], ways),
+            self._read(image, [replace(one, width=one.width - 0.25 * one.height) for one in own], ways),
+        ]
+        # Upside down in itself, or a label turned the other way.
+        lost = [n for n, place in enumerate(doubtful) if read[place].confidence < _NOISE]
+        over = self._read(image, [own[n] for n in lost], [(ways[n] + 2) % 4 for n in lost])
+        for n, line in zip(lost, over, strict=True):
+            if line.confidence > _SURE:
+                looks[0][n] = line
+        for n, place in enumerate(doubtful):
+            read[place] = max((read[place], *(look[n] for look in looks)), key=lambda line: line.confidence)
 
     def _load(self) -> None:
         if self._reader is not None:

@@ -13,7 +13,7 @@ from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading import versions
 from citewell.reading.detect import detect
-from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, not_installed, unread
+from citewell.reading.formats import CSV, DOCX, HTML, IMAGES, JSON, MARKDOWN, PDF, TEXT, not_installed, unread
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -50,14 +50,16 @@ class Lazy:
 def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
     text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
+    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
     return {
         TEXT: (text,),
         MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
         HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
         CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
         JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
-        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), limits),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
+        **dict.fromkeys(IMAGES, (image,)),
     }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from citewell.errors import ModelUnavailable
+from citewell.reading.images import Picture
 from citewell.reading.ocr import Line, Quad, Recogniser
 from citewell.reading.pdf_pages import Box, PagePiece, union
 from citewell.reading.scan_layout import pieces_of
@@ -21,6 +24,7 @@ DOUBTFUL: Final = 0.8
 """Below this confidence text is named in a document's warnings."""
 
 _SAMPLE = 160  # points of the longer side when a picture is looked at as a whole
+_WORDS = 4  # letters and digits: fewer are a mark on something
 _PROSE = 40  # characters of a line that is a sentence rather than a label
 
 
@@ -42,11 +46,27 @@ def read_picture(
     pieces = pieces_of(lines, drawn(image), image.size, page, place)
     if any(piece.kind is BlockKind.TABLE for piece in pieces) or not _is_figure(image, lines):
         return pieces
-    strips, others = level(lines, frame_of(lines))
-    rows = [joined(row).text for row in rows_of(strips)] + [line.text for line in others]
-    figure = PagePiece(BlockKind.FIGURE, "\n".join(rows), page, union(place(line.quad) for line in lines))
+    figure = PagePiece(BlockKind.FIGURE, _rows(lines), page, union(place(line.quad) for line in lines))
     figure.confidence = mean_confidence(lines)
     return [figure]
+
+
+def picture_words(recogniser: Recogniser, shown: Picture) -> tuple[str, float | None]:
+    """The words in a picture that belongs to a text, row by row, and the confidence in them; ("", None) for none.
+
+    What is uncertain is left out: in a photograph anything may look like a letter.
+    """
+    from PIL import Image as Pillow
+
+    try:
+        with Pillow.open(io.BytesIO(shown.content)) as opened:
+            lines = recogniser.lines(opened.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, ModelUnavailable, Pillow.DecompressionBombError):
+        return "", None
+    lines = [line for line in lines if line.confidence >= DOUBTFUL]
+    if sum(sum(map(str.isalnum, line.text)) for line in lines) < _WORDS:
+        return "", None
+    return _rows(lines), mean_confidence(lines)
 
 
 def mean_confidence(lines: Sequence[Line]) -> float:
@@ -70,6 +90,11 @@ def busy(image: Image, lines: Sequence[Line]) -> float:
     colours, counts = np.unique(rest // 16, axis=0, return_counts=True)
     ground = colours[counts.argmax()] * 16 + 8
     return float((np.abs(rest - ground).max(1) > 24).mean())
+
+
+def _rows(lines: Sequence[Line]) -> str:
+    strips, others = level(lines, frame_of(lines))
+    return "\n".join([joined(row).text for row in rows_of(strips)] + [line.text for line in others])
 
 
 def _is_figure(image: Image, lines: Sequence[Line]) -> bool:
