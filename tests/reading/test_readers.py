@@ -63,7 +63,7 @@ def test_the_identity_is_that_of_the_readers_as_made_and_is_told_without_loading
         "print(*[name for name in sys.modules if name.startswith('citewell.reading.')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    light = {"readers", "detect", "decode", "formats", "versions"}
+    light = {"readers", "detect", "decode", "formats", "images", "versions"}
     assert {name.removeprefix("citewell.reading.") for name in loaded} <= light
 
 
@@ -79,7 +79,7 @@ def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> Non
 @pytest.mark.parametrize(
     ("content", "uri", "said"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20, "x.txt", "an image (png)"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 20, "x.txt", "an image (jp2)"),
         (b"{\\rtf1 hello}", "x", "a Rich Text document"),
         (b"PK\x05\x06" + b"\0" * 18, "x.xlsx", "a ZIP archive"),
         (b"a\0" * 128 + b"\0ustar\0" + b"\0" * 300, "x.tar", "a tar archive"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -218,5 +219,5 @@ def _box(quad: Quad, scale: float) -> Box:
 
 
 def _damaged(error: Exception) -> ReadError:
-    said = " ".join(str(error).split())[:200]
+    said = re.sub(r"<.*?>", "it", " ".join(str(error).split()))[:200]
     return ReadError("corrupt", f"The picture is damaged or cut off ({said}). Save or export it again.")

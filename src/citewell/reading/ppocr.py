@@ -42,6 +42,7 @@ _MAX_UPSCALE = 3.0
 _INK = 0.3  # from this probability on a point belongs to a line
 _UNCLIP = 1.4  # lines are found shrunken; by this share of area to circumference they grow again
 _LINE_HEIGHT = 48  # what the reading network takes
+_LEAST = 7.0  # pixels: lower letters have no shape left, and slivers between lines are none
 _BATCH_WIDTH = 2400  # pixels of all lines read at once: each eighth of it costs 75 kB of output
 _MAX_WIDTH = 3200
 _MAX_LINES = 2000  # of one picture: more is a texture
@@ -97,7 +98,10 @@ class PpOcr:
             if line.confidence > _SURE:
                 looks[0][n] = line
         for n, place in enumerate(doubtful):
-            read[place] = max((read[place], *(look[n] for look in looks)), key=lambda line: line.confidence)
+            first = read[place]
+            # A look that sees half of the line can be sure of that half.
+            whole = [look[n] for look in looks if len(look[n].text) > 0.8 * len(first.text) - 2]
+            read[place] = max((first, *whole), key=lambda line: line.confidence)
 
     def _load(self) -> None:
         if self._reader is not None:
@@ -128,7 +132,8 @@ class PpOcr:
             place = heat[top:bottom, left:right]
             np.maximum(place, seen[0, 0, : bottom - top, : right - left], out=place)
         found = rectangles(heat, _INK, at_most=_MAX_LINES)
-        return [one.grown(_UNCLIP).scaled(1 / scale) for one in found]
+        grown = [one.grown(_UNCLIP).scaled(1 / scale) for one in found]
+        return [one for one in grown if min(one.width, one.height) >= _LEAST]
 
     def _turns(self, image: Image, found: Sequence[Rectangle]) -> list[int]:
         """How often a quarter turn to the right each line stands turned; of 180° apart, what reads better."""
