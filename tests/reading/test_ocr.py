@@ -123,7 +123,7 @@ def test_the_rectangle_around_a_bar_has_its_angle_and_size(degrees: float) -> No
 
 
 def test_an_engine_that_does_not_exist_is_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match="'abbyy'.*rapidocr, tesseract"):
+    with pytest.raises(ConfigError, match=r"'abbyy'.*rapidocr, tesseract"):
         engine("abbyy")
 
 

@@ -79,7 +79,7 @@ def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> Non
 @pytest.mark.parametrize(
     ("content", "uri", "said"),
     [
-        (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 20, "x.txt", "an image (jp2)"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(range(256)), "x.txt", "an image (jp2)"),
         (b"{\\rtf1 hello}", "x", "a Rich Text document"),
         (b"PK\x05\x06" + b"\0" * 18, "x.xlsx", "a ZIP archive"),
         (b"a\0" * 128 + b"\0ustar\0" + b"\0" * 300, "x.tar", "a tar archive"),

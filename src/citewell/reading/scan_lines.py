@@ -134,8 +134,8 @@ def joined(strips: Sequence[Strip]) -> Strip:
     )
 
 
-def parted(strip: Strip, edges: Sequence[float]) -> list[Strip]:
-    """The strip cut between its words at those of `edges` (x, ascending) that no word of it stands across."""
+def parted(strip: Strip, edges: Sequence[float], least: float = -math.inf) -> list[Strip]:
+    """The strip cut at those of `edges` (x) that no word of it stands across, where words are `least` pixels apart."""
     if len(strip.quads) != 1 or len(strip.words) < 2:
         return [strip]
     spans = [(strip.x0 + word.start * strip.width, strip.x0 + word.end * strip.width) for word in strip.words]
@@ -143,7 +143,8 @@ def parted(strip: Strip, edges: Sequence[float]) -> list[Strip]:
     parts: list[Strip] = []
     first = 0
     for place in range(1, len(spans)):
-        if any(spans[place - 1][1] - slack <= edge <= spans[place][0] + slack for edge in edges):
+        end, start = spans[place - 1][1], spans[place][0]
+        if start - end >= least and any(end - slack <= edge <= start + slack for edge in edges):
             parts.append(_part(strip, first, place))
             first = place
     return [*parts, _part(strip, first, len(spans))] if first else [strip]

@@ -76,8 +76,11 @@ def _phrases(row: Sequence[Strip]) -> list[Strip]:
     return [joined(group) for group in groups]
 
 
-def _reach(phrases: Sequence[list[Strip]], start: int) -> int:
-    """The row after the last that goes on with the table which begins in row `start`."""
+def _reach(phrases: list[list[Strip]], start: int) -> int:
+    """The row after the last that goes on with the table which begins in row `start`.
+
+    Rows that were recognised as one line are parted on the way, where they have gaps between the columns so far.
+    """
     height = median(strip.height for strip in phrases[start])
     columns = _columns(phrases[start : start + 1])
     last = start + 1
@@ -86,6 +89,8 @@ def _reach(phrases: Sequence[list[Strip]], start: int) -> int:
         gap = min(strip.y0 for strip in row) - max(strip.y1 for strip in phrases[place - 1])
         if gap > 2.5 * height or not 0.5 < median(strip.height for strip in row) / height < 2:
             break
+        if len(row) == 1 and len(columns) > 1:
+            row = phrases[place] = parted(row[0], _edges(columns), 0.7 * height)
         wider = _columns(phrases[start : place + 1])
         if len(row) > 1:
             if len(wider) < 2 or len(wider) < len(columns) - 1:
@@ -125,6 +130,10 @@ def _columns(rows: Sequence[list[Strip]]) -> list[tuple[float, float]]:
     return columns
 
 
+def _edges(columns: Sequence[tuple[float, float]]) -> list[float]:
+    return [(left[1] + right[0]) / 2 for left, right in pairwise(columns)]
+
+
 def _column_of(strip: Strip, columns: Sequence[tuple[float, float]]) -> int | None:
     """The one column that a strip is in, or None where it reaches over several or stands beside all."""
     over = [
@@ -139,7 +148,7 @@ def _cells(rows: Sequence[list[Strip]]) -> list[ScanCell] | None:
     several = [row for row in rows if len(row) > 1]
     if len(columns) < 2 or len(several) < (2 if len(columns) > 2 else 3):
         return None
-    edges = [(left[1] + right[0]) / 2 for left, right in pairwise(columns)]
+    edges = _edges(columns)
     first = [row[0].text for row in several if row[0].x0 < edges[0]]
     if len(columns) == 2 and first and sum(bool(_MARKER.fullmatch(text)) for text in first) > 0.7 * len(first):
         return None
