@@ -181,10 +181,7 @@ def test_numbered_items_beside_their_numbers_are_a_list_and_no_table() -> None:
 
 def test_larger_print_is_a_heading_and_lines_with_room_left_end_on_purpose() -> None:
     lines = [line("Where to write", 20, 10, height=40, char=18)]
-    lines += [
-        line(t, 20, 80 + 26 * r)
-        for r, t in enumerate(["Ada Example", "12 Example Street, London"])
-    ]
+    lines += [line(t, 20, 80 + 26 * r) for r, t in enumerate(["Ada Example", "12 Example Street, London"])]
     lines += [
         line(t, 20, 220 + 26 * r)
         for r, t in enumerate(

@@ -133,7 +133,7 @@ class PpOcr:
             np.maximum(place, seen[0, 0, : bottom - top, : right - left], out=place)
         found = rectangles(heat, _INK, at_most=_MAX_LINES)
         grown = [one.grown(_UNCLIP).scaled(1 / scale) for one in found]
-        return [one for one in grown if min(one.width, one.height) >= _LEAST]
+        return [one for one in grown if min(one.width, one.height) >= _LEAST and _fits(one, image.size)]
 
     def _turns(self, image: Image, found: Sequence[Rectangle]) -> list[int]:
         """How often a quarter turn to the right each line stands turned; of 180° apart, what reads better."""
@@ -242,6 +242,11 @@ def _views(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
     for left, right in cuts(size[0], _LONG_SIDE):
         for top, bottom in cuts(size[1], _VIEW_AREA // (right - left)):
             yield left, top, right, bottom
+
+
+def _fits(one: Rectangle, size: tuple[int, int]) -> bool:
+    """Whether a rectangle is on the picture but for its grown edge: where all is warm, no line was found."""
+    return one.width * one.height < 0.9 * size[0] * size[1] or size[1] < 3 * _LINE_HEIGHT
 
 
 def _width(quad: Quad) -> int:

@@ -41,7 +41,7 @@ def read_picture(
     Lines that are `covered`, because they are known from elsewhere, are left out.
     """
     lines = [line for line in recogniser.lines(image) if not covered(line)]
-    if not lines:
+    if not lines or _is_noise(lines):
         return []
     pieces = pieces_of(lines, drawn(image), image.size, page, place)
     if any(piece.kind is BlockKind.TABLE for piece in pieces) or not _is_figure(image, lines):
@@ -95,6 +95,12 @@ def busy(image: Image, lines: Sequence[Line]) -> float:
 def _rows(lines: Sequence[Line]) -> str:
     strips, others = level(lines, frame_of(lines))
     return "\n".join([joined(row).text for row in rows_of(strips)] + [line.text for line in others])
+
+
+def _is_noise(lines: Sequence[Line]) -> bool:
+    """Whether what was recognised is what photographs and stains look like: a sign or two, or a few doubtful ones."""
+    count = sum(sum(map(str.isalnum, line.text)) for line in lines)
+    return count < 2 or (count < 12 and mean_confidence(lines) < 0.7)
 
 
 def _is_figure(image: Image, lines: Sequence[Line]) -> bool:
