@@ -376,6 +376,7 @@ def _clean_environment() -> dict[str, str]:
     )
     return {name: os.environ[name] for name in keep if name in os.environ} | {
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": str(16 << 20),  # pages that OCR needs for a moment go back at once
         "PYTHONIOENCODING": "utf-8",
     }
 
