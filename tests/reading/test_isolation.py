@@ -161,6 +161,17 @@ def test_endless_reader_is_stopped_at_its_time_limit(reader: Isolated, order: st
     still_reads(reader)
 
 
+def test_reader_that_asks_for_time_gets_it_within_the_longest() -> None:
+    with Isolated("hostile:Obedient", timeout_s=1.0, longest_s=30.0) as reader:
+        assert reader.read(source("ask 20")).text == "ask 20"
+    with Isolated("hostile:Obedient", timeout_s=0.5, longest_s=0.8) as reader:
+        with pytest.raises(ReadError, match=r"longer than 0\.8 s"):
+            reader.read(source("ask 1e9"))
+        with pytest.raises(ReadError, match="makes no sense") as caught:
+            reader.read(source("ask -5"))
+        assert caught.value.kind == "corrupt"
+
+
 def test_boundless_allocation_is_stopped_at_the_memory_limit(reader: Isolated) -> None:
     with pytest.raises(ReadError, match="memory") as caught:
         reader.read(source("allocate"))

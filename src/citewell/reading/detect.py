@@ -32,6 +32,7 @@ from citewell.reading.formats import (
     XLSX,
     XML,
 )
+from citewell.reading.images import picture
 from citewell.reading.languages import CODE_LABELS, CODE_SUFFIXES, CODE_TYPES
 
 _SUFFIXES: Final = {
@@ -164,6 +165,8 @@ def detect(content: bytes, uri: str, declared: str | None = None) -> str:
     head = content[:_HEAD_BYTES]
     if not _is_text(head):
         # A damaged PDF may have lost its header; its reader can say more of it than that it is unknown.
+        if (image := picture(content)) is not None:
+            return image.media_type
         return PDF if _PDF_OBJECT.search(content) and not content.startswith(_SIGNED) else _magic(head)
     return _text_type(_peek(head), uri, declared)
 

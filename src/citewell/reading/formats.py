@@ -32,6 +32,9 @@ XLS: Final = "application/vnd.ms-excel"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XML: Final = "application/xml"
 
+IMAGES: Final = ("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/gif")
+"""The images whose text is read."""
+
 _READ: Final = {
     CSV: "CSV",
     DOCX: "Word (.docx)",
@@ -55,6 +58,7 @@ _READ: Final = {
     XLS: "old Excel (.xls)",
     XLSX: "Excel (.xlsx)",
     XML: "XML",
+    **{kind: kind.removeprefix("image/").upper() for kind in IMAGES},
 }
 _AS_PDF: Final = "Save it as PDF and ingest that."
 _AS_WORD: Final = "Save it as .docx or PDF and ingest that."
@@ -73,7 +77,7 @@ _UNREAD: Final = {
 }
 _UNREAD_FAMILIES: Final = {
     "audio": ("a sound recording", "Ingest a transcript of it."),
-    "image": ("an image", "Make it a PDF with a text layer (for example with ocrmypdf) and ingest that."),
+    "image": ("an image", "Save it as PNG or JPEG and ingest that."),
     "video": ("a film", "Ingest a transcript of it."),
 }
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -27,6 +28,7 @@ from typing import Any
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
+from citewell.reading.allowance import ALLOW
 from citewell.reading.wire import LENGTH, frame, parse_answer, to_document
 from citewell.reading.worker import make_reader
 from citewell.types import Document, Source
@@ -42,9 +44,9 @@ class Isolated:
     """A Reader whose inner reader runs in killable worker processes; blocking and thread-safe.
 
     `reader` is the inner reader's class or factory, or its name as `module:name`; it is called in the worker without
-    arguments other than `options` (JSON-able). One document takes at most `timeout_s` of wall time, and the worker
-    with all its children at most `memory_bytes` of resident memory; the answer, with images and attachments, is at most
-    `output_bytes`.
+    arguments other than `options` (JSON-able). One document takes at most `timeout_s` of wall time, or what its reader
+    asks for (see `allowance`), which is at most `longest_s` in all. The worker with all its children takes at most
+    `memory_bytes` of resident memory; the answer, with images and attachments, is at most `output_bytes`.
     A file that *crashed* its worker is tried once more in a worker of its own, with the options in `rescue`, by
     default those in the reader's `RESCUE`, where it has one.
     A worker is replaced after `documents_per_worker` documents, when the tenant changes, and after every error that
@@ -58,6 +60,7 @@ class Isolated:
         options: Mapping[str, Any] | None = None,
         rescue: Mapping[str, Any] | None = None,
         timeout_s: float = 60.0,
+        longest_s: float = 1800.0,
         memory_bytes: int = 768 << 20,
         output_bytes: int = 256 << 20,
         workers: int = 2,
@@ -66,6 +69,7 @@ class Isolated:
         self._spec = reader if isinstance(reader, str) else f"{reader.__module__}:{reader.__qualname__}"
         self._options = dict(options or {})
         self._timeout_s = timeout_s
+        self._longest_s = longest_s
         self._memory_bytes = memory_bytes
         self._output_bytes = output_bytes
         self._documents_per_worker = documents_per_worker
@@ -138,7 +142,14 @@ class Isolated:
             worker.kill()
 
     def _start(self, options: Mapping[str, Any], tenant: str) -> _Worker:
-        return _Worker(self._spec, options, tenant, memory_bytes=self._memory_bytes, output_bytes=self._output_bytes)
+        return _Worker(
+            self._spec,
+            options,
+            tenant,
+            memory_bytes=self._memory_bytes,
+            output_bytes=self._output_bytes,
+            longest_s=self._longest_s,
+        )
 
 
 class _CrashError(ReadError):
@@ -149,7 +160,14 @@ class _Worker:
     """One worker process, as its owner sees it. Used by one thread at a time."""
 
     def __init__(
-        self, spec: str, options: Mapping[str, Any], tenant: str, *, memory_bytes: int, output_bytes: int
+        self,
+        spec: str,
+        options: Mapping[str, Any],
+        tenant: str,
+        *,
+        memory_bytes: int,
+        output_bytes: int,
+        longest_s: float,
     ) -> None:
         self.tenant = tenant
         self.documents = 0
@@ -157,6 +175,7 @@ class _Worker:
         self._spec = spec
         self._memory_bytes = memory_bytes
         self._output_bytes = output_bytes
+        self._longest_s = longest_s
         self._stderr = b""
         self._socket, theirs = socket.socketpair()
         # Nobody writes to the lifeline: its end of file tells the worker, even one that hangs, that we are gone.
@@ -241,10 +260,10 @@ class _Worker:
         self, head: bytes, timeout_s: float, doing: str, body: bytes = b""
     ) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request, read the answer, and watch time, memory, output and stderr meanwhile."""
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
+        deadline, latest = began + timeout_s, began + max(timeout_s, self._longest_s)
         outgoing = [memoryview(head), memoryview(body)]
         incoming = bytearray()
-        expected: int | None = None
         peak, looked = 0, time.monotonic()
         assert self._process.stderr is not None
         errors, ours = self._process.stderr.fileno(), self._socket.fileno()
@@ -255,7 +274,7 @@ class _Worker:
             if left <= 0:
                 raise ReadError(
                     "limit_exceeded",
-                    f"{doing} took longer than {timeout_s:g} s and was stopped. "
+                    f"{doing} took longer than {deadline - began:.4g} s and was stopped. "
                     "Split the file, or raise the limit (timeout_s).",
                 )
             outgoing = [part for part in outgoing if part]
@@ -280,7 +299,7 @@ class _Worker:
                 if not piece:
                     raise self._death(peak)
                 incoming += piece
-                if expected is None and len(incoming) >= LENGTH.size:
+                while len(incoming) >= LENGTH.size:
                     (expected,) = LENGTH.unpack(incoming[: LENGTH.size])
                     if expected > self._output_bytes:
                         raise ReadError(
@@ -288,8 +307,13 @@ class _Worker:
                             f"What is in it takes {expected:,} bytes; {self._output_bytes:,} are the most. "
                             "Split the file.",
                         )
-                if expected is not None and len(incoming) >= LENGTH.size + expected:
-                    return parse_answer(incoming[LENGTH.size :])
+                    if len(incoming) < LENGTH.size + expected:
+                        break
+                    answer = parse_answer(incoming[LENGTH.size : LENGTH.size + expected])
+                    if ALLOW not in answer[0]:
+                        return answer
+                    del incoming[: LENGTH.size + expected]
+                    deadline = max(deadline, min(time.monotonic() + _seconds(answer[0][ALLOW]), latest))
             if time.monotonic() >= looked + _POLL_S:
                 looked = time.monotonic()
                 resident, processes = _footprint(self._process.pid)
@@ -352,8 +376,15 @@ def _clean_environment() -> dict[str, str]:
     )
     return {name: os.environ[name] for name in keep if name in os.environ} | {
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": str(16 << 20),  # pages that OCR needs for a moment go back at once
         "PYTHONIOENCODING": "utf-8",
     }
+
+
+def _seconds(asked: object) -> float:
+    if not isinstance(asked, int | float) or not 0 <= asked < math.inf:
+        raise ReadError("corrupt", "The parser asked for time in a way that makes no sense. It may be hostile.")
+    return float(asked)
 
 
 def _signal_group(pid: int, leader: int) -> None:

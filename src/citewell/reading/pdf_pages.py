@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from citewell.reading.images import Picture
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
@@ -56,6 +57,8 @@ class PagePiece:
     boilerplate: bool = False
     hidden: bool = False
     goes_on: bool = False  # perhaps: a list item without a label may be the rest of the one before
+    confidence: float | None = None  # where it was recognised
+    asset: Picture | None = None
 
     def __post_init__(self) -> None:
         self.regions = self.regions or [Region(self.page, self.box)]

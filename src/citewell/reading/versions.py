@@ -6,6 +6,7 @@ and must not load parsers for it.
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Final
 
 CODE: Final = "code@1"
@@ -14,6 +15,7 @@ DOCX: Final = "docx@3"
 EPUB: Final = "epub@1"
 FAQ: Final = "faq@2"
 HTML: Final = "html@2"
+IMAGE: Final = "image@1"
 JSON: Final = "json@1"
 MAIL: Final = "mail@1"
 MARKDOWN: Final = "markdown@2"
@@ -21,6 +23,7 @@ MBOX: Final = "mbox@1"
 MHTML: Final = "mhtml@1"
 MSG: Final = "msg@1"
 NOTEBOOK: Final = "notebook@1"
+OCR: Final = "ppocr-v6-small@1"
 ODF: Final = "odf@1"
 ODS: Final = "ods@1"
 PDF: Final = "pdf@3"
@@ -31,3 +34,9 @@ TEXT: Final = "text@2"
 XLS: Final = "xls@1"
 XLSX: Final = "xlsx@1"
 XML: Final = "xml@1"
+
+
+def with_ocr(reader: str) -> str:
+    """The identity of `reader` on this machine: what it makes of pictures depends on whether OCR is installed."""
+    installed = all(importlib.util.find_spec(name) is not None for name in ("rapidocr", "PIL"))
+    return f"{reader}+{OCR}" if installed else reader

@@ -12,11 +12,13 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
+from citewell.reading.allowance import ALLOW, on_allow
 from citewell.reading.formats import not_installed
 from citewell.reading.wire import LENGTH, answer_frame, to_data
 from citewell.types import Source
@@ -70,12 +72,18 @@ def work() -> NoReturn:
             setup = json.loads(hello)
             reader = make_reader(setup["spec"], setup["options"])
             _limit(setup["memory_bytes"])
+            on_allow(partial(_ask_for, channel))
             channel.send({"ready": True})
             while (head := channel.receive()) is not None and (body := channel.receive()) is not None:
                 channel.send(*_serve(reader, json.loads(head), body))
     except OSError:
         pass  # the owner went away in the middle of a frame
     os._exit(0)  # native libraries have been seen to crash in their exit handlers
+
+
+def _ask_for(channel: _Channel, seconds: float) -> None:
+    _limit_cpu(seconds)
+    channel.send({ALLOW: seconds})
 
 
 def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], list[bytes]]:
