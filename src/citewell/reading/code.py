@@ -38,7 +38,9 @@ class CodeReader:
     cut at blank lines. SQL is cut into its statements.
     """
 
-    identity = versions.CODE
+    @property
+    def identity(self) -> str:
+        return versions.with_grammars(versions.CODE)
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text."""

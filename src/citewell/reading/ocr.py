@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from citewell.errors import ConfigError
+from citewell.errors import ConfigError, ModelUnavailable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,6 +49,11 @@ class Line:
         return math.atan2(y1 - y0, x1 - x0)
 
 
+NOT_INSTALLED: Final = (
+    "Text in images and scans is read with rapidocr, which is not installed. Install citewell[ocr]."
+)
+
+
 class Recogniser(Protocol):
     """Finds and reads the lines of text in a picture."""
 
@@ -59,6 +65,12 @@ class Recogniser(Protocol):
     def lines(self, image: Image) -> list[Line]:
         """All lines found, in no order that matters. Raises ModelUnavailable when the engine is not installed."""
         ...
+
+
+def require_pictures() -> None:
+    """Raises ModelUnavailable where pictures cannot be opened, so that no engine can be shown any."""
+    if importlib.util.find_spec("PIL") is None:
+        raise ModelUnavailable(NOT_INSTALLED)
 
 
 def engine(name: str) -> Recogniser:

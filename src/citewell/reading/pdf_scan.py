@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from citewell.errors import ModelUnavailable
 from citewell.reading.allowance import allow
-from citewell.reading.ocr import Line, Quad, Recogniser
+from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.reading.scan import read_picture
 
@@ -101,6 +101,7 @@ def _recognise(
     page: Any, number: int, pieces: Sequence[PagePiece], recogniser: Recogniser, dpi: int, *, anew: bool
 ) -> list[PagePiece]:
     """What stands in the picture of a page; unless `anew`, only what none of its pieces covers."""
+    require_pictures()
     width, height = page.get_size()
     scale = min(dpi / 72, (_MAX_PIXELS / (width * height)) ** 0.5)
     image = page.render(scale=scale).to_pil().convert("RGB")

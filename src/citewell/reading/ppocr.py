@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from citewell.errors import ModelUnavailable
 from citewell.reading import versions
-from citewell.reading.ocr import Line, Quad, Word
+from citewell.reading.ocr import NOT_INSTALLED, Line, Quad, Word, require_pictures
 from citewell.reading.rectangles import Rectangle, rectangles
 
 if TYPE_CHECKING:
@@ -200,10 +200,9 @@ def _folder() -> Path:
     """The folder of the networks. Raises ModelUnavailable; the files' hashes are checked once in a process."""
     spec = importlib.util.find_spec("rapidocr")
     places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    if not places or importlib.util.find_spec("PIL") is None:
-        raise ModelUnavailable(
-            "Text in images and scans is read with rapidocr, which is not installed. Install citewell[ocr]."
-        )
+    if not places:
+        raise ModelUnavailable(NOT_INSTALLED)
+    require_pictures()
     folder = Path(places[0]) / "models"
     for name, expected in _MODELS.items():
         file = folder / name

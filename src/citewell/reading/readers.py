@@ -77,6 +77,7 @@ class Lazy:
 def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
     text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
+    code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), limits)
     image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
     return {
         CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
@@ -101,7 +102,7 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, limits),),
         XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, limits),),
         XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, limits), text),
-        **dict.fromkeys(CODE_TYPES, (Lazy(f"{_HERE}.code:CodeReader", versions.CODE, limits), text)),
+        **dict.fromkeys(CODE_TYPES, (code, text)),
         **dict.fromkeys(IMAGES, (image,)),
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from citewell.errors import ModelUnavailable
 from citewell.reading.images import Picture
-from citewell.reading.ocr import Line, Quad, Recogniser
+from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
 from citewell.reading.pdf_pages import Box, PagePiece, union
 from citewell.reading.scan_layout import pieces_of
 from citewell.reading.scan_lines import frame_of, joined, level, rows_of
@@ -56,6 +56,10 @@ def picture_words(recogniser: Recogniser, shown: Picture) -> tuple[str, float | 
 
     What is uncertain is left out: in a photograph anything may look like a letter.
     """
+    try:
+        require_pictures()
+    except ModelUnavailable:
+        return "", None
     from PIL import Image as Pillow
 
     try:

@@ -38,5 +38,13 @@ XML: Final = "xml@1"
 
 def with_ocr(reader: str) -> str:
     """The identity of `reader` on this machine: what it makes of pictures depends on whether OCR is installed."""
-    installed = all(importlib.util.find_spec(name) is not None for name in ("rapidocr", "PIL"))
-    return f"{reader}+{OCR}" if installed else reader
+    return f"{reader}+{OCR}" if _installed("rapidocr") and _installed("PIL") else reader
+
+
+def with_grammars(reader: str) -> str:
+    """The identity of `reader` on this machine: definitions are told apart where tree-sitter is installed."""
+    return f"{reader}+tree-sitter" if _installed("tree_sitter") else reader
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
