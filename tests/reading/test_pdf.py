@@ -12,7 +12,6 @@ from reportlab.lib.pagesizes import letter
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
-from citewell.reading import versions
 from citewell.reading.isolation import Isolated
 from citewell.reading.pdf import PdfReader, iso_date
 from citewell.reading.pdf_flow import join, mend_cells, split_lists

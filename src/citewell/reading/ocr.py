@@ -49,9 +49,7 @@ class Line:
         return math.atan2(y1 - y0, x1 - x0)
 
 
-NOT_INSTALLED: Final = (
-    "Text in images and scans is read with rapidocr, which is not installed. Install citewell[ocr]."
-)
+NOT_INSTALLED: Final = "Text in images and scans is read with rapidocr, which is not installed. Install citewell[ocr]."
 
 
 class Recogniser(Protocol):

@@ -9,7 +9,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -219,7 +219,7 @@ class _Plain:
         return self._texts[number]
 
     def characters(self) -> int:
-        """Characters of all text layers. Hyphens at line ends, leading dots and signs of list items are marks, not text."""
+        """Characters of all text layers. Hyphens at line ends, leading dots and signs of list items are marks."""
         texts = (_MARKS.sub("", self.text(number + 1)).translate(LIGATURES) for number in range(len(self)))
         return sum(count_characters(visible(text)) for text in texts)
 
@@ -258,8 +258,11 @@ class _Plain:
         words = partial(picture_words, recogniser) if recogniser is not None else None
         for number, pieces in enumerate(pages, 1):
             if number not in scanned.read:
+                under = kept.pages
                 with contextlib.suppress(pypdfium2.PdfiumError):
                     place_figures(self._pdf[number - 1], number, pieces, kept, words)
+                if number in scanned.unread:
+                    kept.pages = under  # the picture is the page, which is counted itself
         return kept
 
     def shows(self, number: int, width: float, boxes: Sequence[Box]) -> list[bool]:

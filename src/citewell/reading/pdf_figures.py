@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from citewell.reading.images import Picture
 from citewell.reading.pdf_pages import Box, PagePiece
-from citewell.types import BlockKind
+from citewell.types import BlockKind, Region
 
 MIN_POINTS: Final = 48.0
 """The shorter side of a picture on the page from which on it is kept, in points."""
@@ -64,7 +64,7 @@ def place_figures(page: Any, number: int, pieces: list[PagePiece], kept: Kept, w
         if at is None:
             at = next((n for n, one in enumerate(pieces) if _follows(one, found.box)), len(pieces))
         piece = PagePiece(BlockKind.FIGURE, "", number, found.box)
-        piece.asset = replace(found.picture, alt=alt)
+        piece.asset = replace(found.picture, alt=alt, regions=(Region(number, found.box),))
         written = any(
             one.box is not None
             and x0 <= (one.box[0] + one.box[2]) / 2 <= x1
@@ -73,7 +73,10 @@ def place_figures(page: Any, number: int, pieces: list[PagePiece], kept: Kept, w
         )
         if words is not None and not written and min(x1 - x0, y1 - y0) >= WORDS_POINTS:
             piece.text, piece.confidence = words(found.picture)
-        pieces.insert(at, piece)
+        if alt and not piece.text and pieces[at].asset is None:
+            pieces[at].asset = piece.asset  # a figure that says nothing is shown by its caption
+        else:
+            pieces.insert(at, piece)
 
 
 def figures(page: Any, kept: Kept) -> Iterator[Found]:
