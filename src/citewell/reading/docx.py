@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from citewell.errors import ReadError
@@ -19,12 +19,13 @@ from citewell.reading.docx_styles import Styles
 from citewell.reading.docx_tables import read_table
 from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, name
 from citewell.reading.formats import DOCX
+from citewell.reading.office_parts import properties
 from citewell.reading.omml import linear
 from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, Piece, document_metadata, moved
 from citewell.reading.tables import grid
 from citewell.reading.tidy import tidy, visible
-from citewell.types import BlockKind, Document, Metadata, Place, Reason, Source, Value, count_characters
+from citewell.types import BlockKind, Document, Place, Reason, Source, count_characters
 
 _HEADING = re.compile(r"heading\s*([1-9])", re.IGNORECASE)
 _DELETED = frozenset({"del", "moveFrom"})
@@ -49,7 +50,7 @@ class DocxReader:
             raise ReadError("type_mismatch", "This is a ZIP file without a Word document inside.")
         walk = _Walk(package, main[0])
         walk.body(body)
-        found, title = _properties(package)
+        found, title = properties(package)
         metadata, left_out = document_metadata(found)
         return walk.builder.document(
             source,
@@ -210,13 +211,20 @@ class _Walk:
             self._hidden += 1
 
     def _show(self, drawings: list[Any], place: Place | None, *, boilerplate: bool = False) -> None:
-        """Keep the images of drawings, each as a figure with its alternative text."""
+        """Keep the images of drawings, each as a figure with its alternative text, their charts and embedded files."""
         for drawing in drawings:
             for alt, found, inside in self._parts.images(drawing):
                 if found is None and inside:
                     self.builder.leave_out(Reason.UNREADABLE, images=1)
                 self._made += count_characters(alt)
                 self.builder.add(Piece(BlockKind.FIGURE, alt, asset=found, source=place, boilerplate=boilerplate))
+            for piece in self._parts.charts(drawing):
+                rows = piece.table.rows if piece.table is not None else ()
+                cells = sum(count_characters(text) for row in rows for text in row if text)
+                self._made += cells + count_characters(piece.text) + count_characters(piece.caption)
+                self.builder.add(replace(piece, source=place, boilerplate=boilerplate))
+            for named, content in self._parts.files(drawing):
+                self.builder.attach(named, content)
 
     def _emit(self, paragraph: _Paragraph) -> int | None:
         self._hide(paragraph.hidden, paragraph.place)
@@ -297,7 +305,7 @@ class _Walk:
             elif kind == "hyperlink" and (target := self._parts.target(element, "id")) is not None:
                 start = sum(map(len, text.visible))
                 self._runs(element, text)
-                text.links.append((start, sum(map(len, text.visible)), target[0]))
+                text.links.append((start, sum(map(len, text.visible)), target.target))
             elif kind not in {"pPr", "rPr", "sdtPr", "sdtEndPr", "tcPr", "instrText"}:
                 self._runs(element, text)
 
@@ -376,32 +384,6 @@ class _Walk:
 
         visit(cell)
         return tidy(" ".join(parts))
-
-
-def _properties(package: Package) -> tuple[Metadata, str]:
-    """Author, dates and the like, with the title apart; names as in our own metadata."""
-    names = {
-        "creator": "author",
-        "created": "created",
-        "modified": "modified",
-        "lastModifiedBy": "last_modified_by",
-        "subject": "subject",
-        "keywords": "keywords",
-        "language": "language",
-        "category": "category",
-        "version": "version",
-    }
-    metadata: dict[str, Value] = {}
-    title = ""
-    for part in package.related("", "core-properties"):
-        root = package.xml(part)
-        for element in root if root is not None else ():
-            text = tidy(element.text or "")
-            if text and name(element) == "title":
-                title = text
-            elif text and name(element) in names:
-                metadata[names[name(element)]] = text
-    return metadata, title
 
 
 def _inside(box: Any, holder: Any) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading.charts import C, chart_piece
 from citewell.reading.docx_xml import FALLBACK, M, W, choice, name
-from citewell.reading.images import Picture, picture
+from citewell.reading.images import Picture
+from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, relations
 from citewell.reading.package import Package
+from citewell.reading.pieces import Piece
+from citewell.reading.smart_art import DGM, diagram_lines
 from citewell.reading.tidy import visible
-from citewell.types import Place, count_characters
+from citewell.types import BlockKind, Place, count_characters
 
-_R: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_A: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_O: Final = "{urn:schemas-microsoft-com:office:office}"
 _V: Final = "{urn:schemas-microsoft-com:vml}"
 
 
@@ -28,7 +31,7 @@ class Parts:
     package: Package
     characters: int = 0
     _places: dict[Any, Place] = field(default_factory=dict)
-    _targets: dict[str, dict[str, tuple[str, bool]]] = field(default_factory=dict)
+    _relations: dict[str, dict[str, Relation]] = field(default_factory=dict)
 
     def enter(self, part: str, root: Any) -> None:
         """Number the paragraphs of a part and count its characters."""
@@ -46,33 +49,21 @@ class Parts:
         inside = [place for one in element.iter(f"{W}p") if (place := self._places.get(one)) is not None]
         return Place(inside[0].start, inside[-1].end, "paragraphs", inside[0].part) if inside else None
 
-    def target(self, element: Any, attribute: str) -> tuple[str, bool] | None:
-        """What an element's relationship points to, and whether that is outside the file; None where it has none."""
-        identity = element.get(f"{_R}{attribute}")
+    def target(self, element: Any, attribute: str) -> Relation | None:
+        """What an element's relationship points to; None where it has none."""
+        identity = element.get(f"{R}{attribute}")
         if identity is None:
             return None
         part = self._part_of(element)
-        if part not in self._targets:
-            self._targets[part] = self._read_targets(part)
-        return self._targets[part].get(identity)
+        if part not in self._relations:
+            self._relations[part] = relations(self.package, part)
+        return self._relations[part].get(identity)
 
     def _part_of(self, element: Any) -> str:
         for above in (element, *element.iterancestors()):
             if (place := self._places.get(above)) is not None:
                 return place.part
         return ""
-
-    def _read_targets(self, part: str) -> dict[str, tuple[str, bool]]:
-        folder, base = posixpath.split(part)
-        root = self.package.xml(posixpath.join(folder, "_rels", f"{base}.rels"))
-        found: dict[str, tuple[str, bool]] = {}
-        for relation in root if root is not None else ():
-            target, external = relation.get("Target") or "", relation.get("TargetMode") == "External"
-            if not external:
-                at = target if target.startswith("/") else f"{folder}/{target}"
-                target = posixpath.normpath(posixpath.join("/", at)).lstrip("/")
-            found[relation.get("Id") or ""] = (target, external)
-        return found
 
     def images(self, drawing: Any) -> list[tuple[str, Picture | None, bool]]:
         """Of each image in a drawing its alternative text, its picture, and whether its bytes should be in the file.
@@ -86,7 +77,7 @@ class Parts:
                 match name(inner):
                     case "docPr" | "cNvPr" | "shape":
                         alt = " ".join((inner.get("descr") or inner.get("alt") or "").split()) or alt
-                    case "blip" if inner.tag == f"{_A}blip":
+                    case "blip" if inner.tag == f"{A}blip":
                         made.append(self._image(self.target(inner, "embed") or self.target(inner, "link"), alt))
                     case "imagedata" if inner.tag == f"{_V}imagedata":
                         made.append(self._image(self.target(inner, "id"), alt))
@@ -94,11 +85,36 @@ class Parts:
                         pass
         return made
 
-    def _image(self, target: tuple[str, bool] | None, alt: str) -> tuple[str, Picture | None, bool]:
-        if target is None or target[1]:
-            return alt, None, target is None
+    def charts(self, drawing: Any) -> Iterator[Piece]:
+        """The charts in a drawing as the tables they were drawn from, and what its SmartArt says as list items."""
+        for element in choice(drawing) if name(drawing) == "AlternateContent" else (drawing,):
+            alt = alt_text(next((one for one in element.iter() if name(one) == "docPr"), None))
+            for inner in element.iter(f"{C}chart", f"{DGM}relIds"):
+                is_chart = inner.tag == f"{C}chart"
+                relation = self.target(inner, "id" if is_chart else "dm")
+                if relation is None or relation.external:
+                    continue
+                if not is_chart:
+                    root = self.package.xml(relation.target)
+                    for level, text in diagram_lines(root) if root is not None else ():
+                        yield Piece(BlockKind.LIST_ITEM, text, level)
+                elif (piece := chart_piece(self.package, relation.target)) is not None:
+                    piece.caption = piece.caption or alt
+                    yield piece
+
+    def files(self, drawing: Any) -> Iterator[tuple[str, bytes]]:
+        """Name and bytes of the office files that are embedded in a drawing."""
+        for element in drawing.iter(f"{_O}OLEObject"):
+            relation = self.target(element, "id")
+            if relation is not None and relation.kind == "package" and not relation.external:
+                content = self.package.part(relation.target)
+                if content:
+                    yield relation.target.rpartition("/")[2], content
+
+    def _image(self, relation: Relation | None, alt: str) -> tuple[str, Picture | None, bool]:
+        if relation is None or relation.external:
+            return alt, None, relation is None
         try:
-            content = self.package.part(target[0])
+            return alt, picture_in(self.package, relation.target, alt), True
         except ReadError:
-            content = None  # one damaged image must not cost the text
-        return alt, picture(content, name=target[0], alt=alt) if content else None, True
+            return alt, None, True  # one damaged image must not cost the text
