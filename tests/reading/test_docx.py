@@ -272,8 +272,8 @@ def test_charts_and_smart_art_say_what_they_show_and_embedded_files_are_handed_o
     )
     said = "<d:t><a:p><a:r><a:t>Count, then feed</a:t></a:r></a:p></d:t>"
     made["word/diagrams/data1.xml"] = (
-        f'<d:dataModel xmlns:d="{draw}/diagram" xmlns:a="{draw}/main"><d:ptLst><d:pt modelId="1">{said}</d:pt></d:ptLst>'
-        "</d:dataModel>"
+        f'<d:dataModel xmlns:d="{draw}/diagram" xmlns:a="{draw}/main"><d:ptLst>'
+        f'<d:pt modelId="1">{said}</d:pt></d:ptLst></d:dataModel>'
     )
     made["word/embeddings/counts.xlsx"] = b"PK\x03\x04"
     document = DocxReader().read(Source("ducks.docx", packed(made)))

@@ -8,6 +8,7 @@ A fact is an object with a `kind` and a `value`: `text` (with `page` or `slide`)
 from __future__ import annotations
 
 import csv
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -95,11 +96,22 @@ def _has_cell(document: Document, sheet: str, value: str) -> bool:
                 not sheet or sheet in where or len(_parts(document)) < 2
             ):
                 return True
+        # A title above a table and a lone cell are no tables; the stored values of a table stand below it as a list.
+        if block.source is not None and (not sheet or sheet in where):
+            said = _plain(block.span.of(document.text))
+            if said == _plain(value) or re.search(rf"\b[A-Z]+\d+ = {re.escape(_stored(value))}(?=[;.]?(?:\s|$))", said):
+                return True
     return False
 
 
 def _parts(document: Document) -> set[str]:
     return {block.source.part for block in document.blocks if block.source and block.source.part}
+
+
+def _stored(value: str) -> str:
+    """A value as we write it down: a time to the millisecond."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})000", value)
+    return found[1] if found else _plain(value)
 
 
 def _number(text: str) -> float | None:

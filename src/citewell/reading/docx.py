@@ -22,6 +22,7 @@ from citewell.reading.formats import DOCX
 from citewell.reading.office_parts import properties
 from citewell.reading.omml import linear
 from citewell.reading.package import Package
+from citewell.reading.picture_text import read_pictures
 from citewell.reading.pieces import Builder, Piece, document_metadata, moved
 from citewell.reading.tables import grid
 from citewell.reading.tidy import tidy, visible
@@ -35,7 +36,7 @@ _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": 
 class DocxReader:
     """Reads .docx and .docm bytes; macros are never looked at, nothing outside the file is fetched or written."""
 
-    identity = versions.DOCX
+    identity = versions.with_ocr(versions.DOCX)
 
     def read(self, source: Source) -> Document:
         """The document's headings, paragraphs, list items, tables, footnotes, headers and footers, in body order.
@@ -52,6 +53,7 @@ class DocxReader:
         walk.body(body)
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
+        read_pictures(walk.builder)
         return walk.builder.document(
             source,
             reader=self.identity,

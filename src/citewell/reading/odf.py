@@ -14,6 +14,7 @@ from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
 from citewell.reading.odf_styles import TEXT, Styles
 from citewell.reading.package import Package
+from citewell.reading.picture_text import read_pictures
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.tables import MAX_CELLS, CellText, Places, grid
 from citewell.reading.xml_tree import attribute, local
@@ -43,7 +44,7 @@ class OdfReader:
     comments are left out and counted. Slides are pages; what the speaker notes say follows each.
     """
 
-    identity = versions.ODF
+    identity = versions.with_ocr(versions.ODF)
 
     def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
         self._max_cells = max_cells
@@ -77,6 +78,7 @@ class OdfReader:
         fill_places(walk.pieces, Place(0, 1, "elements", "content.xml"))
         for piece in walk.pieces:
             walk.builder.add(piece)
+        read_pictures(walk.builder)
         title = metadata.pop("title", "")
         return walk.builder.document(
             source,

@@ -100,6 +100,12 @@ class Builder:
         self._attachments: dict[str, Attachment] = {}
         self._attached_bytes = 0
         self._warnings: list[str] = []
+        self._recognised = 0
+
+    @property
+    def size(self) -> int:
+        """How many blocks and pictures there are so far."""
+        return len(self.blocks) + len(self._assets)
 
     def leave_out(
         self, reason: Reason, *, characters: int = 0, cells: int = 0, images: int = 0, pages: int = 0
@@ -163,6 +169,20 @@ class Builder:
         links = _links(piece.links, piece.text, text, span.start)
         return self._append(piece, span, path=path, level=level, caption=caption, links=links)
 
+    def silent_pictures(self) -> list[Asset]:
+        """All pictures that can be seen, where no block is; else none."""
+        if any(not block.hidden for block in self.blocks):
+            return []
+        return [asset for asset in self._assets.values() if self._asset_flags.get(asset.id) is not Reason.HIDDEN]
+
+    def recognise(self, asset: Asset, text: str, confidence: float | None) -> None:
+        """Append the words that stand in a picture that was kept, as a figure; nothing for no words."""
+        if text:
+            self._recognised += count_characters(text)
+            self._asset_flags.pop(asset.id, None)
+            piece = Piece(BlockKind.FIGURE, text, regions=asset.regions, confidence=confidence)
+            self._append(piece, self._place(text, BlockKind.FIGURE), BlockKind.FIGURE, asset=asset.id)
+
     def caption(self, block: int, caption: int) -> None:
         """Say that block number `caption`, wherever it stands, is the caption of block number `block`."""
         self.blocks[block] = replace(self.blocks[block], caption=self.blocks[caption].span)
@@ -207,7 +227,7 @@ class Builder:
             metadata=metadata,
             pages=pages,
             warnings=(*warnings, *self._warnings),
-            account=account_of(text, blocks, kept, left_out, found=found),
+            account=account_of(text, blocks, kept, left_out, found=None if found is None else found + self._recognised),
             assets=assets,
             attachments=tuple(one.of(source) for one in self._attachments.values()),
         )

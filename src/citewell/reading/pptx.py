@@ -18,6 +18,7 @@ from citewell.reading.drawing_text import Line, lines_of
 from citewell.reading.formats import PPTX
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
+from citewell.reading.picture_text import read_pictures
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.pptx_layouts import Layout, Layouts, own_levels
 from citewell.reading.pptx_shapes import MARGINS, POINT, TITLES, Box, P, Shape, in_order, shapes_of
@@ -45,7 +46,7 @@ _WIDTH, _HEIGHT = 9_144_000, 6_858_000  # EMU, where the presentation does not s
 class PptxReader:
     """Reads .pptx, .pptm and .ppsx bytes; macros are never looked at, nothing outside the file is fetched."""
 
-    identity = versions.PPTX
+    identity = versions.with_ocr(versions.PPTX)
 
     def read(self, source: Source) -> Document:
         """The slides in their order: title, text, tables, charts, SmartArt and pictures, then notes and comments.
@@ -62,6 +63,7 @@ class PptxReader:
         pages = show.read()
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
+        read_pictures(show.builder)
         return show.builder.document(
             source,
             reader=self.identity,
@@ -115,7 +117,7 @@ class _Show:
         return page
 
     def _slide(self, root: Any, part: str, page: int) -> None:
-        before = len(self.builder.blocks)
+        before = self.builder.size
         related = relations(self._package, part)
         layout = self._layouts.of(part)
         hidden = (root.get("show") or "1") in _OFF
@@ -137,7 +139,7 @@ class _Show:
         self._comments(slide, related)
         if hidden:
             self.builder.leave_out(Reason.HIDDEN, pages=1)
-        elif len(self.builder.blocks) == before:
+        elif self.builder.size == before:
             self.builder.leave_out(Reason.TOO_SMALL, pages=1)
 
     def _notes(self, slide: _Slide, related: Mapping[str, Relation]) -> None:

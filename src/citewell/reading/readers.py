@@ -81,7 +81,7 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
     image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
     return {
         CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
-        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
+        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX), limits),),
         EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
         HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
         JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), Lazy(f"{_HERE}.json_:JsonReader", versions.JSON), text),
@@ -90,11 +90,11 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
         MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
         NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
-        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
+        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
         ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
-        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.ODF, limits),),
+        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
         PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), limits),),
-        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.PPTX, limits),),
+        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX), limits),),
         RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
         RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
         TEXT: (text,),
