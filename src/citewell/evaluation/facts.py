@@ -87,7 +87,8 @@ def _runs_through(values: Sequence[str], row: Sequence[str]) -> bool:
 
 def _has_cell(document: Document, sheet: str, value: str) -> bool:
     for block in document.blocks:
-        where = {*block.heading_path, block.source.part if block.source else ""}
+        part = block.source.part if block.source else ""
+        where = {*block.heading_path, part, part.rpartition("!")[0].strip("'")}  # of `Sheet4!A1` or `'A sheet'!A1`
         for cell in block.cells:
             if cell.source:
                 where.add(cell.source.part)
