@@ -29,6 +29,7 @@ from citewell.reading.pdf_flow import (
 )
 from citewell.reading.pdf_pages import LIGATURES, Box, PagePiece, broken_words, join_lines, read_page
 from citewell.reading.pdf_scan import Scanned, read_scans
+from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tags import read_tagged, survey
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
@@ -95,6 +96,8 @@ class PdfReader:
                 )
             pages, heights, hyphened = self._pages(content, plain, warnings)
             rescued = plain.rescue(pages)
+            for number, pieces_on_page in enumerate(pages, 1):
+                restore(pieces_on_page, plain.text(number))
             recogniser = engine(self.ocr) if self.ocr else None
             scanned = plain.scans(pages, heights, self, recogniser)
             kept = plain.figures(pages, scanned, recogniser if self.figure_words and not scanned.why else None)
