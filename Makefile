@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 CITEWELL_DATA ?= ../shared/data
 export CITEWELL_DATA
 
-.PHONY: help demo test test-long check format lint types layers bench bench-workflow eval footprint lock model clean
+.PHONY: help demo test test-long check format lint types layers bench bench-workflow eval eval-reading footprint lock model clean
 
 help: ## Show this help
 	@bold=; plain=; if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold='\033[1m'; plain='\033[0m'; fi; \
@@ -64,13 +64,16 @@ bench-workflow: $(VENV)/.dev ## Measure the workflow engine beside its peers; fi
 eval: $(VENV)/.dev ## Measure quality on the sets under CITEWELL_DATA; figures in build/figures/eval.json
 	$(BIN)/python bench/eval.py
 
+eval-reading: $(VENV)/.dev ## Measure reading: facts, tables, bad inputs, places, speed; build/figures/eval-reading.json
+	$(BIN)/python bench/eval_reading.py
+
 footprint: ## Count packages and megabytes of a default install
 	$(PYTHON) bench/footprint.py
 
 lock: $(VENV)/bin/python ## Resolve the locked versions anew (needs the package index)
 	$(PIP) uv
 	$(BIN)/python -m uv pip compile pyproject.toml --group build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/run.lock $(LOCK)
-	$(BIN)/python -m uv pip compile pyproject.toml --group build --group dev --extra remote --extra llm --constraint requirements/run.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/dev.lock $(LOCK)
+	$(BIN)/python -m uv pip compile pyproject.toml --group build --group dev --extra remote --extra llm --extra ocr --extra code --constraint requirements/run.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/dev.lock $(LOCK)
 
 model: $(VENV)/.dev ## Rebuild the embedding model from the official weights and compare
 	cd packages/citewell-minilm && ../../$(BIN)/python build_model.py --fetch

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from citewell.audit.account import Account
     from citewell.flows.ingest import Ingested, IngestReport, Requested
     from citewell.protocols import (
+        Contents,
         Embedder,
         Index,
         Reader,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Validator,
         Writer,
     )
+    from citewell.types import Citation, Region
     from citewell.workflow import WorkflowHandler
 
 MAX_QUERY_CHARACTERS = 8_000
@@ -332,6 +334,23 @@ class Engine:
     ) -> tuple[DocumentRef, str, tuple[Block, ...]]:
         """One document version with its text and blocks. Raises NotFound, the same for hidden and absent."""
         return await self.store.document(document_id, self._who(principal))
+
+    async def contents(self, document_id: str, *, principal: Principal | None = None) -> Contents:
+        """What is kept of one document version beside text and blocks: account, images with their bytes, warnings.
+
+        Raises NotFound, the same for hidden and absent.
+        """
+        return await self.store.contents(document_id, self._who(principal))
+
+    async def locate(self, citation: Citation, *, principal: Principal | None = None) -> tuple[Region, ...]:
+        """The pages and boxes of what a citation quotes, for a highlight; empty where its format has no pages.
+
+        Raises NotFound when the document was deleted or may not be read any more.
+        """
+        from citewell.types import locate
+
+        _, _, blocks = await self.store.document(citation.document.id, self._who(principal))
+        return locate(blocks, citation.span)
 
     async def delete(
         self, *uris: str, bucket: str = "default", principal: Principal | None = None

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 from citewell.types import (
     Access,
+    Account,
+    Asset,
     Block,
     Document,
     DocumentRef,
@@ -239,7 +241,8 @@ class NewVersion:
 
     `vectors` has one row a node; `terms` one mapping term → count a node; `embedder` names who made the vectors.
     `metadata` is the document's own merged with the source's (the source wins). `fingerprint` is kept with the source
-    (see `SourceState`).
+    (see `SourceState`). `parts` are the uris of what is inside the source now (`URI!/…`): what was inside it before
+    and is not any more is deleted with the same commit. None leaves all of it.
     """
 
     source: Source
@@ -249,6 +252,7 @@ class NewVersion:
     terms: tuple[Mapping[str, int], ...]
     metadata: Metadata
     fingerprint: str
+    parts: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +262,19 @@ class Committed:
     document: DocumentRef
     sequence: int
     replaced: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the store keeps of one document version beside its text, blocks and nodes; `assets` with their bytes."""
+
+    ref: DocumentRef
+    reader: str
+    sha256: str
+    pages: int | None
+    warnings: tuple[str, ...]
+    account: Account
+    assets: tuple[Asset, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +371,10 @@ class Store(Protocol):
         ...
 
     async def delete(self, uris: Sequence[str], *, bucket: str, principal: Principal) -> list[SourceState]:
-        """Remove documents with text, nodes, vectors and older versions, in one transaction; what was removed."""
+        """Remove documents with text, nodes, vectors and older versions, in one transaction; what was removed.
+
+        What was found inside one of them (`URI!/…`) goes with it; an image goes with the last document that has it.
+        """
         ...
 
     async def sources(self, principal: Principal, bucket: str | None = None) -> list[SourceState]:
@@ -367,6 +387,14 @@ class Store(Protocol):
 
     async def document(self, document_id: str, principal: Principal) -> tuple[DocumentRef, str, tuple[Block, ...]]:
         """A document version with its text and blocks. Raises NotFound when absent or not readable."""
+        ...
+
+    async def contents(self, document_id: str, principal: Principal) -> Contents:
+        """What is known of the same version beside text and blocks. Raises NotFound when absent or not readable."""
+        ...
+
+    async def parts(self, tenant: str, bucket: str, uris: Sequence[str]) -> dict[str, list[str]]:
+        """For each of `uris` the uris of what was found inside it (`URI!/…`) and is not deleted; for ingestion."""
         ...
 
     async def vectors(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from citewell.audit.account import Account
     from citewell.engine import Engine, Status
     from citewell.flows.ingest import Ingested, IngestReport
-    from citewell.protocols import RunRecord, SourceState
-    from citewell.types import Access, Answer, Block, DocumentRef, Hit, Principal, Source
+    from citewell.protocols import Contents, RunRecord, SourceState
+    from citewell.types import Access, Answer, Block, Citation, DocumentRef, Hit, Principal, Region, Source
 
 T = TypeVar("T")
 _CLEAN_UP_S = 30.0
@@ -275,6 +275,14 @@ class KnowledgeBase:
     ) -> tuple[DocumentRef, str, tuple[Block, ...]]:
         """See `Engine.document`."""
         return self._loop.run(self.engine.document(document_id, principal=principal))
+
+    def contents(self, document_id: str, *, principal: Principal | None = None) -> Contents:
+        """See `Engine.contents`."""
+        return self._loop.run(self.engine.contents(document_id, principal=principal))
+
+    def locate(self, citation: Citation, *, principal: Principal | None = None) -> tuple[Region, ...]:
+        """See `Engine.locate`."""
+        return self._loop.run(self.engine.locate(citation, principal=principal))
 
     def delete(self, *uris: str, bucket: str = "default", principal: Principal | None = None) -> list[SourceState]:
         """See `Engine.delete`."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from citewell.flows.ingest import Ingested, IngestReport
+from citewell.protocols import Contents
+from citewell.reading.images import Picture
+from citewell.reading.pieces import Builder, Piece
 from citewell.types import (
     AbstainReason,
     Answer,
+    Block,
     BlockKind,
     Citation,
     Claim,
@@ -15,7 +19,10 @@ from citewell.types import (
     Hit,
     Node,
     Outcome,
+    Place,
+    Reason,
     Region,
+    Source,
     Span,
     Verdict,
 )
@@ -35,6 +42,20 @@ def document(uri: str = "policies/travel-policy-2025.md", title: str = "Travel p
         metadata={"series": "travel-policy", "year": 2025},
         ingested_at="2025-03-01T10:00:00Z",
     )
+
+
+def contents(words: str = HOTEL) -> tuple[Contents, str, tuple[Block, ...]]:
+    """A document with a link, a figure, a place of each kind, and something left out."""
+    builder = Builder()
+    where = [Region(1), Region(2, (1.0, 2.0, 3.0, 4.0))]
+    builder.add(Piece(BlockKind.PARAGRAPH, f"{words} here", regions=where, links=[(0, 3, f"https://{words}")]))
+    builder.add(Piece(BlockKind.PARAGRAPH, words, source=Place(0, 1234567, "paragraphs", f"{words}.xml"), hidden=True))
+    image = Picture(b"bytes", "image/png", name=f"media/{words}.png", alt=words, width=640, height=480)
+    builder.add(Piece(BlockKind.FIGURE, words, asset=image, regions=where, confidence=0.7))
+    builder.leave_out(Reason.UNREADABLE, images=1, characters=20)
+    made = builder.document(Source("a", b"x"), reader="t@1", media_type="m/t", pages=2, warnings=[f"Lost: {words}"])
+    known = Contents(document(), made.reader, made.sha256, made.pages, made.warnings, made.account, made.assets)
+    return known, made.text, made.blocks
 
 
 def citation(number: int = 1, quote: str = HOTEL, page: int | None = None, **about: str) -> Citation:

@@ -27,7 +27,11 @@ SOURCE = {
     *("uri", "bucket", "state", "fingerprint", "reader", "document", "nodes", "error_kind", "error", "updated_at"),
 }
 INGESTED = {
-    *("uri", "outcome", "document_id", "version", "nodes", "characters", "kind", "message", "warnings"),
+    *("uri", "outcome", "document_id", "version", "nodes", "characters", "kind", "message", "warnings", "account"),
+}
+BLOCK = {
+    *("kind", "text", "span", "level", "heading_path", "regions", "source", "boilerplate", "hidden", "confidence"),
+    *("language", "links", "figure", "cells"),
 }
 RECORD = {"run_id", "flow", "principal", "status", "started_at", "ended_at", "summary"}
 STEP = {"step", "attempt", "started_at", "duration_s", "inputs", "outputs", "error"}
@@ -64,7 +68,7 @@ def test_search(run: Run, kb: Path) -> None:
 
 def test_ingest(run: Run, kb: Path, corpus: Path) -> None:
     report = run("ingest", str(corpus), "--kb", str(kb), "--json").json
-    assert keys(report) == {"run_id", "bucket", "mirror", "counts", "nodes", "sources"}
+    assert keys(report) == {"run_id", "bucket", "mirror", "counts", "nodes", "account", "sources"}
     assert keys(report["counts"]) == {"added", "updated", "unchanged", "deleted", "failed"}
     assert keys(report["sources"][0]) == INGESTED
 
@@ -81,7 +85,11 @@ def test_documents(run: Run, kb: Path) -> None:
     assert keys(found) == {"documents"}
     assert keys(found["documents"][0]) == SOURCE
     shown = run("documents", "show", "travel.md", "--kb", str(kb), "--json").json
-    assert keys(shown) == {"source", "content", "warnings"}
+    assert keys(shown) == {"source", "content", "warnings", "account", "figures", "blocks"}
+    assert keys(shown["account"]) == {"found", "kept", "left_out"}
+    assert keys(shown["account"]["found"]) == {"characters", "cells", "images", "pages"}
+    assert shown["account"]["found"]["characters"] > 0
+    assert keys(shown["blocks"][0]) == BLOCK
     assert keys(shown["content"]) == {"characters", "blocks", "kinds", "nodes"}
 
 

@@ -13,10 +13,12 @@ import pytest
 
 from citewell.cli.screen import Screen
 from citewell.cli.show.answer import show_answer
+from citewell.cli.show.contents import account_table, show_contents
 from citewell.cli.show.documents import show_documents
 from citewell.cli.show.hits import show_hits, snippet, terms_of
 from citewell.cli.show.ingest import show_report
 from citewell.protocols import SourceState
+from citewell.types import Account, Reason, Tally
 
 Drawn = Callable[[Callable[[Screen], None]], str]
 
@@ -46,6 +48,8 @@ VIEWS: dict[str, Callable[[Screen], None]] = {
     ),
     "hits": lambda screen: show_hits(screen, "hotel night", [samples.hit(1), samples.hit(2, page=3)]),
     "scores": lambda screen: show_hits(screen, "hotel", [samples.hit(1, samples.HOSTILE * 9)], explain=True),
+    "contents": lambda screen: show_contents(screen, *samples.contents(), every=False),
+    "hostile contents": lambda screen: show_contents(screen, *samples.contents(samples.HOSTILE), every=True),
     "report": lambda screen: show_report(screen, samples.report()),
     "long uri": lambda screen: show_hits(screen, "a", [samples.hit(uri="https://example.org/" + "a/" * 200)]),
 }
@@ -87,6 +91,24 @@ def test_rejected_claims_are_counted(drawn: Drawn) -> None:
     answer = samples.answered()
     out = words(drawn(lambda screen: show_answer(screen, replace(answer, rejected=answer.claims))))
     assert "1 sentence left out: not supported" in out
+
+
+def test_what_was_left_out_is_shown_with_its_reason_and_never_as_all(drawn: Drawn) -> None:
+    account = Account.of(Tally(99_999, 4), {Reason.HIDDEN: Tally(1), Reason.TOO_SMALL: Tally(images=2)})
+    rows = [words(row) for row in drawn(lambda screen: screen.show(account_table(account))).splitlines()]
+    assert rows == [
+        " found kept hidden too small",
+        "characters 100,000 99,999 (99.9 %) 1",
+        "cells 4 4 (100 %)",
+        "images 2 0 (0 %) 2",
+    ]
+
+
+def test_blocks_are_cut_and_the_rest_is_counted(drawn: Drawn) -> None:
+    contents, text, blocks = samples.contents()
+    many = blocks * 30
+    assert "and 50 blocks more" in drawn(lambda screen: show_contents(screen, contents, text, many, every=False))
+    assert "more:" not in drawn(lambda screen: show_contents(screen, contents, text, many, every=True))
 
 
 def test_markup_in_a_document_is_shown_as_text(drawn: Drawn) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 
 from citewell.errors import ReadError
+from citewell.reading.allowance import allow
 from citewell.types import Block, BlockKind, Document, Source, Span
 
 
@@ -39,6 +40,10 @@ class Obedient:
 
     def do_sleep(self, _: str) -> None:
         time.sleep(3600)
+
+    def do_ask(self, asked_s: str) -> None:
+        allow(float(asked_s))
+        time.sleep(1.6)
 
     def do_spin(self, _: str) -> None:
         re.match(r"(a+)+$", "a" * 60 + "b")  # native code that holds the interpreter

@@ -67,7 +67,8 @@ def test_a_pdf_that_lost_its_header_still_goes_to_the_pdf_reader() -> None:
         ("<p align=center>logo</p>\n\n<p>more", "page", HTML),
         ("# Title\n\nSee [this](there).\n", "page", MARKDOWN),
         ("---\ntitle: x\n---\nbody", "page", MARKDOWN),
-        ("# comment\nx = 1\n", "x.py", TEXT),
+        ("# comment\nx = 1\n", "x.py", "text/x-python"),
+        ("# comment\nx = 1\n", "x.txt", TEXT),
         ("a,b,c\n1,2,3\n4,5,6\n", "table", CSV),
         ("a,b,c\n1,2,3\n4,5,6\n", "notes.txt", TEXT),
         ("a;b\n1;2\n", "x.csv", CSV),
@@ -117,8 +118,8 @@ def test_what_cannot_be_read_is_refused_with_its_kind(content: bytes, kind: str)
     [
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20, "image/png"),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + b"\1\2\3" * 9, "application/x-gzip"),
-        (b"{\\rtf1 hello}", "application/rtf"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"),
         (OLE + "WordDocument".encode("utf-16-le") + b"\0\0", "application/msword"),
     ],
 )
@@ -134,5 +135,5 @@ def test_a_mail_is_told_from_a_memo_by_a_body_that_nobody_can_read() -> None:
     assert detect(MAIL_CODED.encode(), "x") == MAIL
     assert detect(MAIL_CODED.replace("\n", "\r\n").encode(), "x.txt") == MAIL
     assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.txt") == TEXT
-    assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.eml") == TEXT
+    assert detect(f"{MAIL_HEAD}\nHello.".encode(), "x.eml") == MAIL
     assert detect(f"On MIME:\n\n{MAIL_CODED}".encode(), "x.txt") == TEXT

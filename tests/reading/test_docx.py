@@ -237,6 +237,56 @@ def test_documents_written_by_python_docx_are_read() -> None:
     ]
 
 
+def test_charts_and_smart_art_say_what_they_show_and_embedded_files_are_handed_on() -> None:
+    draw = "http://schemas.openxmlformats.org/drawingml/2006"
+    anchor = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
+    ole = "urn:schemas-microsoft-com:office:office"
+    body = (
+        p("Ducks are counted every year.")
+        + f'<w:p><w:r><w:drawing><wp:inline xmlns:wp="{anchor}"><wp:docPr id="1" name="x" descr="Ducks by year"/>'
+        f'<c:chart xmlns:c="{draw}/chart" r:id="c1"/></wp:inline></w:drawing></w:r></w:p>'
+        f'<w:p><w:r><w:drawing><d:relIds xmlns:d="{draw}/diagram" r:dm="d1"/></w:drawing></w:r></w:p>'
+        f'<w:p><w:r><w:object><o:OLEObject xmlns:o="{ole}" r:id="e1"/></w:object></w:r></w:p>'
+    )
+    made = parts(body)
+    more = (
+        f'<Relationship Id="c1" Type="{OFFICE}/chart" Target="charts/chart1.xml"/>'
+        f'<Relationship Id="d1" Type="{OFFICE}/diagramData" Target="diagrams/data1.xml"/>'
+        f'<Relationship Id="e1" Type="{OFFICE}/package" Target="embeddings/counts.xlsx"/></Relationships>'
+    )
+    rels = "word/_rels/document.xml.rels"
+    made[rels] = str(made[rels]).replace("</Relationships>", more)
+
+    def cached(kind: str, *values: str) -> str:
+        points = "".join(f'<c:pt idx="{n}"><c:v>{value}</c:v></c:pt>' for n, value in enumerate(values))
+        return f"<c:{kind}Cache>{points}</c:{kind}Cache>"
+
+    series = (
+        f"<c:ser><c:tx><c:strRef>{cached('str', 'Fresh water')}</c:strRef></c:tx>"
+        f"<c:cat><c:strRef>{cached('str', '2023', '2024')}</c:strRef></c:cat>"
+        f"<c:val><c:numRef>{cached('num', '25', '50')}</c:numRef></c:val></c:ser>"
+    )
+    made["word/charts/chart1.xml"] = (
+        f'<c:chartSpace xmlns:c="{draw}/chart"><c:chart><c:plotArea><c:barChart>{series}</c:barChart></c:plotArea>'
+        "</c:chart></c:chartSpace>"
+    )
+    said = "<d:t><a:p><a:r><a:t>Count, then feed</a:t></a:r></a:p></d:t>"
+    made["word/diagrams/data1.xml"] = (
+        f'<d:dataModel xmlns:d="{draw}/diagram" xmlns:a="{draw}/main"><d:ptLst>'
+        f'<d:pt modelId="1">{said}</d:pt></d:ptLst></d:dataModel>'
+    )
+    made["word/embeddings/counts.xlsx"] = b"PK\x03\x04"
+    document = DocxReader().read(Source("ducks.docx", packed(made)))
+    assert shown(document) == [
+        (BlockKind.PARAGRAPH, "Ducks are counted every year."),
+        (BlockKind.CAPTION, "Ducks by year"),
+        (BlockKind.TABLE, " | Fresh water\n2023 | 25\n2024 | 50"),
+        (BlockKind.LIST_ITEM, "Count, then feed"),
+    ]
+    assert [one.uri for one in document.attachments] == ["ducks.docx!/counts.xlsx"]
+    assert not document.account.left_out
+
+
 def test_formulas_keep_what_their_place_says() -> None:
     m = "http://schemas.openxmlformats.org/officeDocument/2006/math"
     document = read(

@@ -6,6 +6,7 @@ import pytest
 from laws import read, shown
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.types import BlockKind, Document
 
 
@@ -80,8 +81,8 @@ def test_records_without_a_question_are_reported() -> None:
     assert any("1 records" in warning for warning in document.warnings)
 
 
-def test_other_json_is_read_as_text() -> None:
-    assert read('{"a": ["b", 1]}', "x.json").reader == "text@1"
+def test_other_json_is_read_as_data() -> None:
+    assert read('{"a": ["b", 1]}', "x.json").reader == versions.JSON
 
 
 def test_json_nested_beyond_any_reason_is_text_not_a_crash() -> None:

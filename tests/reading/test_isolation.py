@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,8 +14,26 @@ from pathlib import Path
 import pytest
 
 from citewell.errors import ReadError
+from citewell.reading.attachments import Attachment
 from citewell.reading.isolation import Isolated
-from citewell.types import Block, BlockKind, Cell, Document, Region, Source, Span
+from citewell.reading.wire import LENGTH, answer_frame, parse_answer, to_data, to_document
+from citewell.types import (
+    Access,
+    Account,
+    Asset,
+    Block,
+    BlockKind,
+    Cell,
+    Document,
+    Link,
+    Place,
+    Reason,
+    Region,
+    Source,
+    Span,
+    Tally,
+    content_hash,
+)
 
 HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
@@ -71,11 +88,10 @@ def test_document_survives_the_trip_whole(reader: Isolated) -> None:
     assert document.reader == reader.identity == "obedient@1"
 
 
-def test_every_field_of_a_block_survives_the_trip() -> None:
-    from citewell.reading.wire import to_data, to_document
-
+def test_every_field_of_a_document_survives_the_trip() -> None:
     where = Region(2, (1.5, 2.0, 3.0, 4.0))
-    cell = Cell(0, 1, Span(0, 2), header=True, row_span=2, column_span=3, region=where)
+    cell = Cell(0, 1, Span(0, 2), True, 2, 3, where, Place(3, 9, "rows", "Sheet1"))
+    image = bytes(range(256))
     block = Block(
         BlockKind.TABLE,
         Span(0, 5),
@@ -89,12 +105,36 @@ def test_every_field_of_a_block_survives_the_trip() -> None:
         hidden=True,
         confidence=0.5,
         language="en",
+        links=(Link(Span(1, 2), "https://example.org/\ud800"),),
+        asset=content_hash(image),
+        source=Place(0, 7),
     )
-    asked = source("x")
+    access = Access(frozenset({"group:finance"}))
+    asked = Source("x", b"x", "acme", "b", access=access, metadata={"title": "Outer", "team": "hr"}, fetched_at="2026")
+    inner = Attachment("a/b.csv", b"\0\xff", "text/csv", {"from": "x"}, "2025-01-01").of(asked)
     document = Document.of(
-        asked, reader="r@1", media_type="m", title="t", text="a | b c\ud800", blocks=(block,), pages=3, warnings=("w",)
+        asked,
+        reader="r@1",
+        media_type="m",
+        title="t",
+        text="a | b c\ud800",
+        blocks=(block,),
+        pages=3,
+        warnings=("w",),
+        account=Account.of(Tally(1, 2, 3, 4), {Reason.TOO_SMALL: Tally(5, 6, 7, 8)}),
+        assets=(Asset(content_hash(image), "image/png", image, Span(0, 5), (where,), "alt", "i.png", 4, 5),),
+        attachments=(inner, Attachment("c", b"").of(asked)),
     )
-    assert to_document(json.loads(json.dumps(to_data(document))), asked, "r@1") == document
+    head, *rest = answer_frame(*to_data(document))
+    raw = b"".join(rest)
+    assert LENGTH.unpack(head) == (len(raw),)
+    assert to_document(*parse_answer(raw), asked, "r@1") == document
+    assert document.attachments[0].access == access
+    assert document.attachments[0].metadata == {"from": "x", "team": "hr", "part_of": "x"}
+    for wrong in (raw[:-1], raw + b"x", b"", raw[:20], LENGTH.pack(1 << 60) + raw[8:]):
+        with pytest.raises(ReadError) as caught:
+            parse_answer(wrong)
+        assert caught.value.kind == "corrupt"
 
 
 def test_worker_is_reused_from_document_to_document(reader: Isolated) -> None:
@@ -119,6 +159,17 @@ def test_endless_reader_is_stopped_at_its_time_limit(reader: Isolated, order: st
     assert caught.value.kind == "limit_exceeded"
     assert time.monotonic() - began < 4
     still_reads(reader)
+
+
+def test_reader_that_asks_for_time_gets_it_within_the_longest() -> None:
+    with Isolated("hostile:Obedient", timeout_s=1.0, longest_s=30.0) as reader:
+        assert reader.read(source("ask 20")).text == "ask 20"
+    with Isolated("hostile:Obedient", timeout_s=0.5, longest_s=0.8) as reader:
+        with pytest.raises(ReadError, match=r"longer than 0\.8 s"):
+            reader.read(source("ask 1e9"))
+        with pytest.raises(ReadError, match="makes no sense") as caught:
+            reader.read(source("ask -5"))
+        assert caught.value.kind == "corrupt"
 
 
 def test_boundless_allocation_is_stopped_at_the_memory_limit(reader: Isolated) -> None:

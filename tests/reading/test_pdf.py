@@ -272,7 +272,7 @@ def test_plain_reading_keeps_text_and_pages_when_layout_is_off() -> None:
 def test_reading_apart_gives_the_same_document() -> None:
     content = drawn(rich, table_page)
     with Isolated(PdfReader) as reader:
-        assert reader.identity == "pdf@2"
+        assert reader.identity == PdfReader().identity
         assert reader.read(Source("file:///report.pdf", content)) == read(content)
 
 
@@ -445,3 +445,16 @@ def test_words_cut_by_a_narrow_column_are_joined_and_others_are_not() -> None:
     table = table_piece(1, ["descriptio n", f"Percentag{MAYBE_CUT}e", f"name{MAYBE_CUT}of", "plan it"])
     mend_cells([body, table])
     assert [c.text for c in table.cells] == ["description", "Percentage", "name of", "plan it"]
+
+
+def test_quotes_and_dashes_are_those_of_the_file() -> None:
+    said = "She wrote “it’s done” – on pages 3–4 — and left."
+
+    def page(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 11)
+        canvas.drawString(72, 700, said)
+        canvas.drawString(72, 640, 'A typewriter\'s "quote" and a well-known hyphen stay what they are.')
+
+    text = read(drawn(page)).text
+    assert said in text
+    assert 'typewriter\'s "quote" and a well-known' in text

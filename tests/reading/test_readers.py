@@ -8,6 +8,7 @@ import pytest
 from laws import read
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.formats import MARKDOWN, TEXT
 from citewell.reading.markdown import MarkdownReader
 from citewell.reading.readers import Factory, Readers, default_factories
@@ -40,8 +41,8 @@ def kind_of(readers: Readers, content: bytes, uri: str = "x.txt") -> str:
 
 
 def test_the_document_names_the_reader_and_type_that_were_used() -> None:
-    assert (read("# a\n\n[b](c)", "x").reader, read("# a\n\n[b](c)", "x").media_type) == ("markdown@1", MARKDOWN)
-    assert read("<!doctype html><p>x", "x.md").reader == "html@1"
+    assert (read("# a\n\n[b](c)", "x").reader, read("# a\n\n[b](c)", "x").media_type) == (versions.MARKDOWN, MARKDOWN)
+    assert read("<!doctype html><p>x", "x.md").reader == versions.HTML
 
 
 def test_the_same_bytes_always_give_the_same_document_and_another_place_another_id() -> None:
@@ -51,7 +52,7 @@ def test_the_same_bytes_always_give_the_same_document_and_another_place_another_
 
 def test_the_identity_holds_that_of_every_reader() -> None:
     made = Readers({TEXT: TextReader, MARKDOWN: (MarkdownReader, TextReader)})
-    assert made.identity == "readers@1(markdown@1+text@1)"
+    assert made.identity == f"readers@1({versions.MARKDOWN}+{versions.TEXT})"
 
 
 def test_the_identity_is_that_of_the_readers_as_made_and_is_told_without_loading_them() -> None:
@@ -63,7 +64,7 @@ def test_the_identity_is_that_of_the_readers_as_made_and_is_told_without_loading
         "print(*[name for name in sys.modules if name.startswith('citewell.reading.')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    light = {"readers", "detect", "decode", "formats", "versions"}
+    light = {"readers", "detect", "decode", "formats", "images", "languages", "versions"}
     assert {name.removeprefix("citewell.reading.") for name in loaded} <= light
 
 
@@ -79,9 +80,8 @@ def test_a_source_over_the_limit_is_refused_before_anything_looks_at_it() -> Non
 @pytest.mark.parametrize(
     ("content", "uri", "said"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20, "x.txt", "an image (png)"),
-        (b"{\\rtf1 hello}", "x", "a Rich Text document"),
-        (b"PK\x05\x06" + b"\0" * 18, "x.xlsx", "a ZIP archive"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(range(256)), "x.txt", "an image (jp2)"),
+        (b"PK\x03\x04" + b"\0" * 22 + b"\x05\0\0\0a.txt", "x.xlsx", "a ZIP archive"),
         (b"a\0" * 128 + b"\0ustar\0" + b"\0" * 300, "x.tar", "a tar archive"),
     ],
 )
@@ -105,9 +105,21 @@ def test_a_crash_of_a_reader_is_a_corrupt_file_not_a_crash_of_ours() -> None:
 
 
 def test_the_next_reader_is_tried_unless_the_failure_is_final() -> None:
-    assert Readers({TEXT: (failing(ValueError()), TextReader)}).read(Source("x.txt", b"x")).reader == "text@1"
+    assert Readers({TEXT: (failing(ValueError()), TextReader)}).read(Source("x.txt", b"x")).reader == versions.TEXT
     made = Readers({TEXT: (failing(ReadError("encrypted", "The file is locked.")), TextReader)})
     assert kind_of(made, b"x") == "encrypted"
+
+
+def test_what_a_second_reader_found_says_that_the_first_could_not() -> None:
+    made = Readers({TEXT: (failing(ReadError("no_text", "Nothing found.")), TextReader)})
+    assert made.read(Source("x.txt", b"x")).warnings == (
+        f"Read by {versions.TEXT}, because failing@1 could not: Nothing found.",
+    )
+    made = Readers({TEXT: (failing(ReadError("unsupported_type", "Not mine.")), TextReader)})
+    assert made.read(Source("x.txt", b"x")).warnings == ()
+    made = Readers({TEXT: (failing(ReadError("no_text", "Nothing found.")), failing(ValueError()))})
+    with pytest.raises(ReadError, match=r"Nothing found\. Tried were failing@1, failing@1\."):
+        made.read(Source("x.txt", b"x"))
 
 
 def test_when_all_readers_fail_the_first_one_speaks() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from citewell.errors import StoreError
 from citewell.protocols import NewVersion
 from citewell.storage import SqliteStore
 from citewell.testing.store_samples import ANN, IDENTITY, version
+from citewell.types import Asset, Span, content_hash
 
 
 def told(uri, canary):
@@ -62,6 +64,35 @@ def test_deleted_documents_leave_no_trace_in_the_files(tmp_path, seed):
             assert canaries[uri][:12].encode() not in files, f"{uri}: part of the text"
             for vector in versions[uri].vectors:
                 assert vector.tobytes() not in files, f"{uri}: vector"
+
+
+def test_images_and_parts_leave_no_trace_either(tmp_path):
+    chance = random.Random(3)
+    canaries = {f"doc{number}": chance.randbytes(40) for number in range(60)}
+
+    def shown(uri):
+        asset = Asset(content_hash(canaries[uri]), "image/png", canaries[uri], Span(0, 0), alt=uri * 3)
+        plain = version(uri, f"text of {uri}")
+        return replace(plain, document=replace(plain.document, assets=(asset,)), parts=frozenset())
+
+    async def work():
+        async with await SqliteStore.open(tmp_path) as store:
+            await store.bind(IDENTITY)
+            for uri in sorted(canaries):
+                inner = replace(shown(uri), parts=None)
+                part = version(f"{uri}!/part", f"inner {canaries[uri].hex()}")
+                await store.commit([inner, part])
+            gone, changed = sorted(canaries)[:20], sorted(canaries)[20:40]
+            await store.delete(gone, bucket="b", principal=ANN)
+            await store.commit([shown(uri) for uri in changed])
+            assert await store.check() == []
+        return gone, changed
+
+    gone, changed = asyncio.run(work())
+    files = raw_bytes(tmp_path)
+    for uri, canary in canaries.items():
+        assert (canary in files) == (uri not in gone), uri
+        assert (canary.hex().encode() in files) == (uri not in gone and uri not in changed), uri
 
 
 def test_words_that_moved_between_pages_are_gone_too(tmp_path):

@@ -216,17 +216,23 @@ def documents_show(
     session: Session,
     name: Annotated[str, typer.Argument(metavar="URI|ID", help="A uri, the end of one, or the beginning of an id.")],
     bucket: _Bucket = None,
+    every: Annotated[bool, typer.Option("--all", help="List all blocks.")] = False,
 ) -> int:
-    """Show one document: its state, metadata, and what it is made of."""
+    """Show one document: its state, metadata, what was kept of it and what not, its figures and its blocks."""
+    from citewell.cli.show.contents import contents_json, show_contents
     from citewell.cli.show.documents import document_json, show_document
 
     with session.open() as kb:
         state = _one(kb, name, bucket)
         found = kb.document(state.document.id) if state.document else None
+        contents = kb.contents(state.document.id) if state.document else None
+    _, text, blocks = found or (None, "", ())
     if session.as_json:
-        session.json(document_json(state, found))
+        session.json(document_json(state, found) | contents_json(contents, text, blocks))
     else:
         show_document(session.screen, state, found)
+        if contents:
+            show_contents(session.screen, contents, text, blocks, every=every)
     return 0
 
 

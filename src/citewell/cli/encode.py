@@ -6,12 +6,17 @@ One JSON document on stdout; keys may be added, none is renamed or dropped withi
                      a citation also has uri, version, page, start and end beside document and span
     search           query, hits: [node, document, score, rank, row, found_by: {retriever: {score, rank}}]
     ingest           run_id, bucket, mirror, counts: {added, updated, unchanged, deleted, failed}, nodes,
-                     sources: [uri, outcome, document_id, version, nodes, characters, kind, message, warnings]
+                     account (all of it added up), sources: [uri, outcome, document_id, version, nodes, characters,
+                     kind, message, warnings, account]
     status           folder, status: {sequence, outdated, buckets: [name, active, failed, nodes], identity, writer,
                      retriever}
     documents        documents: [uri, bucket, state, fingerprint, document, nodes, error_kind, error, updated_at,
                      reader]
-    documents show   source (as listed), content: {characters, blocks, kinds, nodes} or null, warnings
+    documents show   source (as listed), content: {characters, blocks, kinds, nodes} or null, warnings,
+                     account: {found, kept, left_out: {reason: tally}} or null; a tally is {characters, cells, images,
+                     pages}; figures: [id, media_type, bytes, width, height, name, alt, span, regions],
+                     blocks: [kind, text, span, level, heading_path, regions, source, boilerplate, hidden, confidence,
+                     language, links, figure, cells]
     delete           deleted: [as listed by documents]
     runs             runs: [run_id, flow, principal, status, started_at, ended_at, summary]
     runs show        run, steps: [step, attempt, started_at, duration_s, inputs, outputs, error]

@@ -3,6 +3,9 @@
 A document becomes visible with its nodes, vectors, postings and access rule in one transaction, and its older version
 answers until then. One source that cannot be read is a line in the report; the others go on.
 
+What a source has inside it (the attachments of a mail) is ingested with it, under `URI!/NAME`: read, committed and
+replaced together. A part that failed is tried again by the next run, though the outer source has not changed.
+
 Who may not read a document may not replace it either: a source whose uri is taken by one of those fails with
 `not_permitted`, whatever it holds, so the report tells that the name is taken and nothing else.
 """
@@ -18,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from citewell.errors import NotFound, ReadError
 from citewell.protocols import Embedder, NewVersion, Reader, SourceState, Splitter, Store, Transform, vector_key
+from citewell.reading.attachments import JOINT
 from citewell.reading.folder import Unreadable
-from citewell.types import Document, Metadata, Node, Principal, Source, content_hash
+from citewell.types import Account, Document, Metadata, Node, Principal, Source, content_hash
 from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
 
 if TYPE_CHECKING:
@@ -29,6 +33,11 @@ _LANES = 2
 _BATCH_SOURCES = 32
 _BATCH_BYTES = 4_000_000
 _NO_SOURCE = ("missing", "not_permitted")
+MAX_DEPTH = 3
+"""How deep sources may lie inside each other: an archive in a mail in an archive is 2 deep."""
+MAX_PARTS = 1_000
+MAX_PART_BYTES = 256_000_000
+"""Of all that is found inside one source, at any depth, together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ class Ingested:
     kind: str | None = None
     message: str | None = None
     warnings: tuple[str, ...] = ()
+    account: Account | None = None
+    """What was kept of it and what was not, where it was read by this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,11 @@ class IngestReport:
     def nodes(self) -> int:
         """Nodes written by this run."""
         return sum(one.nodes for one in self.sources if one.outcome in ("added", "updated"))
+
+    @property
+    def account(self) -> Account:
+        """What was found, kept and left out of all that was added or updated, added up."""
+        return sum((one.account for one in self.sources if one.account), Account())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +146,26 @@ class Stages:
 
 
 @dataclass(slots=True)
+class _Inside:
+    """What was found inside one source so far, at any depth."""
+
+    parts: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(slots=True)
 class _Work:
-    """One source on its way through a batch."""
+    """One source on its way through a batch; `depth` counts the sources around it.
+
+    `known` is set when the store has it already and it is only read for what is inside it.
+    """
 
     source: Source
     fingerprint: str
+    depth: int = 0
+    inside: _Inside = field(default_factory=_Inside)
+    known: Ingested | None = None
+    parts: tuple[Source, ...] = ()
     document: Document | None = None
     nodes: list[Node] = field(default_factory=list)
     terms: list[Mapping[str, int]] = field(default_factory=list)
@@ -233,39 +264,94 @@ class Ingestion(Workflow):
 
         unreadable = [one for one in taken if isinstance(one, Unreadable)]
         sources = {one.uri: one for one in taken if isinstance(one, Source)}  # the last of equal uris wins
-        uris = dict.fromkeys([*sources, *(one.source.uri for one in unreadable)])
-        states = await self.stages.store.source_states(self.principal.tenant, bucket, list(uris))
-        works, kept = [], []
-        stages = self.stages.identity
-        for source in sources.values():
-            known = states.get(source.uri)
-            mark = fingerprint(source, stages)
-            same = known and known.state == "active" and known.fingerprint == mark and known.document
-            # An equal fingerprint means an equal rule, so nothing has to be read to know who may.
-            if known and same and source.access.permits(self.principal):
-                states.pop(source.uri)
-                kept.append(Ingested(source.uri, "unchanged", same.id, same.version, known.nodes))
-            else:
-                works.append(_Work(source, mark))
+        states = await self.stages.store.source_states(
+            self.principal.tenant, bucket, [one.source.uri for one in unreadable]
+        )
         closed = await self._closed(states.values(), bucket)
         self._incomplete |= any(one.error.kind in _NO_SOURCE for one in unreadable)
         lost = [await self._fail(one.source, one.error, closed) for one in unreadable]
         self._lost.extend(lost)
-        note(
-            [
-                *lost,
-                *kept,
-                *(_failed(work.source.uri, _taken(work.source.uri)) for work in works if work.source.uri in closed),
+        note(lost)
+        stages = self.stages.identity
+        level = [_Work(source, fingerprint(source, stages)) for source in sources.values()]
+        works: list[_Work] = []
+        while level:
+            level, lines, closed = await self._sift(level, bucket)
+            note(lines)
+            await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in level))
+            for work in level:
+                _admit(work)
+            note([await self._fail(work.source, work.error, closed) for work in level if work.error])
+            works += [work for work in level if work.error is None]
+            level = [
+                _Work(part, fingerprint(part, stages), work.depth + 1, work.inside)
+                for work in level
+                for part in work.parts
             ]
-        )
-        works = [work for work in works if work.source.uri not in closed]
-        await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in works))
-        note([await self._fail(work.source, work.error, closed) for work in works if work.error])
-        good = [work for work in works if work.document]
+        note([work.known for work in works if work.known])
+        good = [work for work in works if not work.known]
+        gone = await self._gone(good, bucket)
         vectors = await self._embed([node.indexed_text for work in good for node in work.nodes])
         note(await self._commit(good, vectors))
+        note([Ingested(uri, "deleted") for uri in gone])
         self._done.update((one.uri, one) for one in done[len(lost) :])
         return done
+
+    async def _sift(self, works: Sequence[_Work], bucket: str) -> tuple[list[_Work], list[Ingested], frozenset[str]]:
+        """Those of `works` that have to be read, lines for the others, and the uris that the principal may not read."""
+        store, tenant = self.stages.store, self.principal.tenant
+        states = await store.source_states(tenant, bucket, [work.source.uri for work in works])
+        same: list[_Work] = []
+        for work in works:
+            known = states.get(work.source.uri)
+            # An equal fingerprint means an equal rule, so nothing has to be read to know who may.
+            if (
+                known
+                and known.state == "active"
+                and known.fingerprint == work.fingerprint
+                and known.document
+                and work.source.access.permits(self.principal)
+            ):
+                states.pop(work.source.uri)
+                ref = known.document
+                work.known = Ingested(work.source.uri, "unchanged", ref.id, ref.version, known.nodes)
+                same.append(work)
+        inside = await store.parts(tenant, bucket, [work.source.uri for work in same]) if same else {}
+        parts = await store.source_states(tenant, bucket, [uri for uris in inside.values() for uri in uris])
+        closed = await self._closed(states.values(), bucket)
+        lines: list[Ingested] = []
+        left: list[_Work] = []
+        for work in works:
+            uri = work.source.uri
+            held = [parts[part] for part in inside.get(uri, ())]
+            if work.known and all(part.state != "failed" for part in held):
+                lines.append(work.known)
+                lines += [
+                    Ingested(part.uri, "unchanged", part.document.id, part.document.version, part.nodes)
+                    for part in held
+                    if part.document
+                ]
+            elif uri in closed:
+                lines.append(_failed(uri, _taken(uri)))
+            else:
+                left.append(work)
+        return left, lines, closed
+
+    async def _gone(self, works: Sequence[_Work], bucket: str) -> list[str]:
+        """The uris of what was inside older versions of `works` and is not any more."""
+        uris = [work.source.uri for work in works]
+        held = await self.stages.store.parts(self.principal.tenant, bucket, uris)
+        gone = []
+        for work in works:
+            now = {part.uri for part in work.parts}
+            after = len(work.source.uri) + len(JOINT)
+            # What lies deeper is looked at with the part that it lies in, unless that is gone itself.
+            gone += [
+                uri
+                for uri in held[work.source.uri]
+                if work.source.uri + JOINT + uri[after:].partition(JOINT)[0] not in now
+            ]
+        return sorted(set(gone))
 
     async def _closed(self, states: Iterable[SourceState], bucket: str) -> frozenset[str]:
         """The uris of those `states` that the principal may not read; what was deleted is closed to nobody."""
@@ -294,6 +380,9 @@ class Ingestion(Workflow):
         """Read, split and analyse one source; a failure stays on the work."""
         try:
             document = self.stages.reader.read(work.source)
+            work.parts = document.attachments
+            if work.known:
+                return
             title = work.source.metadata.get("title")
             if isinstance(title, str):  # who hands a source over knows its name better than the reader
                 document = replace(document, title=title)
@@ -338,6 +427,7 @@ class Ingestion(Workflow):
                     terms=tuple(work.terms),
                     metadata={**work.document.metadata, **work.source.metadata},
                     fingerprint=work.fingerprint,
+                    parts=frozenset(part.uri for part in work.parts),
                 )
             )
             at += len(work.nodes)
@@ -355,6 +445,7 @@ class Ingestion(Workflow):
                     len(work.nodes),
                     len(work.document.text),
                     warnings=work.document.warnings,
+                    account=work.document.account,
                 )
             )
         return done
@@ -365,6 +456,24 @@ class Ingestion(Workflow):
         gone = [state.uri for state in known if state.state != "deleted" and state.uri not in found]
         removed = await self.stages.store.delete(gone, bucket=bucket, principal=self.principal) if gone else []
         return [Ingested(state.uri, "deleted") for state in removed]
+
+
+def _admit(work: _Work) -> None:
+    """Make what is inside too deep, too many or too much the error of the work that it is inside of."""
+    if work.error is not None or not work.parts:
+        return
+    size, inside = sum(len(part.content) for part in work.parts), work.inside
+    if work.depth == MAX_DEPTH:
+        said = f"It lies {MAX_DEPTH} deep inside other files and holds files itself."
+    elif inside.parts + len(work.parts) > MAX_PARTS:
+        said = f"With what is in it, the outermost file holds more than {MAX_PARTS:,} files."
+    elif inside.size_bytes + size > MAX_PART_BYTES:
+        said = f"With what is in it, the outermost file holds files of more than {MAX_PART_BYTES:,} bytes together."
+    else:
+        inside.parts += len(work.parts)
+        inside.size_bytes += size
+        return
+    work.error, work.parts = ReadError("limit_exceeded", f"{said} Unpack it and ingest the folder."), ()
 
 
 def fingerprint(source: Source, stages: str) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
 from citewell.reading.formats import CSV
-from citewell.reading.pieces import Piece, compose
+from citewell.reading.pieces import Builder, Piece
+from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
-from citewell.types import BlockKind, Document, Source
+from citewell.types import BlockKind, Document, Place, Reason, Source, count_characters
 
 _SAMPLE: Final = 65_536
 _DELIMITERS: Final = ",;\t|"
@@ -37,53 +39,69 @@ class CsvReader:
         decoded = decode(source.content)
         delimiter = sniff(decoded.text[:_SAMPLE])
         warnings = [*decoded.warnings]
-        rows = self._rows(decoded.text, delimiter, warnings)
-        pieces: list[Piece] = []
+        rows, lines = self._rows(decoded.text, delimiter, warnings)
+        starts = line_starts(decoded.text)
+        spans = [(starts[first], starts[last] - 1) for first, last in lines]
+        places = Positions(source.content, decoded).places(spans)
+        builder = Builder(max_cells=self._max_cells)
         while len(rows) > 1 and len(rows[0]) < 3 <= len(rows[1]) and _filled(rows[0]) == 1:
-            pieces.append(Piece(BlockKind.PARAGRAPH, next(filter(str.strip, rows.pop(0)))))
+            title = next(filter(str.strip, rows.pop(0)))
+            builder.add(Piece(BlockKind.PARAGRAPH, title, source=places.pop(0)))
         header = _has_header(rows)
         question, answer = record_keys(rows[0]) if header else (None, None)
         if question is not None and answer is not None:
             names = [name.strip() for name in rows[0]]
             known = QUESTION_KEYS | ANSWER_KEYS | SECTION_KEYS
             records = [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
-            whole = [record for record in records if record.get(question, "").strip() and answer in record]
-            pieces.extend(map(record_piece, whole))
-            if len(whole) < len(records):
-                warnings.append(f"{len(records) - len(whole)} records without a question or an answer were left out.")
+            lacking = 0
+            for record, row, place in zip(records, rows[1:], places[1:], strict=True):
+                kept = bool(record.get(question, "").strip() and answer in record)
+                if kept:
+                    builder.add(replace(record_piece(record), source=place))
+                lacking += not kept
+                unused = [text for name, text in record.items() if not kept or name.strip().lower() not in known]
+                unused += row[len(rows[0]) :]
+                cells = sum(bool(text.strip()) for text in unused)
+                builder.leave_out(Reason.UNREADABLE, characters=count_characters("".join(unused)), cells=cells)
+            if lacking:
+                warnings.append(f"{lacking} records without a question or an answer were left out.")
             if others := [name for name in names if name.lower() not in known]:
                 warnings.append(f"Columns beside question and answer were left out: {', '.join(others)}.")
         else:
-            pieces.append(Piece(BlockKind.TABLE, table=Table(rows, header_rows=int(header))))
-        return compose(
+            whole = Place(places[0].start, places[-1].end, places[0].unit) if places else None
+            table = Table(rows, header_rows=int(header), row_sources=places)
+            builder.add(Piece(BlockKind.TABLE, table=table, source=whole))
+        return builder.document(
             source,
-            pieces,
             reader=self.identity,
             media_type=CSV,
             metadata={"encoding": decoded.encoding},
             warnings=warnings,
-            max_cells=self._max_cells,
         )
 
-    def _rows(self, text: str, delimiter: str, warnings: list[str]) -> list[list[str]]:
+    def _rows(self, text: str, delimiter: str, warnings: list[str]) -> tuple[list[list[str]], list[tuple[int, int]]]:
+        """The records that hold something, and the lines [first, last) of each."""
         lines = text.split("\n")
         try:
             # The csv module cannot tell a newline inside quotes from the end of a record without the newline.
-            return self._bounded(csv.reader((f"{line}\n" for line in lines), delimiter=delimiter))
+            reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+            return self._bounded((row, reader.line_num) for row in reader)
         except csv.Error:
             # A quote that never closes swallows lines until a field is too large for the csv module.
             warnings.append("Quotes do not match; fields were cut at every delimiter.")
-            return self._bounded(line.split(delimiter) for line in lines)
+            return self._bounded((line.split(delimiter), number) for number, line in enumerate(lines, 1))
 
-    def _bounded(self, records: Iterable[list[str]]) -> list[list[str]]:
-        rows, cells = [], 0
-        for row in records:
+    def _bounded(self, records: Iterable[tuple[list[str], int]]) -> tuple[list[list[str]], list[tuple[int, int]]]:
+        rows, lines, cells, before = [], [], 0, 0
+        for row, after in records:
             cells += len(row)
             if cells > self._max_cells:
                 raise too_many_cells(self._max_cells)
             if any(cell and not cell.isspace() for cell in row):
                 rows.append(row)
-        return rows
+                lines.append((before, after))
+            before = after
+        return rows, lines
 
 
 def sniff(sample: str) -> str:

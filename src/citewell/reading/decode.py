@@ -53,11 +53,15 @@ _SPECIAL_RUN: Final = re.compile(r"[^\x00-\x7f]+")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Text with `\\n` newlines and without control characters, the encoding it was read in, and what was lost."""
+    """Text with `\\n` newlines and without control characters, the encoding it was read in, and what was lost.
+
+    `raw` is the text before newlines and controls were touched, None where it is the same.
+    """
 
     text: str
     encoding: str
     warnings: tuple[str, ...] = ()
+    raw: str | None = None
 
 
 def decode(content: bytes, *, declared: str | None = None) -> Decoded:
@@ -71,6 +75,7 @@ def decode(content: bytes, *, declared: str | None = None) -> Decoded:
     text, encoding, notes = _read(content, declared)
     if text is None:
         raise ReadError("corrupt", "The bytes are not text in any known encoding. Save the file as UTF-8.")
+    raw = text
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     cleaned = text
@@ -80,7 +85,8 @@ def decode(content: bytes, *, declared: str | None = None) -> Decoded:
         lost = len(text) - len(cleaned)
         if lost:
             notes.append(f"{lost} control characters were left out.")
-    return Decoded(cleaned.removeprefix("\ufeff"), encoding, tuple(notes))
+    cleaned = cleaned.removeprefix("\ufeff")
+    return Decoded(cleaned, encoding, tuple(notes), None if cleaned is raw or cleaned == raw else raw)
 
 
 def decode_html(content: bytes) -> Decoded:

@@ -18,14 +18,22 @@ from citewell.reading.formats import (
     JSON,
     MAIL,
     MARKDOWN,
+    MBOX,
+    NOTEBOOK,
     ODF,
+    ODS,
     PDF,
     PPTX,
+    RST,
     SVG,
     TEXT,
     WEB_ARCHIVE,
+    XLS,
     XLSX,
+    XML,
 )
+from citewell.reading.images import picture
+from citewell.reading.languages import CODE_LABELS, CODE_SUFFIXES, CODE_TYPES
 
 _SUFFIXES: Final = {
     ".md": MARKDOWN,
@@ -45,6 +53,18 @@ _SUFFIXES: Final = {
     ".ndjson": JSON,
     ".mht": WEB_ARCHIVE,
     ".mhtml": WEB_ARCHIVE,
+    ".eml": MAIL,
+    ".mbox": MBOX,
+    ".ipynb": NOTEBOOK,
+    ".rst": RST,
+    ".rest": RST,
+    ".xml": XML,
+    ".dbk": XML,
+    ".tei": XML,
+    ".rss": XML,
+    ".atom": XML,
+    ".svg": SVG,
+    **CODE_SUFFIXES,
 }
 _DECLARED: Final = {
     "text/markdown": MARKDOWN,
@@ -60,7 +80,19 @@ _DECLARED: Final = {
     "message/rfc822": MAIL,
     "multipart/related": WEB_ARCHIVE,
     "text/plain": TEXT,
+    "application/mbox": MBOX,
+    "application/x-ipynb+json": NOTEBOOK,
+    "text/x-rst": RST,
+    "text/prs.fallenstein.rst": RST,
+    "application/xml": XML,
+    "text/xml": XML,
+    "application/rss+xml": XML,
+    "application/atom+xml": XML,
+    **{one: one for one in CODE_TYPES},
+    **CODE_LABELS,
 }
+# Where nothing in the text speaks against them, these are what their name says.
+_TRUSTED: Final = frozenset({MARKDOWN, CSV, JSON, MAIL, MBOX, NOTEBOOK, RST, WEB_ARCHIVE, *CODE_TYPES})
 _HEAD_BYTES: Final = 65_536
 _MAX_PARTS: Final = 10_000
 _TEXT_BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
@@ -69,8 +101,8 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_STREAMS: Final = (
     ("WordDocument", "application/msword"),
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
-    ("Workbook", "application/vnd.ms-excel"),
-    ("Book", "application/vnd.ms-excel"),
+    ("Workbook", XLS),
+    ("Book", XLS),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
 )
 _PDF_OBJECT: Final = re.compile(
@@ -109,6 +141,14 @@ _MAIL_CODED: Final = re.compile(
     r"^Content-(?:Type:\s{0,9}multipart/|Transfer-Encoding:\s{0,9}(?:base64|quoted-printable))",
     re.IGNORECASE | re.MULTILINE,
 )
+# Headers that programs write and people do not: with them even a legible mail is told by its head alone.
+_MAIL_SENT: Final = re.compile(r"^(?:Received|Message-ID|Return-Path|MIME-Version):", re.IGNORECASE | re.MULTILINE)
+_ARCHIVE_HEAD: Final = re.compile(
+    r"^(?:Snapshot-Content-Location:|From:\s{0,9}<?Saved by )", re.IGNORECASE | re.MULTILINE
+)
+_RELATED: Final = re.compile(r"^Content-Type:\s{0,9}multipart/related", re.IGNORECASE | re.MULTILINE)
+_MAILBOX: Final = re.compile(r"From \S[^\n]{0,300}\b\d{4}\b[^\n]{0,20}\n(?=[!-9;-~]{1,80}:)")
+_NOTEBOOK: Final = re.compile(r"\"nbformat(?:_minor)?\"\s{0,20}:\s{0,20}\d")
 
 
 def detect(content: bytes, uri: str, declared: str | None = None) -> str:
@@ -125,6 +165,8 @@ def detect(content: bytes, uri: str, declared: str | None = None) -> str:
     head = content[:_HEAD_BYTES]
     if not _is_text(head):
         # A damaged PDF may have lost its header; its reader can say more of it than that it is unknown.
+        if (image := picture(content)) is not None:
+            return image.media_type
         return PDF if _PDF_OBJECT.search(content) and not content.startswith(_SIGNED) else _magic(head)
     return _text_type(_peek(head), uri, declared)
 
@@ -152,6 +194,8 @@ def _pdf_after_junk(content: bytes) -> bool:
 
 def _zip_type(content: bytes) -> str:
     names = _zip_names(content)
+    if not names and content.startswith(b"PK\x05\x06"):
+        raise ReadError("empty", "The file is a ZIP archive with nothing in it. Was it saved or copied whole?")
     if "word/document.xml" in names or (_has(names, "word/") and "[Content_Types].xml" in names):
         return DOCX
     if _has(names, "ppt/") and "[Content_Types].xml" in names:
@@ -162,7 +206,7 @@ def _zip_type(content: bytes) -> str:
     mimetype = re.match(rb"PK\x03\x04.{4}\x00\x00.{16}\x08\x00..mimetype([\w.+/-]{5,100})", content[:200], re.DOTALL)
     if mimetype:
         stored = mimetype[1].decode("ascii").split("PK")[0]
-        for known in (EPUB, f"{ODF}.text", f"{ODF}.spreadsheet", f"{ODF}.presentation", f"{ODF}.graphics"):
+        for known in (EPUB, f"{ODF}.text", ODS, f"{ODF}.presentation", f"{ODF}.graphics"):
             if stored.startswith(known):
                 return known
     if "META-INF/container.xml" in names:
@@ -256,10 +300,12 @@ def _text_type(text: str, uri: str, declared: str | None) -> str:
         return _markup_type(start, claimed)
     if claimed == HTML and _HTML_TAG.search(text):
         return HTML
-    if claimed in (MARKDOWN, CSV, JSON, MAIL, WEB_ARCHIVE):
+    if (mail := _MAIL_HEAD.match(start)) and (found := _mail_type(start, mail[0], claimed)):
+        return found
+    if claimed in (None, TEXT, JSON) and start[:1] == "{" and '"cells"' in text and _NOTEBOOK.search(text):
+        return NOTEBOOK
+    if claimed in _TRUSTED:
         return claimed
-    if (mail := _MAIL_HEAD.match(start)) and _MAIL_CODED.search(mail[0]):
-        return MAIL
     if _is_json(start, whole=len(text) < _HEAD_BYTES // 4):
         return JSON
     if claimed == TEXT:
@@ -267,6 +313,16 @@ def _text_type(text: str, uri: str, declared: str | None) -> str:
     if _is_markdown(text):
         return MARKDOWN
     return CSV if _is_csv(text) else TEXT
+
+
+def _mail_type(start: str, head: str, claimed: str | None) -> str | None:
+    """Which kind of mail a text is that starts with `head`, or None."""
+    if claimed == WEB_ARCHIVE or _ARCHIVE_HEAD.search(head):
+        return WEB_ARCHIVE if _RELATED.search(head) or _ARCHIVE_HEAD.search(head) else MAIL
+    # A single mail that was cut out of a mailbox keeps the line above it.
+    if _MAILBOX.match(start) and (claimed == MBOX or _MAILBOX.search(start, len(head))):
+        return MBOX
+    return MAIL if claimed == MAIL or _MAIL_CODED.search(head) or len(_MAIL_SENT.findall(head)) > 1 else None
 
 
 def _claimed(uri: str, declared: str | None) -> str | None:
@@ -280,6 +336,8 @@ def _claimed(uri: str, declared: str | None) -> str | None:
 
 
 def _markup_type(start: str, claimed: str | None) -> str:
+    if start.startswith("<?php"):
+        return "text/x-php"
     root = re.search(r"<(?:[\w.-]{1,50}:)?([A-Za-z][\w.-]{0,50})", start)
     name = root[1].lower() if root else ""
     if name == "html":
@@ -289,14 +347,16 @@ def _markup_type(start: str, claimed: str | None) -> str:
             raise ReadError(
                 "unsafe_content", "The XML declares entities of its own, which is refused. Save it without them."
             )
-        return SVG if name == "svg" else TEXT
+        return SVG if name == "svg" else XML
     if name == "svg":
         return SVG
     # Markdown may start with HTML (a centred logo), and then only the name can tell.
-    if claimed == MARKDOWN:
-        return MARKDOWN
+    if claimed in (MARKDOWN, XML, *CODE_TYPES):
+        return claimed
     if claimed == HTML or _HTML_ROOT.search(start) or _HTML_TAG.match(start):
         return HTML
+    if re.match(r"<[\w.:-]{1,100}\s[^<>]{0,1000}?\bxmlns(?::\w{1,50})?\s{0,9}=", start):
+        return XML
     return claimed or TEXT
 
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.docx_lists import Numbering
+from citewell.reading.docx_parts import Parts
 from citewell.reading.docx_styles import Styles
 from citewell.reading.docx_tables import read_table
 from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, name
 from citewell.reading.formats import DOCX
+from citewell.reading.office_parts import properties
 from citewell.reading.omml import linear
 from citewell.reading.package import Package
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.picture_text import read_pictures
+from citewell.reading.pieces import Builder, Piece, document_metadata, moved
 from citewell.reading.tables import grid
-from citewell.reading.tidy import tidy
-from citewell.types import BlockKind, Document, Metadata, Source, Value
+from citewell.reading.tidy import tidy, visible
+from citewell.types import BlockKind, Document, Place, Reason, Source, count_characters
 
 _HEADING = re.compile(r"heading\s*([1-9])", re.IGNORECASE)
 _DELETED = frozenset({"del", "moveFrom"})
@@ -33,7 +36,7 @@ _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": 
 class DocxReader:
     """Reads .docx and .docm bytes; macros are never looked at, nothing outside the file is fetched or written."""
 
-    identity = versions.DOCX
+    identity = versions.with_ocr(versions.DOCX)
 
     def read(self, source: Source) -> Document:
         """The document's headings, paragraphs, list items, tables, footnotes, headers and footers, in body order.
@@ -48,8 +51,9 @@ class DocxReader:
             raise ReadError("type_mismatch", "This is a ZIP file without a Word document inside.")
         walk = _Walk(package, main[0])
         walk.body(body)
-        found, title = _properties(package)
+        found, title = properties(package)
         metadata, left_out = document_metadata(found)
+        read_pictures(walk.builder)
         return walk.builder.document(
             source,
             reader=self.identity,
@@ -57,6 +61,7 @@ class DocxReader:
             title=title or walk.title,
             metadata=metadata,
             warnings=(*walk.warnings(), *left_out),
+            found=walk.found,
         )
 
 
@@ -70,6 +75,9 @@ class _Paragraph:
     level: int
     title: bool = False
     boxes: list[Any] = field(default_factory=list)
+    links: list[tuple[int, int, str]] = field(default_factory=list)
+    drawings: list[Any] = field(default_factory=list)
+    place: Place | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +87,8 @@ class _Text:
     visible: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     boxes: list[Any] = field(default_factory=list)
+    links: list[tuple[int, int, str]] = field(default_factory=list)
+    drawings: list[Any] = field(default_factory=list)
 
 
 class _Walk:
@@ -94,12 +104,32 @@ class _Walk:
         self._main = main
         self._styles = Styles(package, main)
         self._numbering = Numbering(package, main)
-        self._notes = {kind: _notes(package, main, kind) for kind in ("footnote", "endnote")}
+        self._parts = Parts(package)
+        self._notes = {kind: self._read_notes(kind) for kind in ("footnote", "endnote", "comment")}
+        self._made = 0  # characters that stand in no part: numbers of list items, signs of other fonts
         self._cited: dict[tuple[str, str], None] = {}  # in the order of the text
         self._deleted = 0
         self._hidden = 0
         self._last_caption: int | None = None
         self._last_table: int | None = None
+
+    @property
+    def found(self) -> int:
+        """Characters that stand in the parts that were read, with those that their numbering says."""
+        return self._parts.characters + self._made
+
+    def _read_notes(self, kind: str) -> dict[str, list[Any]]:
+        """The paragraphs of the footnotes, endnotes or comments, by the note's id."""
+        notes: dict[str, list[Any]] = {}
+        for part in self._package.related(self._main, f"{kind}s"):
+            root = self._package.xml(part)
+            if root is None:
+                continue
+            self._parts.enter(part, root)
+            for note in root.iter(f"{W}{kind}"):
+                if note.get(f"{W}type") not in {"separator", "continuationSeparator", "continuationNotice"}:
+                    notes[note.get(f"{W}id") or ""] = list(note.iter(f"{W}p"))
+        return notes
 
     def warnings(self) -> Iterator[str]:
         if self._deleted:
@@ -108,6 +138,7 @@ class _Walk:
             yield f"{self._hidden} passages of hidden text are marked as hidden."
 
     def body(self, root: Any) -> None:
+        self._parts.enter(self._main, root)
         self._margins("header", BlockKind.HEADER)
         for element in root:
             if name(element) == "body":
@@ -115,21 +146,33 @@ class _Walk:
         for kind, identity in list(self._cited):
             for paragraph in self._notes[kind].get(identity, ()):
                 text = self._read(paragraph)
-                self._hide("".join(text.hidden))
-                self.builder.add(Piece(BlockKind.PARAGRAPH, tidy("".join(text.visible), lines=True), path=()))
+                place = self._parts.place(paragraph)
+                self._hide("".join(text.hidden), place)
+                raw = "".join(text.visible)
+                said = tidy(raw, lines=True)
+                links = moved(text.links, raw, said)
+                self.builder.add(Piece(BlockKind.PARAGRAPH, said, path=(), links=links, source=place))
+                self._show(text.drawings, place)
         self._margins("footer", BlockKind.FOOTER)
 
     def _margins(self, kind: str, block: BlockKind) -> None:
         seen: set[str] = set()
         for part in self._package.related(self._main, kind):
             root = self._package.xml(part)
-            for paragraph in root.iter(f"{W}p") if root is not None else ():
+            if root is None:
+                continue
+            self._parts.enter(part, root)
+            for paragraph in root.iter(f"{W}p"):
                 text = self._read(paragraph)
-                self._hide("".join(text.hidden))
+                place = self._parts.place(paragraph)
+                self._hide("".join(text.hidden), place)
                 line = tidy("".join(text.visible))
                 if line and line not in seen:
                     seen.add(line)
-                    self.builder.add(Piece(block, line, path=(), boilerplate=True))
+                    self.builder.add(Piece(block, line, path=(), boilerplate=True, source=place))
+                elif line:
+                    self.builder.leave_out(Reason.DUPLICATE, characters=count_characters(line))
+                self._show(text.drawings, place, boilerplate=True)
 
     def _blocks(self, parent: Any) -> None:
         for element in parent:
@@ -160,22 +203,40 @@ class _Walk:
             else:
                 self._last_caption = None
             self._last_table = None
+        self._show(paragraph.drawings, paragraph.place)
         for box in paragraph.boxes:
             self._blocks(box)
 
-    def _hide(self, text: str) -> None:
+    def _hide(self, text: str, place: Place | None) -> None:
         """Keep what cannot be seen as a block of its own."""
-        if self.builder.add(Piece(BlockKind.PARAGRAPH, tidy(text), hidden=True)) is not None:
+        if self.builder.add(Piece(BlockKind.PARAGRAPH, tidy(text), hidden=True, source=place)) is not None:
             self._hidden += 1
 
+    def _show(self, drawings: list[Any], place: Place | None, *, boilerplate: bool = False) -> None:
+        """Keep the images of drawings, each as a figure with its alternative text, their charts and embedded files."""
+        for drawing in drawings:
+            for alt, found, inside in self._parts.images(drawing):
+                if found is None and inside:
+                    self.builder.leave_out(Reason.UNREADABLE, images=1)
+                self._made += count_characters(alt)
+                self.builder.add(Piece(BlockKind.FIGURE, alt, asset=found, source=place, boilerplate=boilerplate))
+            for piece in self._parts.charts(drawing):
+                rows = piece.table.rows if piece.table is not None else ()
+                cells = sum(count_characters(text) for row in rows for text in row if text)
+                self._made += cells + count_characters(piece.text) + count_characters(piece.caption)
+                self.builder.add(replace(piece, source=place, boilerplate=boilerplate))
+            for named, content in self._parts.files(drawing):
+                self.builder.attach(named, content)
+
     def _emit(self, paragraph: _Paragraph) -> int | None:
-        self._hide(paragraph.hidden)
+        self._hide(paragraph.hidden, paragraph.place)
         text = paragraph.visible if paragraph.kind is BlockKind.CODE else tidy(paragraph.visible, lines=True)
-        return self.builder.add(Piece(paragraph.kind, text, paragraph.level))
+        links = moved(paragraph.links, paragraph.visible, text)
+        return self.builder.add(Piece(paragraph.kind, text, paragraph.level, links=links, source=paragraph.place))
 
     def _understand(self, element: Any) -> _Paragraph:
         text = self._read(element)
-        visible = "".join(text.visible)
+        shown = "".join(text.visible)
         properties = element.find(f"{W}pPr")
         styles = list(self._styles.lineage(child_value(properties, "pStyle")))
         names = [style.name.lower() for style in styles]
@@ -189,22 +250,40 @@ class _Walk:
         if names and names[0] == "title":
             heading, title = 1, True
         if any(style.hidden for style in styles):
-            text.hidden.append(visible)
-            visible = ""
-        if heading is not None and visible.strip():
+            text.hidden.append(shown)
+            shown = ""
+        if heading is not None and shown.strip():
             label = self._numbering.label(properties, styles)
             kind, level = BlockKind.HEADING, min(heading, 6)
-            visible = f"{label[0]} {visible}" if label and label[0] else visible
+            shown = self._labelled(text, label[0] if label else "", shown)
             if not self.title and heading == 1:
-                self.title = tidy(visible)
+                self.title = tidy(shown)
         elif "caption" in names:
             kind = BlockKind.CAPTION
         elif any("code" in style.split() or style in {"html preformatted", "plain text"} for style in names):
             kind = BlockKind.CODE
-        elif visible.strip() and (label := self._numbering.label(properties, styles)):
+        elif shown.strip() and (label := self._numbering.label(properties, styles)):
             kind, level = BlockKind.LIST_ITEM, label[1]
-            visible = f"{label[0]} {visible}" if label[0] else visible
-        return _Paragraph(visible, "".join(text.hidden), kind, level, title, text.boxes)
+            shown = self._labelled(text, label[0], shown)
+        return _Paragraph(
+            shown,
+            "".join(text.hidden),
+            kind,
+            level,
+            title,
+            text.boxes,
+            text.links,
+            text.drawings,
+            self._parts.place(element),
+        )
+
+    def _labelled(self, text: _Text, label: str, shown: str) -> str:
+        if not label:
+            return shown
+        self._made += count_characters(label)
+        after = len(label) + 1
+        text.links = [(start + after, end + after, target) for start, end, target in text.links]
+        return f"{label} {shown}"
 
     def _read(self, paragraph: Any) -> _Text:
         text = _Text()
@@ -221,7 +300,14 @@ class _Walk:
             elif kind == "AlternateContent":
                 self._runs(choice(element), text)
             elif element.tag == f"{M}oMath":
-                text.visible.append(linear(element))
+                said = linear(element)
+                stands = "".join(one.text or "" for one in element.iter(f"{M}t", f"{W}t"))
+                self._made += count_characters(visible(said)) - count_characters(visible(stands))
+                text.visible.append(said)
+            elif kind == "hyperlink" and (target := self._parts.target(element, "id")) is not None:
+                start = sum(map(len, text.visible))
+                self._runs(element, text)
+                text.links.append((start, sum(map(len, text.visible)), target.target))
             elif kind not in {"pPr", "rPr", "sdtPr", "sdtEndPr", "tcPr", "instrText"}:
                 self._runs(element, text)
 
@@ -231,22 +317,25 @@ class _Walk:
         for element in run:
             kind = name(element)
             if kind == "t":
-                out.append(element.text or "")
+                out.append(visible(element.text or ""))
             elif kind in {"tab", "ptab"}:
                 out.append("\t")
             elif kind in {"br", "cr"}:
                 out.append("\n")
             elif kind == "noBreakHyphen":
                 out.append("-")
+                self._made += 1
             elif kind == "sym":
                 code = (element.get(f"{W}char") or "").upper()
                 out.append(_SYMBOLS.get(code, ""))
-            elif kind in {"footnoteReference", "endnoteReference"}:
+                self._made += 1
+            elif kind in {"footnoteReference", "endnoteReference", "commentReference"}:
                 note, identity = kind.removesuffix("Reference"), element.get(f"{W}id") or ""
                 if identity in self._notes[note]:
                     self._cited[note, identity] = None
             elif kind in {"drawing", "pict", "object", "AlternateContent"}:
                 holder = choice(element) if kind == "AlternateContent" else element
+                text.drawings.append(element)
                 text.boxes += [box for box in holder.iter(f"{W}txbxContent") if not _inside(box, holder)]
             elif kind == "ruby":
                 base = element.find(f"{W}rubyBase")
@@ -256,21 +345,24 @@ class _Walk:
     def _table(self, table: Any) -> None:
         nested: list[Any] = []
         hidden: list[str] = []
-        cells, deleted = read_table(table, lambda cell: self._cell(cell, nested, hidden))
+        drawings: list[Any] = []
+        cells, deleted = read_table(table, lambda cell: self._cell(cell, nested, hidden, drawings))
         self._deleted += deleted
-        number = self.builder.add(Piece(BlockKind.TABLE, table=grid(cells)))
+        place = self._parts.place(table)
+        number = self.builder.add(Piece(BlockKind.TABLE, table=grid(cells), source=place))
         if number is not None:
             if self._last_caption is not None:
                 self.builder.caption(number, self._last_caption)
             self._last_table, self._last_caption = number, None
         for text in hidden:
-            self._hide(text)
+            self._hide(text, place)
+        self._show(drawings, place)
         for inner in nested:
             # A table in a cell follows its outer table: rows stay lines, and no text is lost.
             self._table(inner)
 
-    def _cell(self, cell: Any, nested: list[Any], hidden: list[str]) -> str:
-        """The cell's visible text; tables in it go to `nested`, what cannot be seen to `hidden`."""
+    def _cell(self, cell: Any, nested: list[Any], hidden: list[str], drawings: list[Any]) -> str:
+        """The visible text; tables in it go to `nested`, what cannot be seen to `hidden`, images to `drawings`."""
         parts: list[str] = []
 
         def visit(parent: Any) -> None:
@@ -280,6 +372,7 @@ class _Walk:
                     paragraph = self._understand(element)
                     hidden.append(paragraph.hidden)
                     parts.append(paragraph.visible)
+                    drawings.extend(paragraph.drawings)
                     for box in paragraph.boxes:
                         visit(box)
                 elif kind == "tbl":
@@ -293,43 +386,6 @@ class _Walk:
 
         visit(cell)
         return tidy(" ".join(parts))
-
-
-def _notes(package: Package, main: str, kind: str) -> dict[str, list[Any]]:
-    """The paragraphs of the footnotes or endnotes, by the note's id."""
-    notes: dict[str, list[Any]] = {}
-    for part in package.related(main, f"{kind}s"):
-        root = package.xml(part)
-        for note in root.iter(f"{W}{kind}") if root is not None else ():
-            if note.get(f"{W}type") not in {"separator", "continuationSeparator", "continuationNotice"}:
-                notes[note.get(f"{W}id") or ""] = list(note.iter(f"{W}p"))
-    return notes
-
-
-def _properties(package: Package) -> tuple[Metadata, str]:
-    """Author, dates and the like, with the title apart; names as in our own metadata."""
-    names = {
-        "creator": "author",
-        "created": "created",
-        "modified": "modified",
-        "lastModifiedBy": "last_modified_by",
-        "subject": "subject",
-        "keywords": "keywords",
-        "language": "language",
-        "category": "category",
-        "version": "version",
-    }
-    metadata: dict[str, Value] = {}
-    title = ""
-    for part in package.related("", "core-properties"):
-        root = package.xml(part)
-        for element in root if root is not None else ():
-            text = tidy(element.text or "")
-            if text and name(element) == "title":
-                title = text
-            elif text and name(element) in names:
-                metadata[names[name(element)]] = text
-    return metadata, title
 
 
 def _inside(box: Any, holder: Any) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.decode import decode
-from citewell.reading.pieces import Piece, compose, document_metadata
-from citewell.types import BlockKind, Document, Source, Value
+from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 SOFT_BREAK: Final = "\x1e"
 """A line end that means a space; decoded text never holds it (decoding removes control characters)."""
@@ -51,15 +52,48 @@ def paired(pieces: Iterable[Piece]) -> Iterator[Piece]:
             at += 1
             continue
         end = _answer_end(items, at + 2)
-        answer = [_ANSWER.sub("", items[at + 1].text, count=1), *(item.text for item in items[at + 2 : end])]
+        answer, links = _answer(items[at + 1 : end])
         yield Piece(
             BlockKind.FAQ,
-            "\n".join(part.strip() for part in answer),
+            answer,
             question=asked,
             boilerplate=piece.boilerplate,
             hidden=piece.hidden,
+            links=links,
+            source=_around(items[at:end]),
         )
         at = end
+
+
+def _answer(items: Sequence[Piece]) -> tuple[str, list[tuple[int, int, str]]]:
+    """The text of an answer, without its mark, and its links."""
+    parts: list[str] = []
+    links: list[tuple[int, int, str]] = []
+    at = 0
+    for number, item in enumerate(items):
+        mark = _ANSWER.match(item.text) if number == 0 else None
+        start = mark.end() if mark else 0
+        text = item.text[start:].strip()
+        start = item.text.find(text, start)
+        links += _moved(item.links, at - start, at, at + len(text))
+        parts.append(text)
+        at += len(text) + 1
+    return "\n".join(parts), links
+
+
+def _moved(links: Sequence[tuple[int, int, str]], by: int, start: int, end: int) -> list[tuple[int, int, str]]:
+    """Those of `links` that lie in [start, end) once moved `by` characters."""
+    moved = [(first + by, last + by, target) for first, last, target in links]
+    return [link for link in moved if start <= link[0] and link[1] <= end]
+
+
+def _around(items: Sequence[Piece]) -> Place | None:
+    """The place from the first of `items` to the last."""
+    places = [item.source for item in items]
+    first = places[0]
+    if first is None or any(one is None or (one.unit, one.part) != (first.unit, first.part) for one in places):
+        return first
+    return Place(min(one.start for one in places if one), max(one.end for one in places if one), first.unit, first.part)
 
 
 def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -74,29 +108,26 @@ def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
         gap = SOFT_BREAK if SOFT_BREAK in piece.text else "\n"
         cut = False
         waiting = False  # a question without its answer, in this piece or right before it
+        at = start = 0
         for n, line in enumerate(_BREAK.split(piece.text)):
             question = _QUESTION.match(line) is not None
             # "A." also starts an ordinary list: it is an answer only while a question waits for one.
             if question or ((asked or waiting) and _ANSWER.match(line)):
                 if n:
-                    yield _part(piece, lines, gap)
+                    yield _part(piece, lines, gap, start)
                     cut = True
-                lines = []
+                lines, start = [], at
                 asked, waiting = False, question
             lines.append(line)
-        yield _part(piece, lines, gap) if cut else piece
+            at += len(line) + 1
+        yield _part(piece, lines, gap, start) if cut else piece
         asked = waiting
 
 
-def _part(piece: Piece, lines: list[str], gap: str) -> Piece:
-    return Piece(
-        piece.kind,
-        gap.join(lines),
-        piece.level,
-        path=piece.path,
-        boilerplate=piece.boilerplate,
-        hidden=piece.hidden,
-    )
+def _part(piece: Piece, lines: list[str], gap: str, start: int) -> Piece:
+    """A copy of `piece` with these of its lines alone, of which the first starts at `start`."""
+    text = gap.join(lines)
+    return replace(piece, text=text, links=_moved(piece.links, -start, 0, len(text)), asset=None)
 
 
 def _answer_end(items: Sequence[Piece], at: int) -> int:
@@ -145,15 +176,19 @@ class FaqReader:
                 "limit_exceeded",
                 f"The file has {len(records):,} pairs; the limit max_pairs is {self._max_pairs:,}. Split it.",
             )
-        pieces = [record_piece(record) for record in records]
-        left_out = sorted({key for record in records for key in record} - _known(records))
+        builder = Builder()
+        known = _known(records)
+        for number, record in enumerate(records):
+            builder.add(replace(record_piece(record), source=Place(number, number + 1, "records")))
+            unused = "".join(text for key, text in record.items() if key not in known)
+            builder.leave_out(Reason.UNREADABLE, characters=count_characters(unused))
+        left_out = sorted({key for record in records for key in record} - known)
         warnings = [*decoded.warnings]
         if left_out:
             warnings.append(f"Fields beside question and answer were left out: {', '.join(left_out[:20])}.")
         metadata: dict[str, Value] = {"encoding": decoded.encoding}
-        return compose(
+        return builder.document(
             source,
-            pieces,
             reader=self.identity,
             media_type="application/json",
             metadata=document_metadata(metadata)[0],

@@ -9,49 +9,64 @@ from citewell.errors import ReadError
 
 CSV: Final = "text/csv"
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+EPUB: Final = "application/epub+zip"
 HTML: Final = "text/html"
 JSON: Final = "application/json"
-MARKDOWN: Final = "text/markdown"
-PDF: Final = "application/pdf"
-TEXT: Final = "text/plain"
-
-EPUB: Final = "application/epub+zip"
 MAIL: Final = "message/rfc822"
+MARKDOWN: Final = "text/markdown"
+MBOX: Final = "application/mbox"
+MSG: Final = "application/vnd.ms-outlook"
+NOTEBOOK: Final = "application/x-ipynb+json"
 ODF: Final = "application/vnd.oasis.opendocument"
+ODP: Final = f"{ODF}.presentation"
+ODS: Final = f"{ODF}.spreadsheet"
+ODT: Final = f"{ODF}.text"
+PDF: Final = "application/pdf"
 PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+RST: Final = "text/x-rst"
+RTF: Final = "application/rtf"
 SVG: Final = "image/svg+xml"
+TEXT: Final = "text/plain"
 WEB_ARCHIVE: Final = "multipart/related"
+XLS: Final = "application/vnd.ms-excel"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XML: Final = "application/xml"
+
+IMAGES: Final = ("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/gif")
+"""The images whose text is read."""
 
 _READ: Final = {
     CSV: "CSV",
     DOCX: "Word (.docx)",
+    EPUB: "EPUB",
     HTML: "HTML",
-    JSON: "JSON with questions and answers",
+    JSON: "JSON",
+    MAIL: "e-mail (.eml)",
     MARKDOWN: "Markdown",
+    MBOX: "mailbox (.mbox)",
+    MSG: "Outlook message (.msg)",
+    NOTEBOOK: "Jupyter notebook",
+    ODP: "OpenDocument presentation (.odp)",
+    ODS: "OpenDocument spreadsheet (.ods)",
+    ODT: "OpenDocument text (.odt)",
     PDF: "PDF",
+    PPTX: "PowerPoint (.pptx)",
+    RST: "reStructuredText",
+    RTF: "RTF",
     TEXT: "plain text",
+    WEB_ARCHIVE: "web archive (MHTML)",
+    XLS: "old Excel (.xls)",
+    XLSX: "Excel (.xlsx)",
+    XML: "XML",
+    **{kind: kind.removeprefix("image/").upper() for kind in IMAGES},
 }
 _AS_PDF: Final = "Save it as PDF and ingest that."
-_AS_SHEETS: Final = "Save its sheets as CSV and ingest those."
-_AS_TEXT: Final = "Save what it says as a text or HTML file and ingest that."
 _AS_WORD: Final = "Save it as .docx or PDF and ingest that."
 _UNPACKED: Final = "Unpack it and ingest what is in it."
 _UNREAD: Final = {
-    EPUB: ("an EPUB book", "Convert it to HTML or PDF and ingest that."),
-    MAIL: ("an e-mail", _AS_TEXT),
-    PPTX: ("a PowerPoint presentation", _AS_PDF),
     SVG: ("an SVG drawing", _AS_PDF),
-    WEB_ARCHIVE: ("a web page saved as an archive (MHTML)", "Save the page as HTML and ingest that."),
-    XLSX: ("an Excel workbook", _AS_SHEETS),
     f"{ODF}.graphics": ("an OpenDocument drawing", _AS_PDF),
-    f"{ODF}.presentation": ("an OpenDocument presentation", _AS_PDF),
-    f"{ODF}.spreadsheet": ("an OpenDocument spreadsheet", _AS_SHEETS),
-    f"{ODF}.text": ("an OpenDocument text", _AS_WORD),
     "application/msword": ("an old Word document (.doc)", _AS_WORD),
-    "application/rtf": ("a Rich Text document", _AS_WORD),
-    "application/vnd.ms-excel": ("an old Excel workbook (.xls)", _AS_SHEETS),
-    "application/vnd.ms-outlook": ("an Outlook message (.msg)", _AS_TEXT),
     "application/vnd.ms-powerpoint": ("an old PowerPoint presentation (.ppt)", _AS_PDF),
     "application/x-7z-compressed": ("a 7-Zip archive", _UNPACKED),
     "application/x-gzip": ("a gzip archive", _UNPACKED),
@@ -62,7 +77,7 @@ _UNREAD: Final = {
 }
 _UNREAD_FAMILIES: Final = {
     "audio": ("a sound recording", "Ingest a transcript of it."),
-    "image": ("an image", "Make it a PDF with a text layer (for example with ocrmypdf) and ingest that."),
+    "image": ("an image", "Save it as PNG or JPEG and ingest that."),
     "video": ("a film", "Ingest a transcript of it."),
 }
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
-from citewell.reading.decode import decode_html
+from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
-from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.images import Picture, embedded
+from citewell.reading.pieces import Piece, compose, document_metadata, moved
+from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS
-from citewell.types import BlockKind, Document, Source, Value
+from citewell.types import BlockKind, Document, Place, Source, Value, count_characters
 
 MAX_DEPTH: Final = 2000
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
@@ -35,6 +38,8 @@ _META: Final = {
     "content-language": "language",
     "dc.language": "language",
 }
+_MAX_LINE: Final = 65_000
+_NOTHING: Final = re.compile("[\u200b\u2060\ufeff]+")
 _INVISIBLE: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _BR: Final = "\v"  # stands for <br> until white space has been collapsed; decoded text never holds it
 
@@ -44,14 +49,22 @@ class HtmlReader:
 
     Navigation, page headers and footers, cookie banners and lists of links are blocks with `boilerplate`; where the
     page names its main part, all outside it is. Elements that are not shown are blocks with `hidden`. Nothing is
-    fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused.
+    fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused. `image` gives the
+    image that a `src` names, where the page comes with its images.
     """
 
     identity = versions.HTML
 
-    def __init__(self, *, max_depth: int = MAX_DEPTH, max_cells: int = MAX_CELLS) -> None:
+    def __init__(
+        self,
+        *,
+        max_depth: int = MAX_DEPTH,
+        max_cells: int = MAX_CELLS,
+        image: Callable[[str], Picture | None] | None = None,
+    ) -> None:
         self._max_depth = max_depth
         self._max_cells = max_cells
+        self._image = image
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
@@ -61,8 +74,10 @@ class HtmlReader:
             raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True)
+        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True, image=self._image)
         walk.run(root)
+        _put(walk.pieces, decoded, source.content)
+        found = _characters(root) + sum(count_characters(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):
             pieces = paired(pieces)
@@ -78,17 +93,76 @@ class HtmlReader:
             metadata=metadata,
             warnings=[*decoded.warnings, *warnings],
             max_cells=self._max_cells,
+            found=found,
         )
 
 
-def fragment_pieces(markup: str, max_cells: int) -> list[Piece]:
-    """The pieces of some HTML inside another document; hidden parts are flagged, nothing counts as boilerplate."""
+def fragment_pieces(
+    markup: str,
+    max_cells: int,
+    *,
+    aside: Callable[[Any], bool] | None = None,
+    image: Callable[[str], Picture | None] | None = None,
+    part: str = "",
+) -> list[Piece]:
+    """The pieces of some HTML inside another document; hidden parts are flagged.
+
+    Boilerplate are the elements that `aside` says to be so, and no others. `image` gives the image that a `src`
+    names, where the document around it holds that. Places are lines of `part`. Raises ReadError limit_exceeded.
+    """
     root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False)
+    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False, aside=aside, image=image)
     walk.run(root)
+    line = 0
+    for piece in walk.pieces:
+        assert piece.source is not None
+        line = max(line, piece.source.start)
+        piece.source = Place(line, line + 1, "lines", part)
     return walk.pieces
+
+
+def _put(pieces: Sequence[Piece], decoded: Decoded, content: bytes) -> None:
+    """Make of the line on which each piece starts the bytes of all lines up to where the next one does."""
+    starts = line_starts(decoded.text)
+    last = len(starts) - 2
+    firsts, line = [], 0
+    for piece in pieces:
+        assert piece.source is not None
+        line = max(line, min(piece.source.start, last))
+        firsts.append(line)
+    spans, after, line = [], last, last
+    for first in reversed(firsts):
+        if first < line:
+            # libxml2 counts lines up to 65,535 and stays there.
+            after, line = line if line < _MAX_LINE else last, first
+        spans.append((starts[first], max(starts[after + 1] - 1, starts[first])))
+    spans.reverse()
+    lines = sorted({offset for span in spans for offset in span})
+    made = dict(
+        zip(lines, Positions(content, decoded).places(list(pairwise([*lines, len(decoded.text)]))), strict=True)
+    )
+    for piece, (start, end) in zip(pieces, spans, strict=True):
+        begin, until = made[start], made[end]
+        piece.source = Place(begin.start, until.start + (begin.unit == "lines"), begin.unit)
+
+
+def _characters(root: Any) -> int:
+    """Characters that stand in the page to be read, whatever becomes of them."""
+    from lxml import etree
+
+    text = etree.XPath("string()")
+    outermost = etree.XPath(
+        f"//*[{' or '.join(f'self::{tag}' for tag in sorted(SKIPPED))}]"
+        f"[not(ancestor::*[{' or '.join(f'self::{tag}' for tag in sorted(SKIPPED))}])]"
+    )
+    unseen = "".join(str(text(element)) for element in outermost(root))
+    return _shown(str(text(root))) - _shown(unseen)
+
+
+def _shown(text: str) -> int:
+    return count_characters(_NOTHING.sub("", text))
 
 
 def _aside(piece: Piece) -> bool:
@@ -125,18 +199,32 @@ class _Frame:
     pre: bool = False
     item: int = -1
     start: int = 0
+    line: int = 0
+    href: tuple[int, str] | None = None
 
 
 class _Walk:
     """One pass over the elements of a page, without recursion: text gathers until a block begins or ends."""
 
-    def __init__(self, found: Survey, max_cells: int, *, judge: bool) -> None:
+    def __init__(
+        self,
+        found: Survey,
+        max_cells: int,
+        *,
+        judge: bool,
+        aside: Callable[[Any], bool] | None = None,
+        image: Callable[[str], Picture | None] | None = None,
+    ) -> None:
         self.pieces: list[Piece] = []
         self._survey = found
         self._max_cells = max_cells
         self._judge = judge
+        self._aside = aside
+        self._image = image
         self._frames: list[_Frame] = [_Frame(main=found.main is None)]
         self._texts: dict[tuple[bool, bool], list[str]] = {}
+        self._sizes: dict[tuple[bool, bool], int] = {}
+        self._links: dict[tuple[bool, bool], list[tuple[int, int, str]]] = {}
         self._figures: list[Piece] = []
         self._held: list[Piece | None] = []  # one entry an open list item: the piece its next paragraph continues
         self._lists = 0
@@ -184,9 +272,12 @@ class _Walk:
             above.pre,
             above.item,
             len(self.pieces),
+            max(above.line, (element.sourceline or 1) - 1),
         )
         if self._judge and not above.boilerplate:
             frame.boilerplate = self._survey.is_boilerplate(element, tag, index, sectioned=frame.sectioned)
+        elif self._aside is not None and not above.boilerplate:
+            frame.boilerplate = self._aside(element)
         self._frames.append(frame)
         match tag:
             case "h1" | "h2" | "h3" | "h4" | "h5" | "h6":
@@ -205,12 +296,26 @@ class _Walk:
                 frame.kind = BlockKind.CAPTION
             case "pre":
                 frame.kind, frame.pre = BlockKind.CODE, True
+            case "a" if element.get("href"):
+                frame.href = self._length(), element.get("href")
             case "br":
                 self._put(_BR)
             case "img" | "area":
-                if alt := " ".join((element.get("alt") or "").split()):
-                    flags = frame.boilerplate or not frame.main
-                    self._figures.append(Piece(BlockKind.FIGURE, alt, boilerplate=flags, hidden=frame.hidden))
+                flags = frame.boilerplate or not frame.main
+                alt = " ".join((element.get("alt") or "").split())
+                src = element.get("src") or ""
+                asset = embedded(src) or (self._image(src) if self._image is not None else None)
+                if alt or asset:
+                    self._figures.append(
+                        Piece(
+                            BlockKind.FIGURE,
+                            alt,
+                            boilerplate=flags,
+                            hidden=frame.hidden,
+                            asset=asset,
+                            source=Place(frame.line, frame.line, "lines"),
+                        )
+                    )
             case _:
                 pass
 
@@ -230,6 +335,11 @@ class _Walk:
                 self._fold(frame.start)
             case "figure":
                 self._join_caption(frame.start)
+            case "a" if frame.href is not None:
+                start, target = frame.href
+                if (end := self._length()) > start:  # a block in it has taken its text away
+                    key = (frame.hidden, frame.boilerplate)
+                    self._links.setdefault(key, []).append((start, end, target))
             case _:
                 pass
         self._frames.pop()
@@ -240,13 +350,19 @@ class _Walk:
 
     def _put(self, text: str) -> None:
         frame = self._frames[-1]
-        self._texts.setdefault((frame.hidden, frame.boilerplate), []).append(text)
+        key = (frame.hidden, frame.boilerplate)
+        self._texts.setdefault(key, []).append(text)
+        self._sizes[key] = self._sizes.get(key, 0) + len(text)
+
+    def _length(self) -> int:
+        frame = self._frames[-1]
+        return self._sizes.get((frame.hidden, frame.boilerplate), 0)
 
     def _flush(self) -> None:
         if self._texts:
             frame = self._frames[-1]
             for (hidden, boilerplate), parts in self._texts.items():
-                text = "".join(parts)
+                raw = text = "".join(parts)
                 if frame.pre:
                     text = text.replace(_BR, "\n")
                 elif _BR in text:
@@ -255,15 +371,21 @@ class _Walk:
                     text = _SPACE.sub(" ", text).strip()
                 text = text.strip("\u200b\ufeff") if frame.pre else text.strip(_INVISIBLE)
                 if text and not text.isspace():
-                    self._add(frame, text, hidden, boilerplate)
+                    links = self._links.get((hidden, boilerplate), ())
+                    self._add(frame, text, hidden, boilerplate, moved(links, raw, text) if links else [])
             self._texts.clear()
+            self._sizes.clear()
+            self._links.clear()
         if self._figures:
             self.pieces.extend(self._figures)
             self._figures.clear()
 
-    def _add(self, frame: _Frame, text: str, hidden: bool, boilerplate: bool) -> None:
+    def _add(
+        self, frame: _Frame, text: str, hidden: bool, boilerplate: bool, links: list[tuple[int, int, str]]
+    ) -> None:
         boilerplate = boilerplate or self._is_outside(frame)
-        piece = Piece(frame.kind, text, frame.level, boilerplate=boilerplate, hidden=hidden)
+        line = Place(frame.line, frame.line, "lines")
+        piece = Piece(frame.kind, text, frame.level, boilerplate=boilerplate, hidden=hidden, links=links, source=line)
         if frame.kind is BlockKind.LIST_ITEM:
             held = self._held[frame.item]
             if (
@@ -271,6 +393,8 @@ class _Walk:
                 and self.pieces[-1] is held
                 and (held.hidden, held.boilerplate) == (hidden, boilerplate)
             ):
+                after = len(held.text) + 1
+                held.links = [*held.links, *((start + after, end + after, target) for start, end, target in links)]
                 held.text += "\n" + text
                 return
             self._held[frame.item] = piece
@@ -285,13 +409,12 @@ class _Walk:
         frame = self._frames[-1]
         table, caption, unseen, figures = read_table(element, self._max_cells)
         boilerplate = frame.boilerplate or not frame.main
-        self.pieces.append(
-            Piece(BlockKind.TABLE, table=table, caption=caption, boilerplate=boilerplate, hidden=frame.hidden)
-        )
-        for alt in figures:
-            self.pieces.append(Piece(BlockKind.FIGURE, alt, boilerplate=boilerplate, hidden=frame.hidden))
+        line = Place(frame.line, frame.line, "lines")
+        pieces = [Piece(BlockKind.TABLE, table=table, caption=caption, hidden=frame.hidden)]
+        pieces += [Piece(BlockKind.FIGURE, alt, hidden=frame.hidden) for alt in figures]
         if unseen:
-            self.pieces.append(Piece(BlockKind.PARAGRAPH, unseen, boilerplate=boilerplate, hidden=True))
+            pieces.append(Piece(BlockKind.PARAGRAPH, unseen, hidden=True))
+        self.pieces += [replace(piece, boilerplate=boilerplate, source=line) for piece in pieces]
 
     def _fold(self, start: int) -> None:
         """Make a question and the pieces after it one FAQ piece."""
@@ -303,7 +426,20 @@ class _Walk:
             return
         first = question[0]
         text = "\n".join(piece.text for piece in answer)
-        self.pieces[start:] = [Piece(BlockKind.FAQ, text, question=first.text, boilerplate=first.boilerplate)]
+        links, at = [], 0
+        for piece in answer:
+            links += [(begin + at, end + at, target) for begin, end, target in piece.links]
+            at += len(piece.text) + 1
+        self.pieces[start:] = [
+            Piece(
+                BlockKind.FAQ,
+                text,
+                question=first.text,
+                boilerplate=first.boilerplate,
+                links=links,
+                source=first.source,
+            )
+        ]
 
     def _join_caption(self, start: int) -> None:
         inside = self.pieces[start:]

@@ -5,14 +5,16 @@
     reader.close()
 
 A worker holds no secrets (its environment is emptied), has limits of its own (`setrlimit`), and answers with data
-only: length-prefixed JSON that is checked here before it becomes a Document, never a pickle. What identifies the
-document (uri, hash, id, reader) is taken from the caller's own source, so a broken parser can at worst make up text.
+only: length-prefixed JSON and bytes that are checked here before they become a Document, never a pickle. What
+identifies the document (uri, hash, id, reader) and who may read it is taken from the caller's own source, so a broken
+parser can at worst make up text.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -26,7 +28,8 @@ from typing import Any
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
-from citewell.reading.wire import LENGTH, frame, to_document
+from citewell.reading.allowance import ALLOW
+from citewell.reading.wire import LENGTH, frame, parse_answer, to_document
 from citewell.reading.worker import make_reader
 from citewell.types import Document, Source
 
@@ -41,8 +44,9 @@ class Isolated:
     """A Reader whose inner reader runs in killable worker processes; blocking and thread-safe.
 
     `reader` is the inner reader's class or factory, or its name as `module:name`; it is called in the worker without
-    arguments other than `options` (JSON-able). One document takes at most `timeout_s` of wall time, and the worker
-    with all its children at most `memory_bytes` of resident memory; the answer is at most `output_bytes` of JSON.
+    arguments other than `options` (JSON-able). One document takes at most `timeout_s` of wall time, or what its reader
+    asks for (see `allowance`), which is at most `longest_s` in all. The worker with all its children takes at most
+    `memory_bytes` of resident memory; the answer, with images and attachments, is at most `output_bytes`.
     A file that *crashed* its worker is tried once more in a worker of its own, with the options in `rescue`, by
     default those in the reader's `RESCUE`, where it has one.
     A worker is replaced after `documents_per_worker` documents, when the tenant changes, and after every error that
@@ -56,6 +60,7 @@ class Isolated:
         options: Mapping[str, Any] | None = None,
         rescue: Mapping[str, Any] | None = None,
         timeout_s: float = 60.0,
+        longest_s: float = 1800.0,
         memory_bytes: int = 768 << 20,
         output_bytes: int = 256 << 20,
         workers: int = 2,
@@ -64,6 +69,7 @@ class Isolated:
         self._spec = reader if isinstance(reader, str) else f"{reader.__module__}:{reader.__qualname__}"
         self._options = dict(options or {})
         self._timeout_s = timeout_s
+        self._longest_s = longest_s
         self._memory_bytes = memory_bytes
         self._output_bytes = output_bytes
         self._documents_per_worker = documents_per_worker
@@ -97,7 +103,7 @@ class Isolated:
         try:
             answer = worker.ask(source, self._timeout_s)
             worker.broken = True  # until the answer has proved to be a document
-            document = to_document(answer, source, self._identity)
+            document = to_document(*answer, source, self._identity)
             worker.broken = False
             return document
         finally:
@@ -136,7 +142,14 @@ class Isolated:
             worker.kill()
 
     def _start(self, options: Mapping[str, Any], tenant: str) -> _Worker:
-        return _Worker(self._spec, options, tenant, memory_bytes=self._memory_bytes, output_bytes=self._output_bytes)
+        return _Worker(
+            self._spec,
+            options,
+            tenant,
+            memory_bytes=self._memory_bytes,
+            output_bytes=self._output_bytes,
+            longest_s=self._longest_s,
+        )
 
 
 class _CrashError(ReadError):
@@ -147,7 +160,14 @@ class _Worker:
     """One worker process, as its owner sees it. Used by one thread at a time."""
 
     def __init__(
-        self, spec: str, options: Mapping[str, Any], tenant: str, *, memory_bytes: int, output_bytes: int
+        self,
+        spec: str,
+        options: Mapping[str, Any],
+        tenant: str,
+        *,
+        memory_bytes: int,
+        output_bytes: int,
+        longest_s: float,
     ) -> None:
         self.tenant = tenant
         self.documents = 0
@@ -155,6 +175,7 @@ class _Worker:
         self._spec = spec
         self._memory_bytes = memory_bytes
         self._output_bytes = output_bytes
+        self._longest_s = longest_s
         self._stderr = b""
         self._socket, theirs = socket.socketpair()
         # Nobody writes to the lifeline: its end of file tells the worker, even one that hangs, that we are gone.
@@ -194,7 +215,7 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, source: Source, timeout_s: float) -> dict[str, Any]:
+    def ask(self, source: Source, timeout_s: float) -> tuple[dict[str, Any], list[bytes]]:
         """The worker's answer for one document. Raises ReadError, after which `broken` says whether to replace it."""
         head = {
             "uri": source.uri,
@@ -207,7 +228,7 @@ class _Worker:
             "timeout_s": timeout_s,
         }
         try:
-            answer = self._converse(
+            answer, blobs = self._converse(
                 frame(head) + LENGTH.pack(len(source.content)), timeout_s, "Reading", source.content
             )
         except BaseException:
@@ -218,7 +239,7 @@ class _Worker:
             kind, message = answer["error"], str(answer.get("message", ""))
             self.broken = bool(answer.get("broken", True))
             raise ReadError(kind if kind in ReadError.KINDS else "corrupt", message[:2000])
-        return answer
+        return answer, blobs
 
     def kill(self) -> None:
         """End the worker and all its children, and reap it. Harmless when it is dead already."""
@@ -235,12 +256,14 @@ class _Worker:
             os.close(self._lifeline)
             self._lifeline = -1
 
-    def _converse(self, head: bytes, timeout_s: float, doing: str, body: bytes = b"") -> dict[str, Any]:
+    def _converse(
+        self, head: bytes, timeout_s: float, doing: str, body: bytes = b""
+    ) -> tuple[dict[str, Any], list[bytes]]:
         """Send a request, read the answer, and watch time, memory, output and stderr meanwhile."""
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
+        deadline, latest = began + timeout_s, began + max(timeout_s, self._longest_s)
         outgoing = [memoryview(head), memoryview(body)]
         incoming = bytearray()
-        expected: int | None = None
         peak, looked = 0, time.monotonic()
         assert self._process.stderr is not None
         errors, ours = self._process.stderr.fileno(), self._socket.fileno()
@@ -251,7 +274,7 @@ class _Worker:
             if left <= 0:
                 raise ReadError(
                     "limit_exceeded",
-                    f"{doing} took longer than {timeout_s:g} s and was stopped. "
+                    f"{doing} took longer than {deadline - began:.4g} s and was stopped. "
                     "Split the file, or raise the limit (timeout_s).",
                 )
             outgoing = [part for part in outgoing if part]
@@ -276,15 +299,21 @@ class _Worker:
                 if not piece:
                     raise self._death(peak)
                 incoming += piece
-                if expected is None and len(incoming) >= LENGTH.size:
+                while len(incoming) >= LENGTH.size:
                     (expected,) = LENGTH.unpack(incoming[: LENGTH.size])
                     if expected > self._output_bytes:
                         raise ReadError(
                             "limit_exceeded",
-                            f"The text takes {expected:,} bytes; {self._output_bytes:,} are the most. Split the file.",
+                            f"What is in it takes {expected:,} bytes; {self._output_bytes:,} are the most. "
+                            "Split the file.",
                         )
-                if expected is not None and len(incoming) >= LENGTH.size + expected:
-                    return _parse_answer(incoming[LENGTH.size :])
+                    if len(incoming) < LENGTH.size + expected:
+                        break
+                    answer = parse_answer(incoming[LENGTH.size : LENGTH.size + expected])
+                    if ALLOW not in answer[0]:
+                        return answer
+                    del incoming[: LENGTH.size + expected]
+                    deadline = max(deadline, min(time.monotonic() + _seconds(answer[0][ALLOW]), latest))
             if time.monotonic() >= looked + _POLL_S:
                 looked = time.monotonic()
                 resident, processes = _footprint(self._process.pid)
@@ -347,18 +376,15 @@ def _clean_environment() -> dict[str, str]:
     )
     return {name: os.environ[name] for name in keep if name in os.environ} | {
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": str(16 << 20),  # pages that OCR needs for a moment go back at once
         "PYTHONIOENCODING": "utf-8",
     }
 
 
-def _parse_answer(raw: bytearray) -> dict[str, Any]:
-    try:
-        answer = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise ReadError("corrupt", "The parser answered nonsense. The file is damaged or hostile.")
-    return answer
+def _seconds(asked: object) -> float:
+    if not isinstance(asked, int | float) or not 0 <= asked < math.inf:
+        raise ReadError("corrupt", "The parser asked for time in a way that makes no sense. It may be hostile.")
+    return float(asked)
 
 
 def _signal_group(pid: int, leader: int) -> None:

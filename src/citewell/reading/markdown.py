@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from html import unescape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
-from citewell.reading.decode import decode
+from citewell.reading.decode import Decoded, decode
 from citewell.reading.faq import SOFT_BREAK, has_marks, paired
 from citewell.reading.formats import MARKDOWN
 from citewell.reading.frontmatter import split_front_matter
+from citewell.reading.images import embedded
 from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS, Table
-from citewell.types import BlockKind, Document, Source
+from citewell.types import BlockKind, Document, Place, Source
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -60,6 +63,7 @@ class MarkdownReader:
         metadata["encoding"] = decoded.encoding
         walk = _Walk(self._parser(), self._max_inline, self._max_cells, modules=source.uri.endswith(".mdx"))
         found = walk.pieces(self._tokens(walk.parser, body))
+        _put(found, walk.lines, decoded, len(decoded.text) - len(body), source.content)
         pieces = paired(found) if any(has_marks(piece.text) for piece in found) else iter(found)
         return compose(
             source,
@@ -71,6 +75,12 @@ class MarkdownReader:
             warnings=[*decoded.warnings, *warnings, *reserved, *walk.warnings],
             max_cells=self._max_cells,
         )
+
+    def pieces(self, text: str) -> tuple[list[Piece], list[str]]:
+        """The pieces of some Markdown inside another document, and warnings. Raises ReadError limit_exceeded."""
+        walk = _Walk(self._parser(), self._max_inline, self._max_cells, modules=False)
+        found = walk.pieces(self._tokens(walk.parser, text))
+        return list(_softened(iter(found))), walk.warnings
 
     def _parser(self) -> MarkdownIt:
         from markdown_it import MarkdownIt
@@ -102,7 +112,10 @@ class _Walk:
         self._max_inline = max_inline
         self._max_cells = max_cells
         self._modules = modules
-        self._figures: list[str] = []
+        self.lines: list[tuple[int, int]] = []
+        """The lines [first, last) of each piece."""
+        self._links: list[tuple[int, int, str]] = []
+        self._figures: list[Piece] = []
         self._env: dict[str, Any] = {}
 
     def pieces(self, parsed: tuple[Sequence[Token], dict[str, Any]]) -> list[Piece]:
@@ -111,23 +124,29 @@ class _Walk:
         # One entry an open list item: the piece that its next paragraph continues, if any.
         items: list[Piece | None] = []
         kind, level, at = BlockKind.PARAGRAPH, 0, 0
+        map_: list[int] | None = None
         while at < len(tokens):
             token = tokens[at]
+            map_ = token.map or map_
             match token.type:
                 case "inline":
                     text = self._text(token.content)
                     if kind is BlockKind.HEADING:
-                        out.append(Piece(kind, _HEADING_ID.sub("", text), level))
+                        out.append(Piece(kind, _HEADING_ID.sub("", text), level, links=self._taken()))
                     elif not items:
                         code = self._modules and _MODULE.match(text) is not None
-                        out.append(Piece(BlockKind.PARAGRAPH, text, boilerplate=code))
+                        out.append(Piece(BlockKind.PARAGRAPH, text, boilerplate=code, links=self._taken()))
                     elif (held := items[-1]) is not None and out and out[-1] is held:
+                        after = len(held.text) + 1
+                        held.links = [*held.links, *((a + after, b + after, c) for a, b, c in self._taken())]
                         held.text += "\n" + text
+                        if token.map:
+                            self.lines[-1] = (self.lines[-1][0], token.map[1])
                     elif text.strip():
-                        item = Piece(BlockKind.LIST_ITEM, text, len(items) - 1)
+                        item = Piece(BlockKind.LIST_ITEM, text, len(items) - 1, links=self._taken())
                         items[-1] = item
                         out.append(item)
-                    out.extend(Piece(BlockKind.FIGURE, alt) for alt in self._figures)
+                    out.extend(self._figures)
                     self._figures.clear()
                 case "heading_open":
                     kind, level = BlockKind.HEADING, int(token.tag[1])
@@ -145,31 +164,45 @@ class _Walk:
                 case "table_open":
                     end = next(n for n in range(at, len(tokens)) if tokens[n].type == "table_close")
                     out.append(self._table(tokens[at:end], out))
-                    out.extend(Piece(BlockKind.FIGURE, alt) for alt in self._figures)
+                    out.extend(self._figures)
                     self._figures.clear()
                     at = end
                 case _:
                     pass
             at += 1
+            if len(out) > len(self.lines):
+                first, last = map_ or (0, 0)
+                self.lines += [(first, last)] * (len(out) - len(self.lines))
         return out
+
+    def _taken(self) -> list[tuple[int, int, str]]:
+        """The links of the text that was just put together."""
+        links, self._links = self._links, []
+        return links
 
     def _table(self, tokens: Sequence[Token], out: list[Piece]) -> Piece:
         rows: list[list[str | None]] = []
+        held: list[list[list[tuple[int, int, str]]]] = []
         header_rows = 0
         for token in tokens:
             if token.type == "tr_open":
                 rows.append([])
+                held.append([])
             elif token.type == "inline":
                 rows[-1].append(self._text(token.content).replace("\n", " ").replace(SOFT_BREAK, " "))
+                held[-1].append(self._taken())
             elif token.type == "thead_close":
                 header_rows = len(rows)
         # Tables without a header are written with an empty one.
         header_rows = sum(any(row) for row in rows[:header_rows])
+        held = [links for row, links in zip(rows, held, strict=True) if any(row)]
         rows = [row for row in rows if any(row)]
+        links = {(r, c): cell for r, row in enumerate(held) for c, cell in enumerate(row) if cell}
         caption = ""
         if out and out[-1].kind is BlockKind.PARAGRAPH and _TABLE_CAPTION.match(out[-1].text):
             caption = out.pop().text.replace(SOFT_BREAK, " ")
-        return Piece(BlockKind.TABLE, table=Table(rows, header_rows=header_rows), caption=caption)
+            self.lines.pop()
+        return Piece(BlockKind.TABLE, table=Table(rows, header_rows=header_rows, links=links), caption=caption)
 
     def _text(self, content: str) -> str:
         """Inline text without its marks; soft line ends as `SOFT_BREAK`, hard ones as newline."""
@@ -187,24 +220,35 @@ class _Walk:
         tokens: list[Token] = []
         self.parser.inline.parse(content, self.parser, self._env, tokens)
         parts: list[str] = []
+        links: list[tuple[int, int, str]] = []
+        opened: list[tuple[int, str]] = []
+        size = counted = 0
         for token in tokens:
+            size += sum(map(len, parts[counted:]))
+            counted = len(parts)
             match token.type:
                 case "text" | "code_inline" | "text_special":
                     parts.append(token.content)
+                case "link_open":
+                    opened.append((size, str(token.attrs.get("href", ""))))
+                case "link_close" if opened:
+                    start, target = opened.pop()
+                    links.append((start, size, target))
                 case "softbreak":
                     parts.append(SOFT_BREAK)
                 case "hardbreak":
                     parts.append("\n")
                 case "image":
-                    if token.content.strip():
-                        self._figures.append(self._inline(token.content))
+                    alt = self._inline(token.content) if token.content.strip() else ""
+                    self._figures.append(_figure(alt, str(token.attrs.get("src", ""))))
                 case "html_inline":
                     if token.content[:3].lower() == "<br":
                         parts.append("\n")
                     elif alt := _alt(token.content):
-                        self._figures.append(alt)
+                        self._figures.append(Piece(BlockKind.FIGURE, alt))
                 case _:
                     pass
+        self._links = links
         return "".join(parts)
 
     def _html(self, content: str) -> Iterator[Piece]:
@@ -220,6 +264,35 @@ class _Walk:
         for tag in _TAG.findall(content):
             if alt := _alt(tag):
                 yield Piece(BlockKind.FIGURE, alt)
+
+
+def _put(
+    pieces: Sequence[Piece], lines: Sequence[tuple[int, int]], decoded: Decoded, skipped: int, content: bytes
+) -> None:
+    """Give each of `pieces`, which stand in these lines after the first `skipped` characters, its place."""
+    text = decoded.text
+    starts = line_starts(text[skipped:])
+    spans = []
+    for first, last in lines:
+        start, end = skipped + starts[first], skipped + max(starts[last] - 1, starts[first])
+        while end > start and text[end - 1].isspace():
+            end -= 1
+        spans.append((start, end))
+    order = sorted(set(spans))
+    # Pieces of one paragraph share its lines, a list item may reach around a figure: places are made for offsets.
+    offsets = sorted({offset for span in order for offset in span})
+    made = dict(zip(offsets, Positions(content, decoded).places(list(pairwise([*offsets, len(text)]))), strict=True))
+    for piece, (start, end) in zip(pieces, spans, strict=True):
+        first_place, last_place = made[start], made[end]
+        if first_place.unit == "lines":
+            piece.source = Place(first_place.start, max(last_place.start, first_place.start) + 1, "lines")
+        else:
+            piece.source = Place(first_place.start, last_place.start)
+
+
+def _figure(alt: str, target: str) -> Piece:
+    """A figure; one whose image stands in the file itself (`data:image/png;base64,…`) has it."""
+    return Piece(BlockKind.FIGURE, alt, asset=embedded(target))
 
 
 def _quote_work(text: str) -> int:

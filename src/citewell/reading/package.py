@@ -10,6 +10,7 @@ import io
 import posixpath
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +21,32 @@ MAX_TOTAL_BYTES = 2 << 30
 MAX_PART_BYTES = 64 << 20  # one XML part: lxml needs five to eight times as much memory
 MAX_RATIO = 200  # over 1 MiB; Word's own XML packs 10 to 40 times
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_STRICT = (
-    (
-        b"http://purl.oclc.org/ooxml/wordprocessingml/main",
-        b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
-    ),
-    (
-        b"http://purl.oclc.org/ooxml/officeDocument/relationships",
-        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
-    ),
+_PURL = b"http://purl.oclc.org/ooxml/"
+_SCHEMAS = b"http://schemas.openxmlformats.org/"
+# ISO's strict variant has the same elements under other names; one vocabulary is enough to know.
+_STRICT = tuple(
+    (_PURL + strict, _SCHEMAS + transitional)
+    for strict, transitional in (
+        (b"wordprocessingml/main", b"wordprocessingml/2006/main"),
+        (b"spreadsheetml/main", b"spreadsheetml/2006/main"),
+        (b"presentationml/main", b"presentationml/2006/main"),
+        (b"officeDocument/relationships", b"officeDocument/2006/relationships"),
+        (b"drawingml/main", b"drawingml/2006/main"),
+        (b"drawingml/chart", b"drawingml/2006/chart"),
+        (b"drawingml/diagram", b"drawingml/2006/diagram"),
+        (b"drawingml/spreadsheetDrawing", b"drawingml/2006/spreadsheetDrawing"),
+    )
 )
+
+
+_SAFE: dict[str, Any] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 
 @dataclass(slots=True)
@@ -48,7 +65,7 @@ class Package:
             # Office wraps an encrypted file in an OLE container with this stream (its name is in UTF-16).
             if "EncryptedPackage".encode("utf-16-le") in content:
                 raise ReadError("encrypted", "The file is protected by a password. Save it without one.")
-            raise ReadError("type_mismatch", "This is an old binary Office file. Save it as .docx.")
+            raise ReadError("type_mismatch", "This is an old binary Office file. Save it in today's format.")
         if content[:2] != b"PK":
             raise ReadError("type_mismatch", "This is not an Office file: its bytes are no ZIP archive.")
         try:
@@ -79,6 +96,10 @@ class Package:
                 raise ReadError("corrupt", f"Two parts of the file are named {entry.filename[:80]!r}. Save it again.")
         return cls(archive, names)
 
+    def names(self) -> tuple[str, ...]:
+        """Names of all parts, in the order of the archive."""
+        return tuple(self._names)
+
     def part(self, name: str) -> bytes | None:
         """The bytes of a part, or None when there is none. Raises ReadError limit_exceeded, encrypted or corrupt."""
         entry = self._names.get(name)
@@ -97,32 +118,51 @@ class Package:
 
     def xml(self, name: str) -> Any:
         """The root element of a part, or None. Raises ReadError unsafe_content for any DTD, corrupt for bad XML."""
-        content = self.part(name)
+        content = self._transitional(name)
         if content is None:
             return None
         from lxml import etree
 
-        for strict, transitional in _STRICT:
-            content = content.replace(strict, transitional)
-        parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
         try:
-            root = etree.fromstring(content, parser)
+            root = etree.fromstring(content, etree.XMLParser(**_SAFE))
         except (etree.XMLSyntaxError, ValueError) as error:
-            if b"<!DOCTYPE" in content[:4096] or b"<!ENTITY" in content:
-                raise _dtd(name) from error
-            if "depth" in str(error).lower():
-                raise ReadError("limit_exceeded", f"Its part {name} is nested too deeply to be read.") from error
-            raise ReadError("corrupt", f"Its part {name} is damaged XML: {error}. Save the file again.") from error
+            raise _bad_xml(name, content, error) from error
         if root.getroottree().docinfo.doctype:
             raise _dtd(name)
         return root
+
+    def elements(self, name: str, *tags: str) -> Iterator[Any]:
+        """The elements of a part with one of `tags`, each when it ends; nothing if there is no such part.
+
+        What was handed out is emptied on the next step, so that a part of any length takes little memory. Raises as
+        `xml` does, when it gets there.
+        """
+        content = self._transitional(name)
+        if content is None:
+            return
+        from lxml import etree
+
+        first = True
+        try:
+            for _, element in etree.iterparse(io.BytesIO(content), events=("end",), tag=tags, **_SAFE):
+                if first and element.getroottree().docinfo.doctype:
+                    raise _dtd(name)
+                first = False
+                yield element
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+        except (etree.XMLSyntaxError, ValueError) as error:
+            raise _bad_xml(name, content, error) from error
+        if first and b"<!DOCTYPE" in content[:4096]:
+            raise _dtd(name)
+
+    def _transitional(self, name: str) -> bytes | None:
+        content = self.part(name)
+        if content is not None and _PURL in content:
+            for strict, transitional in _STRICT:
+                content = content.replace(strict, transitional)
+        return content
 
     def related(self, name: str, kind: str) -> list[str]:
         """Names of the parts that `name` ("" for the package) points to by relationships of `kind`, in their order."""
@@ -137,6 +177,14 @@ class Package:
             if path.lstrip("/") not in found:
                 found.append(path.lstrip("/"))
         return found
+
+
+def _bad_xml(name: str, content: bytes, error: Exception) -> ReadError:
+    if b"<!DOCTYPE" in content[:4096] or b"<!ENTITY" in content:
+        return _dtd(name)
+    if "depth" in str(error).lower():
+        return ReadError("limit_exceeded", f"Its part {name} is nested too deeply to be read.")
+    return ReadError("corrupt", f"Its part {name} is damaged XML: {error}. Save the file again.")
 
 
 def _dtd(name: str) -> ReadError:

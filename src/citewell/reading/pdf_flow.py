@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines, union
-from citewell.reading.tables import CellText
+from citewell.reading.pieces import Builder, Piece
+from citewell.reading.tables import CellText, grid
 from citewell.types import BlockKind
 
 _MARGIN = 0.12  # of the page's height, above and below
@@ -23,6 +24,7 @@ _CUT = re.compile(rf"([^\W\d_]+['’]?){MAYBE_CUT}([^\W\d_]+)")
 _SPACED = re.compile(r"([^\W\d_]+) (?=([^\W\d_]+))")
 _SHORT = re.compile("a|i|am|an|as|at|be|by|do|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we")  # whole words
 _ENDS = tuple(".!?:;。！？؟")
+_OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)
 
 
 def flag_margins(pages: Sequence[list[PagePiece]], heights: Sequence[float]) -> None:
@@ -300,3 +302,33 @@ def name_captions(pieces: Sequence[PagePiece]) -> dict[int, int]:
             captions.setdefault(left, right)
     taken: Counter[int] = Counter(captions.values())
     return {table: caption for table, caption in captions.items() if taken[caption] == 1 or caption < table}
+
+
+def lay_down(pieces: Sequence[PagePiece], *, first: Sequence[Piece] = ()) -> Builder:
+    """The builder that holds `first` and then all `pieces`, tables with their captions."""
+    captions = name_captions(pieces)
+    builder = Builder()
+    for one in first:
+        builder.add(one)
+    blocks: dict[int, int] = {}
+    for place, piece in enumerate(pieces):
+        number = builder.add(
+            Piece(
+                piece.kind,
+                piece.text,
+                piece.level,
+                table=grid(piece.cells) if piece.kind is BlockKind.TABLE else None,
+                path=() if piece.kind in _OUTSIDE else None,
+                regions=piece.regions,
+                boilerplate=piece.boilerplate,
+                hidden=piece.hidden,
+                asset=piece.asset,
+                confidence=piece.confidence,
+            )
+        )
+        if number is not None:
+            blocks[place] = number
+    for table, caption in captions.items():
+        if table in blocks and caption in blocks:
+            builder.caption(blocks[table], blocks[caption])
+    return builder

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from citewell.reading.images import Picture
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
@@ -34,9 +35,10 @@ _SYMBOLS = {
     "pi": "π", "sigma": "σ", "phi": "φ", "omega": "ω", "mathcal": "", "mathrm": "", "text": "", "mathbf": "",
     "operatorname": "", "left": "", "right": "", "ldots": "…", "dots": "…", "mid": "|",
 }  # fmt: skip
-_LIGATURES = str.maketrans(
+LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2011": "-"}
 )
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _KEEPS_HYPHEN = re.compile(r"\b(self|ex|well|vice|quasi|non-\w+|\w+-\w+)-$", re.IGNORECASE)
 _BULLET = re.compile(r"[\u2022\u2023\u25a0-\u25ff\u2043\u2219\u27a2\uf000-\uf0ff●○■□▪▫◦·*\-–—o§]")
 
@@ -55,6 +57,8 @@ class PagePiece:
     boilerplate: bool = False
     hidden: bool = False
     goes_on: bool = False  # perhaps: a list item without a label may be the rest of the one before
+    confidence: float | None = None  # where it was recognised
+    asset: Picture | None = None
 
     def __post_init__(self) -> None:
         self.regions = self.regions or [Region(self.page, self.box)]
@@ -144,7 +148,7 @@ def join_lines(lines: Iterable[str]) -> str:
             text += line
         else:
             text = f"{text} {line}" if text else line
-    return tidy(text.translate(_LIGATURES))
+    return tidy(text.translate(LIGATURES))
 
 
 def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
@@ -156,12 +160,12 @@ def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
     divided: set[tuple[str, str]] = set()
     for page in pages:
         items = [item for item in page.text_items if item.text.strip()]
-        for item in items:
-            text = item.text.strip().translate(_LIGATURES)
-            words.update(word.lower() for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text))
-            left = re.search(r"([^\W\d_]+)-$", text)
+        texts = [item.text.strip() for item in items]
+        words.update(_WORD.findall("\n".join(texts).translate(LIGATURES).lower()))
+        for item, text in zip(items, texts, strict=True):
             if (
-                left
+                text[-1] == "-"
+                and (left := re.search(r"([^\W\d_]+)-$", text.translate(LIGATURES)))
                 and (below := _below(item, items))
                 and (right := re.match(r"[^\W\d_]+", below))
                 and right[0][0].islower()
@@ -183,7 +187,7 @@ def _below(item: Any, items: Sequence[Any]) -> str:
         and item.x < one.x + one.width
         and one.x < item.x + item.width
     ]
-    return str(min(near)[2]).translate(_LIGATURES) if near else ""
+    return str(min(near)[2]).translate(LIGATURES) if near else ""
 
 
 def hidden_items(page: Any, items: Sequence[Any], shows: Shows) -> set[int]:
@@ -256,7 +260,7 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
     elif block.kind == "grid_fallback":
         # A table whose grid was not found: its lines stay lines, because their columns would mix as running text.
         text = "\n".join(_without(line, secret, None, items) for line in block.lines or ())
-        yield PagePiece(BlockKind.PARAGRAPH, tidy(text.translate(_LIGATURES), lines=True), page, box)
+        yield PagePiece(BlockKind.PARAGRAPH, tidy(text.translate(LIGATURES), lines=True), page, box)
 
 
 def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[str, Box | None]]:
@@ -285,7 +289,10 @@ def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[
 
 
 def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
-    return [item for item in items if _holds(box, item.x + item.width / 2, item.y + item.height / 2)]
+    if box is None:
+        return []
+    x0, y0, x1, y1 = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
+    return [item for item in items if y0 <= item.y + item.height / 2 <= y1 and x0 <= item.x + item.width / 2 <= x1]
 
 
 def _without(text: str, secret: Sequence[Any], box: Box | None, items: Sequence[Any]) -> str:
@@ -304,7 +311,7 @@ def printed(text: str) -> str:
     """`text` with ligatures as letters and liteparse's LaTeX for mathematics as characters: `$E_{P}$` as `EP`."""
     if ("$" in text and "\\" in text) or "_{" in text or "^{" in text:
         text = _LATEX.sub(lambda match: _COMMAND.sub(_symbol, match[0].strip("$")), text)
-    return text if text.isascii() else text.translate(_LIGATURES)
+    return text if text.isascii() else text.translate(LIGATURES)
 
 
 def _symbol(match: re.Match[str]) -> str:
@@ -338,7 +345,7 @@ def _left_over(items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> 
         yield PagePiece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
     upright = [item for item in lost if not round(item.rotation) % 180]
     if upright:
-        text = tidy("\n".join(lines_of(upright)).translate(_LIGATURES), lines=True)
+        text = tidy("\n".join(lines_of(upright)).translate(LIGATURES), lines=True)
         yield PagePiece(BlockKind.FIGURE, text, page, union(box_of(item) for item in upright))
 
 

@@ -10,11 +10,38 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from citewell.errors import ReadError
+from citewell.reading.attachments import Attachment, require_fit, safe_name
+from citewell.reading.images import Picture
 from citewell.reading.metadata import RESERVED
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
-from citewell.types import Block, BlockKind, Cell, Document, Metadata, Region, Source, Span, Value
+from citewell.types import (
+    Asset,
+    Block,
+    BlockKind,
+    Cell,
+    Document,
+    Link,
+    Metadata,
+    Place,
+    Reason,
+    Region,
+    Source,
+    Span,
+    Tally,
+    Value,
+    account_of,
+    content_hash,
+    count_characters,
+)
 
 CELL_GAP: Final = " | "
+
+MAX_ASSET_BYTES: Final = 64 << 20
+"""All images that are kept of one document together."""
+
+_MAX_TARGET: Final = 2000
+_STRIPPED: Final = " \n\t\xa0\u200b\u2060\ufeff"
+_NO_TARGETS: Final = ("javascript:", "vbscript:", "data:")
 
 
 @dataclass(slots=True)
@@ -23,6 +50,11 @@ class Piece:
 
     A `caption` becomes a caption block right before the block it belongs to. `path`, when given, replaces the
     heading path that follows from the headings before; `()` is for what stands outside the text, as footnotes do.
+    `links` are (start, end, target) with offsets into `text`, into the answer where there is a `question`; those of
+    a table stand in it. White space may be written as it comes: offsets are mapped to what is left of it.
+    `asset` is the image that the piece shows; a figure without text, and only that, may show one alone.
+    `source` is where the piece stands in the source, where the format has no pages to name in `regions`.
+    `confidence` is how sure the recognition of its text is, in [0, 1].
     """
 
     kind: BlockKind
@@ -36,10 +68,18 @@ class Piece:
     boilerplate: bool = False
     hidden: bool = False
     language: str | None = None
+    links: Sequence[tuple[int, int, str]] = ()
+    asset: Picture | None = None
+    source: Place | None = None
+    confidence: float | None = None
 
 
 class Builder:
     """Appends pieces to a text; each becomes a block whose span is where its text went. Empty pieces leave nothing.
+
+    Everything that a source holds and no piece does is named with `leave_out`, so that the account of the document
+    adds up. What is flagged hidden or boilerplate is counted by itself, and must not be named again; so is what
+    becomes of pictures: kept, `duplicate` when one was there before, `too_small`, or `unreadable` above the limit.
 
     Blocks stand apart by a blank line, items of one list by a newline. A table has one line a row; a merged cell
     stands at its first row and column, and the other places it covers stay empty. Headings that are boilerplate or
@@ -53,6 +93,45 @@ class Builder:
         self._headings: list[tuple[int, str]] = []
         self._path: tuple[str, ...] = ()
         self._cells_left = self._max_cells = max_cells
+        self._left_out: dict[Reason, Tally] = {}
+        self._assets: dict[str, Asset] = {}
+        self._asset_flags: dict[str, Reason] = {}
+        self._asset_bytes = 0
+        self._attachments: dict[str, Attachment] = {}
+        self._attached_bytes = 0
+        self._warnings: list[str] = []
+        self._recognised = 0
+
+    @property
+    def size(self) -> int:
+        """How many blocks and pictures there are so far."""
+        return len(self.blocks) + len(self._assets)
+
+    def leave_out(
+        self, reason: Reason, *, characters: int = 0, cells: int = 0, images: int = 0, pages: int = 0
+    ) -> None:
+        """Say that the source holds this much which the document will not have, and why (units: see `Tally`)."""
+        more = Tally(characters, cells, images, pages)
+        self._left_out[reason] = self._left_out.get(reason, Tally()) + more
+
+    def attach(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        media_type: str | None = None,
+        metadata: Metadata | None = None,
+        modified_at: str | None = None,
+    ) -> str:
+        """Hand on a source found inside this one, to be ingested by itself; the name it got, safe and unique.
+
+        Its characters and images count in its own document, not here. Raises ReadError limit_exceeded for too many.
+        """
+        self._attached_bytes += len(content)
+        require_fit(len(self._attachments) + 1, self._attached_bytes)
+        name = safe_name(name, self._attachments, len(self._attachments) + 1)
+        self._attachments[name] = Attachment(name, content, media_type, dict(metadata or {}), modified_at)
+        return name
 
     def add(self, piece: Piece) -> int | None:
         """Append one piece; the place of its block in `blocks`, or None where it is empty.
@@ -60,18 +139,23 @@ class Builder:
         Raises ReadError limit_exceeded when the document has too many table cells.
         """
         kind = piece.kind
+        if piece.asset is not None:
+            self._keep(piece, piece.asset)
         if piece.table is not None:
             return self._add_table(piece, piece.table)
         text = piece.text.strip("\n").rstrip() if kind is BlockKind.CODE else piece.text.strip()
         if piece.question:
             question = " ".join(piece.question.split())
             span = self._place(f"{question}\n{text}" if text else question, kind)
-            return self._append(piece, span, question=Span(span.start, span.start + len(question)))
-        caption = self._caption(piece)
+            links = _links(piece.links, piece.text, text, span.end - len(text))
+            return self._append(piece, span, question=Span(span.start, span.start + len(question)), links=links)
+        caption = self._caption(piece, alone=not text)
         if not text:
             return None
         if kind is not BlockKind.HEADING:
-            return self._append(piece, self._place(text, kind), level=piece.level, caption=caption)
+            span = self._place(text, kind)
+            links = _links(piece.links, piece.text, text, span.start)
+            return self._append(piece, span, level=piece.level, caption=caption, links=links)
         text = " ".join(text.split())
         level = min(max(piece.level, 1), 6)
         path: tuple[str, ...] = ()
@@ -81,7 +165,23 @@ class Builder:
             path = tuple(heading for _, heading in self._headings)
             self._headings.append((level, text))
             self._path = (*path, text)
-        return self._append(piece, self._place(text, kind), path=path, level=level, caption=caption)
+        span = self._place(text, kind)
+        links = _links(piece.links, piece.text, text, span.start)
+        return self._append(piece, span, path=path, level=level, caption=caption, links=links)
+
+    def silent_pictures(self) -> list[Asset]:
+        """All pictures that can be seen, where no block is; else none."""
+        if any(not block.hidden for block in self.blocks):
+            return []
+        return [asset for asset in self._assets.values() if self._asset_flags.get(asset.id) is not Reason.HIDDEN]
+
+    def recognise(self, asset: Asset, text: str, confidence: float | None) -> None:
+        """Append the words that stand in a picture that was kept, as a figure; nothing for no words."""
+        if text:
+            self._recognised += count_characters(text)
+            self._asset_flags.pop(asset.id, None)
+            piece = Piece(BlockKind.FIGURE, text, regions=asset.regions, confidence=confidence)
+            self._append(piece, self._place(text, BlockKind.FIGURE), BlockKind.FIGURE, asset=asset.id)
 
     def caption(self, block: int, caption: int) -> None:
         """Say that block number `caption`, wherever it stands, is the caption of block number `block`."""
@@ -97,13 +197,26 @@ class Builder:
         metadata: Metadata | None = None,
         pages: int | None = None,
         warnings: Iterable[str] = (),
+        found: int | None = None,
     ) -> Document:
         """The document so far; its title is `title`, else the first visible level-1 heading, else the file's name.
 
+        `found` is the number of characters by a count that is independent of the pieces, where there is one: those of
+        them that neither blocks nor reasons account for are unreadable. Pages are kept unless left out.
         Raises ReadError no_text when nothing visible is in it.
         """
         text, blocks = "".join(self._parts), tuple(self.blocks)
         require_text(blocks)
+        shown = {block.asset: block.span for block in reversed(blocks) if block.asset}
+        end = Span(len(text), len(text))
+        assets = tuple(
+            replace(asset, span=shown.get(asset.id, min(asset.span, end))) for asset in self._assets.values()
+        )
+        left_out = dict(self._left_out)
+        for reason in self._asset_flags.values():
+            left_out[reason] = left_out.get(reason, Tally()) + Tally(images=1)
+        lost_pages = sum(one.pages for one in left_out.values())
+        kept = Tally(images=len(assets) - len(self._asset_flags), pages=max((pages or 0) - lost_pages, 0))
         return Document.of(
             source,
             reader=reader,
@@ -113,7 +226,10 @@ class Builder:
             blocks=blocks,
             metadata=metadata,
             pages=pages,
-            warnings=tuple(warnings),
+            warnings=(*warnings, *self._warnings),
+            account=account_of(text, blocks, kept, left_out, found=None if found is None else found + self._recognised),
+            assets=assets,
+            attachments=tuple(one.of(source) for one in self._attachments.values()),
         )
 
     def _place(self, text: str, kind: BlockKind) -> Span:
@@ -138,6 +254,8 @@ class Builder:
         cells: tuple[Cell, ...] = (),
         caption: Span | None = None,
         question: Span | None = None,
+        links: tuple[Link, ...] = (),
+        asset: str | None = None,
     ) -> int:
         if path is None:
             path = self._path if piece.path is None else piece.path
@@ -153,18 +271,65 @@ class Builder:
                 question,
                 piece.boilerplate,
                 piece.hidden,
-                language=piece.language,
+                piece.confidence,
+                piece.language,
+                links,
+                self._shown(piece) if kind is None else asset,
+                piece.source,
             )
         )
         return len(self.blocks) - 1
 
-    def _caption(self, piece: Piece) -> Span | None:
+    def _caption(self, piece: Piece, *, alone: bool = False) -> Span | None:
         text = " ".join(piece.caption.split())
         if not text:
             return None
         span = self._place(text, BlockKind.CAPTION)
-        self._append(piece, span, BlockKind.CAPTION)
+        self._append(piece, span, BlockKind.CAPTION, asset=self._shown(piece) if alone else None)
         return span
+
+    def _keep(self, piece: Piece, picture: Picture) -> None:
+        """Make an asset of the picture, or say why there is none."""
+        identity = content_hash(picture.content)
+        regions = picture.regions or tuple(piece.regions)
+        flag = Reason.HIDDEN if piece.hidden else Reason.BOILERPLATE if piece.boilerplate else None
+        if (known := self._assets.get(identity)) is not None:
+            alt = known.alt or picture.alt or piece.text
+            self._assets[identity] = replace(known, regions=(*known.regions, *regions), alt=alt)
+            self.leave_out(Reason.DUPLICATE, images=1)
+            if flag is None:
+                self._asset_flags.pop(identity, None)
+        elif picture.too_small:
+            self.leave_out(Reason.TOO_SMALL, images=1)
+        elif self._asset_bytes + len(picture.content) > MAX_ASSET_BYTES:
+            self.leave_out(Reason.UNREADABLE, images=1)
+            said = f"Images above {MAX_ASSET_BYTES >> 20} MiB together were left out."
+            if said not in self._warnings:
+                self._warnings.append(said)
+        else:
+            # Where the next block will stand: the caption's or the figure's own, if there is one.
+            at = self._length + (2 if self._parts else 0)
+            self._assets[identity] = Asset(
+                identity,
+                picture.media_type,
+                picture.content,
+                Span(at, at),
+                regions,
+                picture.alt or piece.text,
+                picture.name,
+                picture.width,
+                picture.height,
+            )
+            self._asset_bytes += len(picture.content)
+            if flag is not None:
+                self._asset_flags[identity] = flag
+
+    def _shown(self, piece: Piece) -> str | None:
+        """The id of the asset that the piece shows, if it was kept."""
+        if piece.asset is None:
+            return None
+        identity = content_hash(piece.asset.content)
+        return identity if identity in self._assets else None
 
     def _add_table(self, piece: Piece, table: Table) -> int | None:
         self._cells_left -= sum(map(len, table.rows))
@@ -176,11 +341,13 @@ class Builder:
         at = start = self._place("", BlockKind.TABLE).start
         parts: list[str] = []
         cells: list[Cell] = []
-        special = table.merged or table.regions
+        links: list[Link] = []
+        special = table.merged or table.regions or table.sources
         for r, row in enumerate(table.rows):
             if r:
                 parts.append("\n")
                 at += 1
+            place = table.row_sources[r] if table.row_sources else None
             for c, found in enumerate(_trimmed(row)):
                 if c:
                     parts.append(CELL_GAP)
@@ -192,14 +359,27 @@ class Builder:
                 header = r < table.header_rows or (r, c) in table.headers
                 if special:
                     down, across = table.merged.get((r, c), (1, 1))
-                    cells.append(Cell(r, c, span, header, down, across, table.regions.get((r, c))))
+                    cells.append(
+                        Cell(
+                            r,
+                            c,
+                            span,
+                            header,
+                            down,
+                            across,
+                            table.regions.get((r, c)),
+                            table.sources.get((r, c), place),
+                        )
+                    )
                 else:
-                    cells.append(Cell(r, c, span, header))
+                    cells.append(Cell(r, c, span, header, source=place))
                 parts.append(text)
+                if table.links and (held := table.links.get((r, c))):
+                    links += _links(held, found, text, at)
                 at += len(text)
         self._parts.append("".join(parts))
         self._length = at
-        return self._append(piece, Span(start, at), cells=tuple(cells), caption=caption)
+        return self._append(piece, Span(start, at), cells=tuple(cells), caption=caption, links=tuple(links))
 
 
 def compose(
@@ -212,13 +392,14 @@ def compose(
     metadata: Metadata | None = None,
     warnings: Iterable[str] = (),
     max_cells: int = MAX_CELLS,
+    found: int | None = None,
 ) -> Document:
     """The document that `pieces` make up (see `Builder`)."""
     builder = Builder(max_cells=max_cells)
     for piece in pieces:
         builder.add(piece)
     return builder.document(
-        source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings
+        source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings, found=found
     )
 
 
@@ -260,6 +441,34 @@ def document_metadata(found: Mapping[str, Value]) -> tuple[dict[str, Value], lis
             kept[key] = value
     warnings = [f"Metadata keys reserved by Citewell were left out: {', '.join(dropped)}."] if dropped else []
     return kept, warnings
+
+
+def moved(links: Sequence[tuple[int, int, str]], raw: str, text: str) -> list[tuple[int, int, str]]:
+    """`links` of `raw` with offsets into `text`, which is `raw` with other white space, and stripped perhaps."""
+    places = [place for place, sign in enumerate(text) if not sign.isspace()]
+    before = count_characters(_head(raw)) - count_characters(_head(text))
+    made = []
+    for start, end, target in sorted(links):
+        first = max(count_characters(raw[:start]) - before, 0)
+        last = min(count_characters(raw[:end]) - before, len(places))
+        begin = places[first] if first < len(places) else len(text)
+        made.append((begin, places[last - 1] + 1 if last > first else begin, target))
+    return made
+
+
+def _head(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(_STRIPPED))]
+
+
+def _links(links: Sequence[tuple[int, int, str]], raw: str, text: str, at: int) -> tuple[Link, ...]:
+    """`links` of `raw` as they stand in `text`, which begins at `at`; without those that no reader should follow."""
+    if not links:
+        return ()
+    return tuple(
+        Link(Span(at + start, at + end), target.strip())
+        for start, end, target in moved(links, raw, text)
+        if 0 < len(target.strip()) <= _MAX_TARGET and not target.strip().lower().startswith(_NO_TARGETS)
+    )
 
 
 def _trimmed(row: Sequence[str | None]) -> Sequence[str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, TypeAlias
@@ -13,7 +13,34 @@ from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading import versions
 from citewell.reading.detect import detect
-from citewell.reading.formats import CSV, DOCX, HTML, JSON, MARKDOWN, PDF, TEXT, not_installed, unread
+from citewell.reading.formats import (
+    CSV,
+    DOCX,
+    EPUB,
+    HTML,
+    IMAGES,
+    JSON,
+    MAIL,
+    MARKDOWN,
+    MBOX,
+    MSG,
+    NOTEBOOK,
+    ODP,
+    ODS,
+    ODT,
+    PDF,
+    PPTX,
+    RST,
+    RTF,
+    TEXT,
+    WEB_ARCHIVE,
+    XLS,
+    XLSX,
+    XML,
+    not_installed,
+    unread,
+)
+from citewell.reading.languages import CODE_TYPES
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -50,14 +77,33 @@ class Lazy:
 def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
     text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
+    code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), limits)
+    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
     return {
-        TEXT: (text,),
-        MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
-        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
         CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
-        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), text),
-        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.PDF, limits),),
-        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.DOCX, limits),),
+        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX), limits),),
+        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
+        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
+        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), Lazy(f"{_HERE}.json_:JsonReader", versions.JSON), text),
+        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
+        MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
+        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
+        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
+        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
+        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
+        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
+        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), limits),),
+        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX), limits),),
+        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
+        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
+        TEXT: (text,),
+        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, limits),),
+        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, limits),),
+        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, limits),),
+        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, limits), text),
+        **dict.fromkeys(CODE_TYPES, (code, text)),
+        **dict.fromkeys(IMAGES, (image,)),
     }
 
 
@@ -119,14 +165,24 @@ class Readers:
         if kind not in self._factories:
             raise ReadError("unsupported_type", unread(kind, self._factories))
         first: ReadError | None = None
+        tried: list[str] = []
         for factory in self._factories[kind]:
             try:
-                return self._attempt(factory, source)
+                document = self._attempt(factory, source)
             except ReadError as error:
                 if error.kind in _FINAL:
                     raise
                 first = first or error
+                # One that says "not mine", or that is not installed, has not tried.
+                tried += [] if error.kind == "unsupported_type" else [self._identity(factory)]
+                continue
+            if first is not None and tried:
+                said = f"Read by {document.reader}, because {', '.join(tried)} could not: {first}"
+                document = replace(document, warnings=(*document.warnings, said))
+            return document
         assert first is not None, kind
+        if len(tried) > 1:
+            first = ReadError(first.kind, f"{first} Tried were {', '.join(tried)}.")
         raise first
 
     def _identity(self, factory: Factory) -> str:
@@ -157,7 +213,9 @@ def _document(reader: Reader, source: Source) -> Document:
         ) from error
     if not document.text or document.text.isspace():
         raise ReadError("no_text", f"The file holds no text that {reader.identity} can find.")
-    return document
+    from citewell.reading.language import with_language  # late: whoever asks for the identity alone needs none of it
+
+    return with_language(document)
 
 
 def too_large(size: int, limit: int) -> ReadError:

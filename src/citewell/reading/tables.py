@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from citewell.errors import ReadError
-from citewell.types import Region
+from citewell.types import Place, Region
 
 MAX_CELLS: Final = 1_000_000
 """How many places the tables of one document may have, those that merged cells cover included."""
@@ -25,6 +25,8 @@ class CellText:
     row_span: int = 1
     column_span: int = 1
     region: Region | None = None
+    source: Place | None = None
+    links: Sequence[tuple[int, int, str]] = ()
 
 
 @dataclass(slots=True)
@@ -32,7 +34,9 @@ class Table:
     """Rows of cell texts; None where a cell from above or from the left reaches.
 
     By (row, column): `headers` are the header cells beside those of the first `header_rows`, `merged` has the
-    (row span, column span) of cells that reach further than themselves, `regions` the places on a page.
+    (row span, column span) of cells that reach further than themselves, `regions` the places on a page, `sources` the
+    places in the source, `links` (start, end, target) with offsets into the cell's text. `row_sources`, where given,
+    has the place of each row, in which its cells stand that have none of their own.
     """
 
     rows: Sequence[Sequence[str | None]]
@@ -40,6 +44,9 @@ class Table:
     header_rows: int = 0
     merged: Mapping[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     regions: Mapping[tuple[int, int], Region] = field(default_factory=dict)
+    sources: Mapping[tuple[int, int], Place] = field(default_factory=dict)
+    links: Mapping[tuple[int, int], Sequence[tuple[int, int, str]]] = field(default_factory=dict)
+    row_sources: Sequence[Place] = ()
 
 
 class Places:
@@ -85,6 +92,8 @@ def grid(cells: Sequence[CellText], max_cells: int = MAX_CELLS) -> Table:
     headers: set[tuple[int, int]] = set()
     merged: dict[tuple[int, int], tuple[int, int]] = {}
     regions: dict[tuple[int, int], Region] = {}
+    sources: dict[tuple[int, int], Place] = {}
+    links: dict[tuple[int, int], Sequence[tuple[int, int, str]]] = {}
     for cell in cells:
         row, column = new_row.get(cell.row), new_column.get(cell.column)
         if row is None or column is None:
@@ -95,6 +104,10 @@ def grid(cells: Sequence[CellText], max_cells: int = MAX_CELLS) -> Table:
             headers.add(place)
         if cell.region is not None:
             regions[place] = cell.region
+        if cell.source is not None:
+            sources[place] = cell.source
+        if cell.links:
+            links[place] = cell.links
         if cell.row_span > 1 or cell.column_span > 1:
             reach = (
                 bisect_left(rows, cell.row + cell.row_span) - row,
@@ -102,7 +115,7 @@ def grid(cells: Sequence[CellText], max_cells: int = MAX_CELLS) -> Table:
             )
             if reach != (1, 1):
                 merged[place] = reach
-    return Table(texts, frozenset(headers), merged=merged, regions=regions)
+    return Table(texts, frozenset(headers), merged=merged, regions=regions, sources=sources, links=links)
 
 
 def too_many_cells(limit: int) -> ReadError:

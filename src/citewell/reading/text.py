@@ -11,6 +11,7 @@ from citewell.reading.decode import decode
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import TEXT
 from citewell.reading.pieces import Piece, compose, first_heading, require_text, title_from_uri
+from citewell.reading.positions import Positions
 from citewell.reading.tables import MAX_CELLS
 from citewell.types import Block, BlockKind, Cell, Document, Source, Span
 
@@ -38,16 +39,17 @@ class TextReader:
         decoded = decode(source.content)
         text = decoded.text
         metadata = {"encoding": decoded.encoding}
+        positions = Positions(source.content, decoded)
         if has_marks(text) or _UNDERLINE.search(text):
             return compose(
                 source,
-                paired(_pieces(text)),
+                paired(_pieces(text, positions)),
                 reader=self.identity,
                 media_type=TEXT,
                 metadata=metadata,
                 warnings=decoded.warnings,
             )
-        blocks = _blocks(text)
+        blocks = _blocks(text, positions)
         require_text(blocks)
         return Document.of(
             source,
@@ -61,32 +63,38 @@ class TextReader:
         )
 
 
-def _blocks(text: str) -> tuple[Block, ...]:
+def _paragraphs(text: str) -> list[tuple[int, int]]:
+    found = []
+    for paragraph in _PARAGRAPH.finditer(text):
+        start, end = paragraph.span()
+        if text[end - 1].isspace():
+            end = start + len(paragraph[0].rstrip())
+        found.append((start, end))
+    return found
+
+
+def _blocks(text: str, positions: Positions) -> tuple[Block, ...]:
     blocks: list[Block] = []
     title: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
-    for found in _PARAGRAPH.finditer(text):
-        start, end = found.span()
-        body = found[0]
-        if body[-1].isspace():
-            end = start + len(body.rstrip())
-        if cells := _cells(text, start, end):
-            blocks.append(Block(BlockKind.TABLE, Span(start, end), heading_path=path, cells=cells))
+    spans = _paragraphs(text)
+    for (start, end), place in zip(spans, positions.places(spans), strict=True):
+        span = Span(start, end)
+        if text.find(_BAR, start, end) >= 0 and (cells := _cells(text, start, end)):
+            blocks.append(Block(BlockKind.TABLE, span, heading_path=path, cells=cells, source=place))
         elif end - start > _MAX_SHOUT or not _is_shouted(text[start:end]):
-            blocks.append(Block(BlockKind.PARAGRAPH, Span(start, end), heading_path=path))
+            blocks.append(Block(BlockKind.PARAGRAPH, span, heading_path=path, source=place))
         elif not blocks:
             title = path = (text[start:end],)
-            blocks.append(Block(BlockKind.HEADING, Span(start, end), level=1))
+            blocks.append(Block(BlockKind.HEADING, span, level=1, source=place))
         else:
             path = (*title, text[start:end])
-            blocks.append(Block(BlockKind.HEADING, Span(start, end), level=2, heading_path=title))
+            blocks.append(Block(BlockKind.HEADING, span, level=2, heading_path=title, source=place))
     return tuple(blocks)
 
 
 def _cells(text: str, start: int, end: int) -> tuple[Cell, ...]:
     """The cells of a paragraph whose lines are rows of one table; () where they are not."""
-    if _BAR not in text[start:end]:
-        return ()
     rows: list[list[Span]] = []
     for line in re.finditer(r"[^\n]+", text[start:end]):
         if _BAR not in line[0] and not ("|" in line[0] and set(line[0]) <= set("|:- \t")):
@@ -121,24 +129,26 @@ def _trimmed(text: str, start: int, end: int) -> Span:
     return Span(start, end)
 
 
-def _pieces(text: str) -> Iterator[Piece]:
+def _pieces(text: str, positions: Positions) -> Iterator[Piece]:
     styles: list[str] = []
     first = True
-    for paragraph in _PARAGRAPH.findall(text):
+    spans = _paragraphs(text)
+    for (start, end), place in zip(spans, positions.places(spans), strict=True):
+        paragraph = text[start:end]
         at = 0
         for found in _UNDERLINED.finditer(paragraph):
             title = found[1].strip()
             if abs(len(found[0]) - len(found[1]) - 1 - len(found[1].rstrip())) > 2 or not any(map(str.isalpha, title)):
                 continue
-            yield Piece(BlockKind.PARAGRAPH, paragraph[at : found.start()])
+            yield Piece(BlockKind.PARAGRAPH, paragraph[at : found.start()], source=place)
             if found[2] not in styles:
                 styles.append(found[2])
-            yield Piece(BlockKind.HEADING, title, 1 + styles.index(found[2]))
+            yield Piece(BlockKind.HEADING, title, 1 + styles.index(found[2]), source=place)
             at = found.end()
         if at == 0 and len(paragraph) <= _MAX_SHOUT and _is_shouted(paragraph.strip()):
-            yield Piece(BlockKind.HEADING, paragraph, 1 if first else 2 + len(styles))
+            yield Piece(BlockKind.HEADING, paragraph, 1 if first else 2 + len(styles), source=place)
         else:
-            yield Piece(BlockKind.PARAGRAPH, paragraph[at:])
+            yield Piece(BlockKind.PARAGRAPH, paragraph[at:], source=place)
         first = False
 
 

@@ -11,6 +11,11 @@ _SPACE: Final = re.compile(r"[^\S\n]+")
 _INVISIBLE: Final = re.compile("[\u00ad\u200b\u2060\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
+def visible(text: str) -> str:
+    """`text` without characters that show nothing."""
+    return text if text.isprintable() else _INVISIBLE.sub("", text)
+
+
 def tidy(text: str, *, lines: bool = False) -> str:
     """`text` without invisible characters and with runs of white space as one space; `lines` keeps line breaks."""
     if not text.isprintable():  # among much else, white space other than " " and what is invisible is not printable

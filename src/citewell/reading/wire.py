@@ -1,4 +1,5 @@
-"""A Document as plain JSON, and back under suspicion: what a worker answers may come from whoever wrote the file."""
+"""A Document as plain JSON with bytes behind it, and back under suspicion: the answer may come from whoever wrote the
+file."""
 
 from __future__ import annotations
 
@@ -9,7 +10,24 @@ from itertools import pairwise
 from typing import Any
 
 from citewell.errors import ReadError
-from citewell.types import Block, BlockKind, Cell, Document, Region, Source, Span
+from citewell.reading.attachments import Attachment, require_fit, safe_name
+from citewell.types import (
+    Account,
+    Asset,
+    Block,
+    BlockKind,
+    Cell,
+    Document,
+    Link,
+    Place,
+    Reason,
+    Region,
+    Source,
+    Span,
+    Tally,
+    Value,
+    content_hash,
+)
 
 LENGTH = struct.Struct(">Q")
 
@@ -20,53 +38,64 @@ def frame(value: Mapping[str, Any]) -> bytes:
     return LENGTH.pack(len(raw)) + raw
 
 
-def _region_data(region: Region) -> list[Any]:
-    return [region.page, list(region.box) if region.box else None]
+def answer_frame(value: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
+    """The parts of one frame that holds `value` as JSON and `blobs` as they are: lengths, JSON, blobs."""
+    raw = json.dumps({**value, "sizes": list(map(len, blobs))}).encode()
+    return [LENGTH.pack(LENGTH.size + len(raw) + sum(map(len, blobs))), LENGTH.pack(len(raw)), raw, *blobs]
 
 
-def to_data(document: Document) -> dict[str, Any]:
-    """`document` as JSON-able data, without what the owner of the worker knows itself."""
-    return {
+def parse_answer(content: bytes | bytearray) -> tuple[dict[str, Any], list[bytes]]:
+    """What `answer_frame` made its frame's content of. Raises ReadError corrupt for anything else."""
+    try:
+        (size,) = LENGTH.unpack_from(content)
+        at = LENGTH.size + size
+        value = json.loads(content[LENGTH.size : at].decode())
+        blobs = []
+        for length in value.pop("sizes"):
+            _check(type(length) is int and 0 <= length <= len(content) - at)
+            blobs.append(bytes(content[at : at + length]))
+            at += length
+        _check(at == len(content) and isinstance(value, dict))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, struct.error) as error:
+        raise ReadError("corrupt", "The parser answered nonsense. The file is damaged or hostile.") from error
+    return value, blobs
+
+
+def to_data(document: Document) -> tuple[dict[str, Any], list[bytes]]:
+    """`document` as JSON-able data, without what the owner of the worker knows itself, and the bytes it carries."""
+    data = {
         "title": document.title,
         "text": document.text,
         "media_type": document.media_type,
-        "metadata": {key: list(v) if isinstance(v, tuple) else v for key, v in document.metadata.items()},
+        "metadata": _listed(document.metadata),
         "pages": document.pages,
         "warnings": list(document.warnings),
-        "blocks": [
+        "kept": _tally_data(document.account.kept),
+        "left_out": {reason.value: _tally_data(tally) for reason, tally in document.account.left_out.items()},
+        "blocks": [_block_data(block) for block in document.blocks],
+        "assets": [
             [
-                block.kind.value,
-                block.span.start,
-                block.span.end,
-                block.level,
-                list(block.heading_path),
-                [_region_data(region) for region in block.regions],
-                [
-                    [
-                        cell.row,
-                        cell.column,
-                        cell.span.start,
-                        cell.span.end,
-                        cell.header,
-                        cell.row_span,
-                        cell.column_span,
-                        _region_data(cell.region) if cell.region else None,
-                    ]
-                    for cell in block.cells
-                ],
-                [block.caption.start, block.caption.end] if block.caption else None,
-                [block.question.start, block.question.end] if block.question else None,
-                block.boilerplate,
-                block.hidden,
-                block.confidence,
-                block.language,
+                asset.media_type,
+                asset.span.start,
+                asset.span.end,
+                [_region_data(region) for region in asset.regions],
+                asset.alt,
+                asset.name,
+                asset.width,
+                asset.height,
             ]
-            for block in document.blocks
+            for asset in document.assets
+        ],
+        "attachments": [
+            [one.uri.removeprefix(document.uri)[2:], one.media_type, _listed(one.metadata), one.modified_at]
+            for one in document.attachments
         ],
     }
+    blobs = [asset.content for asset in document.assets] + [one.content for one in document.attachments]
+    return data, blobs
 
 
-def to_document(data: Mapping[str, Any], source: Source, identity: str) -> Document:
+def to_document(data: Mapping[str, Any], blobs: Sequence[bytes], source: Source, identity: str) -> Document:
     """The document in a worker's answer. Raises ReadError when it breaks what Document and Block promise."""
     try:
         text = _text(data["text"])
@@ -74,6 +103,11 @@ def to_document(data: Mapping[str, Any], source: Source, identity: str) -> Docum
         _check(all(a.span.end <= b.span.start for a, b in pairwise(blocks)))
         pages = data["pages"]
         _check(pages is None or (type(pages) is int and pages > 0))
+        left_out = {Reason(reason): _to_tally(tally) for reason, tally in data["left_out"].items()}
+        rows, parts = data["assets"], data["attachments"]
+        _check(len(rows) + len(parts) == len(blobs))
+        assets = tuple(_to_asset(row, blob, len(text)) for row, blob in zip(rows, blobs, strict=False))
+        _check({block.asset for block in blocks if block.asset} <= {asset.id for asset in assets})
         return Document.of(
             source,
             reader=identity,
@@ -81,14 +115,67 @@ def to_document(data: Mapping[str, Any], source: Source, identity: str) -> Docum
             title=_text(data["title"]),
             text=text,
             blocks=blocks,
-            metadata={_text(key): _to_value(value) for key, value in data["metadata"].items()},
+            metadata=_to_metadata(data["metadata"]),
             pages=pages,
             warnings=tuple(_text(warning) for warning in data["warnings"]),
+            account=Account.of(_to_tally(data["kept"]), left_out),
+            assets=assets,
+            attachments=_to_attachments(parts, blobs[len(rows) :], source),
         )
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ReadError(
             "corrupt", f"The parser's answer is not a document ({error!r}). The file may be hostile."
         ) from error
+
+
+def _listed(metadata: Mapping[str, Value]) -> dict[str, Any]:
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in metadata.items()}
+
+
+def _tally_data(tally: Tally) -> list[int]:
+    return [tally.characters, tally.cells, tally.images, tally.pages]
+
+
+def _region_data(region: Region) -> list[Any]:
+    return [region.page, list(region.box) if region.box else None]
+
+
+def _place_data(place: Place | None) -> list[Any] | None:
+    return [place.start, place.end, place.unit, place.part] if place else None
+
+
+def _block_data(block: Block) -> list[Any]:
+    return [
+        block.kind.value,
+        block.span.start,
+        block.span.end,
+        block.level,
+        list(block.heading_path),
+        [_region_data(region) for region in block.regions],
+        [
+            [
+                cell.row,
+                cell.column,
+                cell.span.start,
+                cell.span.end,
+                cell.header,
+                cell.row_span,
+                cell.column_span,
+                _region_data(cell.region) if cell.region else None,
+                _place_data(cell.source),
+            ]
+            for cell in block.cells
+        ],
+        [block.caption.start, block.caption.end] if block.caption else None,
+        [block.question.start, block.question.end] if block.question else None,
+        block.boilerplate,
+        block.hidden,
+        block.confidence,
+        block.language,
+        [[link.span.start, link.span.end, link.target] for link in block.links],
+        block.asset,
+        _place_data(block.source),
+    ]
 
 
 def _check(holds: bool) -> None:
@@ -109,6 +196,16 @@ def _to_value(value: Any) -> str | int | float | bool | tuple[str | int | float 
     return value  # type: ignore[no-any-return]
 
 
+def _to_metadata(data: Mapping[str, Any]) -> dict[str, Value]:
+    return {_text(key): _to_value(value) for key, value in data.items()}
+
+
+def _to_tally(data: Sequence[Any]) -> Tally:
+    _check(all(type(number) is int for number in data))
+    characters, cells, images, pages = data
+    return Tally(characters, cells, images, pages)
+
+
 def _to_span(start: Any, end: Any, length: int) -> Span:
     _check(type(start) is int and type(end) is int and 0 <= start <= end <= length)
     return Span(start, end)
@@ -123,8 +220,45 @@ def _to_region(data: Sequence[Any]) -> Region:
     return Region(page, (x0, y0, x1, y1))
 
 
+def _to_place(data: Sequence[Any] | None) -> Place | None:
+    if data is None:
+        return None
+    start, end, unit, part = data
+    _check(type(start) is int and type(end) is int)
+    return Place(start, end, _text(unit), _text(part))
+
+
+def _to_asset(row: Sequence[Any], content: bytes, length: int) -> Asset:
+    media_type, start, end, regions, alt, name, width, height = row
+    _check(type(width) is int and type(height) is int)
+    return Asset(
+        content_hash(content),
+        _text(media_type),
+        content,
+        _to_span(start, end, length),
+        tuple(_to_region(region) for region in regions),
+        _text(alt),
+        _text(name),
+        width,
+        height,
+    )
+
+
+def _to_attachments(rows: Sequence[Any], blobs: Sequence[bytes], source: Source) -> tuple[Source, ...]:
+    # Names are made safe again here: the worker that did it before read the file of a stranger.
+    require_fit(len(blobs), sum(map(len, blobs)))
+    made: dict[str, Source] = {}
+    for (said, media_type, metadata, modified_at), content in zip(rows, blobs, strict=True):
+        name = safe_name(_text(said), made, len(made) + 1)
+        kind = None if media_type is None else _text(media_type)
+        at = None if modified_at is None else _text(modified_at)
+        made[name] = Attachment(name, content, kind, _to_metadata(metadata), at).of(source)
+    return tuple(made.values())
+
+
 def _to_block(row: Sequence[Any], length: int) -> Block:
-    kind, start, end, level, path, regions, cells, caption, question, boilerplate, hidden, confidence, language = row
+    kind, start, end, level, path, regions, cells, caption, question, *flags, links, asset, place = row
+    boilerplate, hidden, confidence, language = flags
     _check(type(level) is int)
     return Block(
         BlockKind(kind),
@@ -139,11 +273,14 @@ def _to_block(row: Sequence[Any], length: int) -> Block:
         hidden=bool(hidden),
         confidence=None if confidence is None else float(confidence),
         language=None if language is None else _text(language),
+        links=tuple(Link(_to_span(first, last, length), _text(target)) for first, last, target in links),
+        asset=None if asset is None else _text(asset),
+        source=_to_place(place),
     )
 
 
 def _to_cell(data: Sequence[Any], length: int) -> Cell:
-    row, column, start, end, header, row_span, column_span, region = data
+    row, column, start, end, header, row_span, column_span, region, place = data
     _check(all(type(number) is int for number in (row, column, row_span, column_span)))
     return Cell(
         row,
@@ -153,4 +290,5 @@ def _to_cell(data: Sequence[Any], length: int) -> Cell:
         row_span=row_span,
         column_span=column_span,
         region=_to_region(region) if region else None,
+        source=_to_place(place),
     )

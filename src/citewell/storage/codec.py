@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from citewell.types import (
     Access,
+    Account,
+    Asset,
     Block,
     BlockKind,
     Cell,
+    Link,
     Metadata,
+    Place,
+    Reason,
     Region,
     Span,
+    Tally,
     Value,
 )
 
@@ -102,6 +109,7 @@ def dump_blocks(blocks: Sequence[Block]) -> bytes:
                     cell.row_span,
                     cell.column_span,
                     _region(cell.region) if cell.region else None,
+                    *([_place(cell.source)] if cell.source else ()),
                 ]
                 for cell in block.cells
             ],
@@ -111,6 +119,7 @@ def dump_blocks(blocks: Sequence[Block]) -> bytes:
             block.hidden,
             block.confidence,
             block.language,
+            *_extras(block),
         ]
         for block in blocks
     ]
@@ -120,9 +129,9 @@ def dump_blocks(blocks: Sequence[Block]) -> bytes:
 def load_blocks(raw: bytes) -> tuple[Block, ...]:
     """The blocks that `dump_blocks` wrote."""
     blocks = []
-    for kind, start, end, level, path, regions, cells, caption, question, plate, hidden, sure, language in json.loads(
-        zlib.decompress(raw)
-    ):
+    for kind, start, end, level, path, regions, cells, caption, question, *flags in json.loads(zlib.decompress(raw)):
+        plate, hidden, sure, language, *extras = flags
+        links, asset, place = extras or ((), None, None)
         blocks.append(
             Block(
                 kind=BlockKind(kind),
@@ -130,19 +139,75 @@ def load_blocks(raw: bytes) -> tuple[Block, ...]:
                 level=level,
                 heading_path=tuple(path),
                 regions=tuple(_as_region(region) for region in regions),
-                cells=tuple(
-                    Cell(row, column, Span(first, last), header, down, across, _as_region(place) if place else None)
-                    for row, column, first, last, header, down, across, place in cells
-                ),
+                cells=tuple(_as_cell(cell) for cell in cells),
                 caption=Span(*caption) if caption else None,
                 question=Span(*question) if question else None,
                 boilerplate=plate,
                 hidden=hidden,
                 confidence=sure,
                 language=language,
+                links=tuple(Link(Span(first, last), target) for first, last, target in links),
+                asset=asset,
+                source=Place(*place) if place else None,
             )
         )
     return tuple(blocks)
+
+
+def dump_account(account: Account) -> str:
+    """JSON: what was kept and, by reason, what was left out; what was found follows."""
+    return json.dumps(
+        {
+            "kept": _tally(account.kept),
+            "left_out": {reason.value: _tally(tally) for reason, tally in account.left_out.items()},
+        }
+    )
+
+
+def load_account(raw: str) -> Account:
+    """The account that `dump_account` wrote."""
+    told = json.loads(raw)
+    return Account.of(
+        Tally(*told["kept"]), {Reason(reason): Tally(*tally) for reason, tally in told["left_out"].items()}
+    )
+
+
+def dump_asset(asset: Asset) -> str:
+    """JSON of all that is known of an asset beside its bytes and its id."""
+    regions = [_region(region) for region in asset.regions]
+    return json.dumps([*_pair(asset.span), regions, asset.alt, asset.name])
+
+
+def load_asset(columns: Sequence[Any]) -> Asset:
+    """The asset of id, media type, width, height, bytes and what `dump_asset` wrote."""
+    number, media_type, width, height, content, raw = columns
+    start, end, regions, alt, name = json.loads(raw)
+    places = tuple(_as_region(region) for region in regions)
+    return Asset(number, media_type, content, Span(start, end), places, alt, name, width, height)
+
+
+def _extras(block: Block) -> tuple[object, ...]:
+    # Most blocks have none of it, and format 1 knew none.
+    if not (block.links or block.asset or block.source):
+        return ()
+    links = [[*_pair(link.span), link.target] for link in block.links]
+    return links, block.asset, _place(block.source) if block.source else None
+
+
+def _place(place: Place) -> list[object]:
+    if place.part:
+        return [place.start, place.end, place.unit, place.part]
+    return [place.start, place.end] if place.unit == "bytes" else [place.start, place.end, place.unit]
+
+
+def _tally(tally: Tally) -> list[int]:
+    return [tally.characters, tally.cells, tally.images, tally.pages]
+
+
+def _as_cell(raw: Sequence[Any]) -> Cell:
+    row, column, start, end, header, down, across, region, *place = raw
+    where = _as_region(region) if region else None
+    return Cell(row, column, Span(start, end), header, down, across, where, Place(*place[0]) if place else None)
 
 
 def _pair(span: Span) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from citewell.errors import NotFound
-from citewell.protocols import CatalogueRow, RowBatch, SourceState
+from citewell.protocols import CatalogueRow, Contents, RowBatch, SourceState
 from citewell.storage import codec
-from citewell.storage.schema import TERM_PAGE, TEXT_PAGE
+from citewell.storage.schema import PART, TERM_PAGE, TEXT_PAGE
 from citewell.types import EVERYONE, Access, Block, BlockKind, DocumentRef, Node, Principal, Span
 
 if TYPE_CHECKING:
@@ -192,21 +193,55 @@ def document(
     db: sqlite3.Connection, document_id: str, principal: Principal
 ) -> tuple[DocumentRef, str, tuple[Block, ...]]:
     """The newest version with this id that `principal` may read, with its text and blocks, or NotFound."""
-    # Text with surrogates is no id, and asking SQLite for it would be another error than "absent".
-    asked = codec.shown(document_id)
+    with _snapshot(db):
+        key, ref = _permitted(db, document_id, principal)
+        pages = db.execute("SELECT content FROM texts WHERE document = ? ORDER BY page", (key,)).fetchall()
+        (blocks,) = db.execute("SELECT content FROM blocks WHERE document = ?", (key,)).fetchone()
+        return ref, codec.unpack_text(b"".join(raw for (raw,) in pages)), codec.load_blocks(blocks)
+
+
+def contents(db: sqlite3.Connection, document_id: str, principal: Principal) -> Contents:
+    """What is known of the version that `document` gives beside its text and blocks, or NotFound."""
+    with _snapshot(db):
+        key, ref = _permitted(db, document_id, principal)
+        reader, sha256, pages, warnings, account = db.execute(
+            "SELECT reader, sha256, pages, warnings, account FROM documents WHERE key = ?", (key,)
+        ).fetchone()
+        assets = db.execute(
+            "SELECT a.id, a.media_type, a.width, a.height, a.content, s.about FROM shown s"
+            " JOIN assets a ON a.number = s.asset WHERE s.document = ? ORDER BY s.ordinal",
+            (key,),
+        ).fetchall()
+        return Contents(
+            ref,
+            reader,
+            sha256,
+            pages,
+            codec.load_strings(warnings),
+            codec.load_account(account),
+            tuple(map(codec.load_asset, assets)),
+        )
+
+
+@contextmanager
+def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """One snapshot: a deletion between the statements must not give half a document."""
     try:
-        db.execute("BEGIN")  # one snapshot: a deletion between the statements must not give half a document
-        for key, tenant, own, newest, *columns in db.execute(
-            f"SELECT d.key, b.tenant, d.access, s.access, {_REF} {_FROM} WHERE d.id = ? ORDER BY d.key DESC", (asked,)
-        ).fetchall():
-            permitted = all(codec.load_access(rule).permits(principal) for rule in (own, newest))
-            if tenant != principal.tenant or not permitted:
-                continue
-            pages = db.execute("SELECT content FROM texts WHERE document = ? ORDER BY page", (key,)).fetchall()
-            (blocks,) = db.execute("SELECT content FROM blocks WHERE document = ?", (key,)).fetchone()
-            return _ref(columns), codec.unpack_text(b"".join(raw for (raw,) in pages)), codec.load_blocks(blocks)
+        db.execute("BEGIN")
+        yield
     finally:
         db.rollback()
+
+
+def _permitted(db: sqlite3.Connection, document_id: str, principal: Principal) -> tuple[int, DocumentRef]:
+    # Text with surrogates is no id, and asking SQLite for it would be another error than "absent".
+    asked = codec.shown(document_id)
+    for key, tenant, own, newest, *columns in db.execute(
+        f"SELECT d.key, b.tenant, d.access, s.access, {_REF} {_FROM} WHERE d.id = ? ORDER BY d.key DESC", (asked,)
+    ).fetchall():
+        permitted = all(codec.load_access(rule).permits(principal) for rule in (own, newest))
+        if tenant == principal.tenant and permitted:
+            return key, _ref(columns)
     raise NotFound(f"There is no document {document_id!r} that you may read. List them: citewell documents.")
 
 
@@ -255,6 +290,18 @@ def known_sources(db: sqlite3.Connection, tenant: str, bucket: str, uris: Sequen
     return [_known(columns) for columns in by_keys(db, f"{_SOURCE} AND b.name = ? AND s.uri", asked, tenant, bucket)]
 
 
+def parts(db: sqlite3.Connection, tenant: str, bucket: str, uri: str) -> list[str]:
+    """The uris of what was found inside `uri`, at any depth, and is not deleted."""
+    if not all(map(codec.storable, (tenant, bucket, uri))):
+        return []
+    found = db.execute(
+        "SELECT s.uri FROM buckets b JOIN sources s ON s.bucket = b.id"
+        " WHERE b.tenant = ? AND b.name = ? AND s.uri > ? AND s.uri < ? AND s.state <> 'deleted'",
+        (tenant, bucket, f"{uri}{PART}", f"{uri}!0"),  # "0" comes after "/"
+    )
+    return [name for (name,) in found]
+
+
 def sources(db: sqlite3.Connection, principal: Principal, bucket: str | None) -> list[SourceState]:
     """All sources that `principal` may read, by bucket and uri."""
     if not codec.storable(principal.tenant) or (bucket is not None and not codec.storable(bucket)):
@@ -284,6 +331,12 @@ def problems(db: sqlite3.Connection) -> list[str]:
             "SELECT key FROM documents d WHERE NOT EXISTS (SELECT 1 FROM blocks b WHERE b.document = d.key)"
             " OR (SELECT count(*) FROM texts t WHERE t.document = d.key) <> (d.characters + ?1 - 1) / ?1",
             (TEXT_PAGE,),
+        )
+    ]
+    found += [
+        f"image {number} belongs to no document"
+        for (number,) in db.execute(
+            "SELECT number FROM assets a WHERE NOT EXISTS (SELECT 1 FROM shown s WHERE s.asset = a.number)"
         )
     ]
     found += [

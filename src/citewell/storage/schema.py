@@ -19,6 +19,9 @@ TEXT_PAGE = 2000
 """Characters of document text a row of `texts`. Smaller than a database page, so that reading a node touches one or
 two rows whatever the document's size, and four fit a page of 8 KiB."""
 
+PART = "!/"
+"""Between the uri of a source and the name of what was found inside it."""
+
 UNSWEPT = "unswept_since"
 """Name of the `meta` row that says since when deleted content may linger in unused bytes."""
 
@@ -136,7 +139,29 @@ CREATE TABLE events (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE documents ADD COLUMN account TEXT NOT NULL DEFAULT '{"kept": [0, 0, 0, 0], "left_out": {}}';
+
+CREATE TABLE assets (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    media_type TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    content BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE shown (
+    document INTEGER NOT NULL REFERENCES documents (key),
+    ordinal INTEGER NOT NULL,
+    asset INTEGER NOT NULL REFERENCES assets (number),
+    about TEXT NOT NULL,
+    UNIQUE (document, ordinal)
+) STRICT;
+CREATE INDEX shown_by_asset ON shown (asset);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 """Statement lists that lead from format n to n + 1; `PRAGMA user_version` counts those applied."""
 
 

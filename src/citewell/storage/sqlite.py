@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from citewell.errors import IndexMismatch, StoreError
-from citewell.protocols import CatalogueRow, Committed, NewVersion, RowBatch, RunRecord, SourceState
+from citewell.protocols import CatalogueRow, Committed, Contents, NewVersion, RowBatch, RunRecord, SourceState
 from citewell.storage import codec, journal, reads, schema, writes
 from citewell.types import Block, DocumentRef, Node, Principal, Source
 
@@ -208,7 +208,10 @@ class SqliteStore:
         identity = self.identity
         self._require_open()
         prepared = await asyncio.get_running_loop().run_in_executor(self._writing, writes.prepare, versions, identity)
-        return await self._write(lambda db: writes.commit(db, prepared, self._lexicon, schema.now()))
+        committed = await self._write(lambda db: writes.commit(db, prepared, self._lexicon, schema.now()))
+        if any(version.parts is not None for version in versions) and await self.unswept():
+            await self._tidy(SWEEP_BYTES)
+        return committed
 
     async def fail(self, source: Source, kind: str, message: str) -> None:
         writes.require_keys(source)
@@ -261,6 +264,12 @@ class SqliteStore:
 
     async def document(self, document_id: str, principal: Principal) -> tuple[DocumentRef, str, tuple[Block, ...]]:
         return await self._long(lambda db: reads.document(db, document_id, principal))
+
+    async def contents(self, document_id: str, principal: Principal) -> Contents:
+        return await self._long(lambda db: reads.contents(db, document_id, principal))
+
+    async def parts(self, tenant: str, bucket: str, uris: Sequence[str]) -> dict[str, list[str]]:
+        return await self._long(lambda db: {uri: reads.parts(db, tenant, bucket, uri) for uri in uris})
 
     async def vectors(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
         """Stored vectors by content key, float32, shape (dimensions,) each; unknown keys are left out."""

@@ -13,7 +13,7 @@ import numpy as np
 from citewell.errors import IndexMismatch, StoreError
 from citewell.protocols import Committed, NewVersion, SourceState, vector_key
 from citewell.storage import codec, reads
-from citewell.storage.schema import TERM_PAGE, TEXT_PAGE, UNSWEPT
+from citewell.storage.schema import PART, TERM_PAGE, TEXT_PAGE, UNSWEPT
 from citewell.types import DocumentRef, Principal, Source
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Prepared:
     metadata: str
     texts: list[tuple[int, bytes]]
     blocks: bytes
+    account: str
+    abouts: list[str]
     vector_keys: list[bytes]
     vectors: list[bytes]
 
@@ -98,6 +100,8 @@ def _prepared(version: NewVersion, identity: Mapping[str, str]) -> Prepared:
             for page, start in enumerate(range(0, len(text), TEXT_PAGE))
         ],
         blocks=codec.dump_blocks(document.blocks),
+        account=codec.dump_account(document.account),
+        abouts=[codec.dump_asset(asset) for asset in document.assets],
         vector_keys=[vector_key(identity["embedder"], "passage", node.indexed_text) for node in nodes],
         vectors=[vector.tobytes() for vector in vectors],
     )
@@ -136,15 +140,35 @@ class Lexicon:
 
 
 def commit(db: sqlite3.Connection, versions: Sequence[Prepared], lexicon: Lexicon, at: str) -> list[Committed]:
-    """Make all of `versions` visible under the next sequence number."""
+    """Make all of `versions` visible under the next sequence number, and what they no longer contain invisible."""
     sequence = _advance(db)
     lexicon.refresh(db)
     postings = _register_terms(db, versions, lexicon.ids)
     vectors = _register_vectors(db, versions)
-    return [
+    committed = [
         _write(db, version, sequence=sequence, postings=held, vectors=vectors, at=at)
         for version, held in zip(versions, postings, strict=True)
     ]
+    # Last, so that words and vectors that a part shares with a new version stay.
+    if _remove_parts(db, [prepared.version for prepared in versions], at):
+        lexicon.forget()
+    return committed
+
+
+def _remove_parts(db: sqlite3.Connection, versions: Sequence[NewVersion], at: str) -> bool:
+    """Remove what was inside older versions and is not inside the new ones; whether any document went."""
+    removed = False
+    for version in versions:
+        source = version.source
+        if version.parts is None:
+            continue
+        inside = reads.parts(db, source.tenant, source.bucket, source.uri)
+        # A part of a part belongs to the part, whose own next version decides on it.
+        after = len(source.uri) + len(PART)
+        gone = [uri for uri in inside if source.uri + PART + uri[after:].partition(PART)[0] not in version.parts]
+        for known in reads.known_sources(db, source.tenant, source.bucket, gone):
+            removed |= _remove_source(db, known.number, at)
+    return removed
 
 
 def _advance(db: sqlite3.Connection) -> int:
@@ -246,7 +270,8 @@ def _write(
     )
     key = db.execute(
         "INSERT INTO documents (source, id, version, title, media_type, reader, sha256, pages, metadata, access,"
-        " warnings, characters, nodes, valid_from, ingested_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " warnings, characters, nodes, valid_from, ingested_at, account)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             number,
             ref.id,
@@ -263,8 +288,11 @@ def _write(
             len(nodes),
             sequence,
             at,
+            prepared.account,
         ),
     ).lastrowid
+    assert key is not None
+    _write_assets(db, key, prepared)
     db.execute("INSERT INTO blocks (document, content) VALUES (?, ?)", (key, prepared.blocks))
     db.executemany(
         "INSERT INTO texts (document, page, content) VALUES (?, ?, ?)",
@@ -304,6 +332,16 @@ def _write(
     return Committed(ref, sequence, replaced[0] if replaced else None)
 
 
+def _write_assets(db: sqlite3.Connection, key: int, prepared: Prepared) -> None:
+    """The images of a document; one that any document has already is stored once."""
+    for ordinal, (asset, about) in enumerate(zip(prepared.version.document.assets, prepared.abouts, strict=True)):
+        columns = (asset.id, codec.shown(asset.media_type), asset.width, asset.height, asset.content)
+        db.execute(
+            "INSERT OR IGNORE INTO assets (id, media_type, width, height, content) VALUES (?, ?, ?, ?, ?)", columns
+        )
+        db.execute("INSERT INTO shown SELECT ?, ?, number, ? FROM assets WHERE id = ?", (key, ordinal, about, asset.id))
+
+
 def _bucket(db: sqlite3.Connection, source: Source) -> int:
     db.execute("INSERT OR IGNORE INTO buckets (tenant, name) VALUES (?, ?)", (source.tenant, source.bucket))
     number: int
@@ -339,29 +377,23 @@ def fail(db: sqlite3.Connection, source: Source, kind: str, message: str, at: st
 def delete(
     db: sqlite3.Connection, uris: Iterable[str], bucket: str, principal: Principal, at: str
 ) -> list[SourceState]:
-    """Remove all that is held of `uris`, except those that are absent or not readable; leave tombstones.
+    """Remove all that is held of `uris` and of what was found inside them, except what is absent or not readable.
 
-    A tombstone keeps the uri, the access rule and the last version number, so that a citation of a deleted version can
-    never come to mean a later one.
+    Tombstones stay, with the uri, the access rule and the last version number, so that a citation of a deleted version
+    can never come to mean a later one.
     """
     removed: list[SourceState] = []
     advanced = False
-    known = reads.known_sources(db, principal.tenant, bucket, list(dict.fromkeys(uris)))
+    asked = dict.fromkeys(uris)
+    for uri in list(asked):
+        asked.update(dict.fromkeys(reads.parts(db, principal.tenant, bucket, uri)))
+    known = reads.known_sources(db, principal.tenant, bucket, list(asked))
     for source in known:
         if source.state.state == "deleted" or not source.access.permits(principal):
             continue
-        keys = [key for (key,) in db.execute("SELECT key FROM documents WHERE source = ?", (source.number,))]
-        if keys and not advanced:
+        if _remove_source(db, source.number, at) and not advanced:
             _advance(db)
-            db.execute(f"INSERT OR REPLACE INTO meta VALUES ('{UNSWEPT}', ?)", (at,))
             advanced = True
-        for key in keys:
-            _remove_document(db, key)
-        db.execute(
-            "UPDATE sources SET state = 'deleted', fingerprint = '', error_kind = NULL, error = NULL, updated_at = ?"
-            " WHERE id = ?",
-            (at, source.number),
-        )
         removed.append(
             SourceState(
                 uri=source.state.uri,
@@ -376,6 +408,21 @@ def delete(
     return removed
 
 
+def _remove_source(db: sqlite3.Connection, number: int, at: str) -> bool:
+    """Remove the documents of a source and leave a tombstone; whether there were any."""
+    keys = [key for (key,) in db.execute("SELECT key FROM documents WHERE source = ?", (number,))]
+    if keys:
+        db.execute(f"INSERT OR REPLACE INTO meta VALUES ('{UNSWEPT}', ?)", (at,))
+    for key in keys:
+        _remove_document(db, key)
+    db.execute(
+        "UPDATE sources SET state = 'deleted', fingerprint = '', error_kind = NULL, error = NULL, updated_at = ?"
+        " WHERE id = ?",
+        (at, number),
+    )
+    return bool(keys)
+
+
 def _remove_document(db: sqlite3.Connection, key: int) -> None:
     held = db.execute("SELECT vector, terms FROM nodes WHERE document = ?", (key,)).fetchall()
     pairs = np.frombuffer(b"".join(terms for _, terms in held), dtype="<u4").reshape(-1, 2)
@@ -387,6 +434,11 @@ def _remove_document(db: sqlite3.Connection, key: int) -> None:
     # The last document that holds a term takes it along: a word can be as telling as a sentence.
     unused = _count_terms(db, np.unique(pairs[:, 0]).astype(np.int64), -1)
     db.executemany("DELETE FROM terms WHERE id = ?", [(term,) for term in unused.tolist()])
+    assets = db.execute("DELETE FROM shown WHERE document = ? RETURNING asset", (key,)).fetchall()
+    db.executemany(
+        "DELETE FROM assets WHERE number = ?1 AND NOT EXISTS (SELECT 1 FROM shown WHERE asset = ?1)",
+        list(dict.fromkeys(assets)),
+    )
     db.execute("DELETE FROM texts WHERE document = ?", (key,))
     db.execute("DELETE FROM blocks WHERE document = ?", (key,))
     db.execute("DELETE FROM documents WHERE key = ?", (key,))

@@ -32,14 +32,20 @@ from citewell.testing.store_samples import (
 )
 from citewell.types import (
     Access,
+    Account,
+    Asset,
     Block,
     BlockKind,
     Cell,
     Document,
+    Link,
     Node,
+    Place,
+    Reason,
     Region,
     Source,
     Span,
+    Tally,
     content_hash,
 )
 
@@ -412,12 +418,16 @@ async def blocks_keep_all_that_is_known_of_them(open_store: OpenStore) -> None:
     box = (1.5, 2.0, 30.25, 4.0)
     cells = (
         Cell(0, 0, Span(5, 6), header=True, row_span=2, region=Region(2, box)),
-        Cell(1, 1, Span(15, 16), column_span=3),
+        Cell(1, 1, Span(15, 16), column_span=3, source=Place(9, 12, "rows", "Sheet\udcff1")),
     )
     blocks = (
         Block(BlockKind.HEADING, Span(0, 4), level=2, regions=(Region(1), Region(2, box)), language="de"),
         Block(BlockKind.TABLE, Span(5, 16), heading_path=("Head",), cells=cells, caption=Span(0, 4), confidence=0.5),
         Block(BlockKind.FAQ, Span(17, len(text)), question=Span(17, 23), boilerplate=True, hidden=True),
+    )
+    blocks = (
+        *blocks[:2],
+        replace(blocks[2], source=Place(0, 7), links=(Link(Span(17, 18), "https://x\udcff"),), asset="f" * 64),
     )
     document = Document.of(
         source, reader="t@1", media_type="text/plain", title="T", text=text, blocks=blocks, pages=2, warnings=("w",)
@@ -425,6 +435,58 @@ async def blocks_keep_all_that_is_known_of_them(open_store: OpenStore) -> None:
     await store.commit([NewVersion(source, document, (), np.empty((0, DIMENSIONS), np.float32), (), {}, "f")])
     assert (await store.document(document.id, ANN))[2] == blocks
     assert document.sha256 == content_hash(source.content)
+    await store.close()
+
+
+async def images_and_the_account_are_kept_with_the_document(open_store: OpenStore) -> None:
+    store = await bound(open_store)
+    image, other = b"\x89PNG" + bytes(range(256)) * 99, b"GIF"
+    region = Region(1, (0.5, 1.0, 2.0, 3.0))
+    first = Asset(content_hash(image), "image/png", image, Span(0, 1), (region,), "alt\udcff", "a.png", 30, 40)
+    second = Asset(content_hash(other), "image/gif", other, Span(1, 1))
+    account = Account.of(Tally(3, 0, 2, 1), {Reason.HIDDEN: Tally(1), Reason.TOO_SMALL: Tally(0, 0, 5, 0)})
+    made = [version("a", "x"), version("b", "y"), version("c", "z", access=HR_ONLY)]
+    assets = {"a": (first, second), "b": (first,), "c": ()}
+    versions = [
+        replace(one, document=replace(one.document, assets=assets[one.source.uri], account=account, pages=1))
+        for one in made
+    ]
+    await store.commit(versions)
+    await store.close()
+    store = await open_store()
+    for one in versions:
+        held = await store.contents(one.document.id, ANN)
+        assert held.assets == one.document.assets
+        assert held.account == account
+        assert (held.ref.uri, held.pages, held.reader) == (one.source.uri, 1, "text@1")
+        assert held.sha256 == one.document.sha256
+    await raised(NotFound, store.contents(versions[2].document.id, BOB))
+    await raised(NotFound, store.contents(versions[0].document.id, EVE))
+    await store.delete(["a"], bucket="b", principal=ANN)
+    await raised(NotFound, store.contents(versions[0].document.id, ANN))
+    assert (await store.contents(versions[1].document.id, ANN)).assets == (first,)
+    await store.close()
+
+
+async def what_is_inside_a_source_goes_with_it(open_store: OpenStore) -> None:
+    store = await bound(open_store)
+    inside = ["m!/a", "m!/b", "m!/b!/x", "m!/b!/y", "m!/b!0", "m!0", "m2!/a", "m"]
+    await store.commit([version(uri, f"text of {uri}") for uri in inside])
+    assert (await store.parts("acme", "b", ["m", "m!/b", "none", "m\udcff"])) == {
+        "m": ["m!/a", "m!/b", "m!/b!/x", "m!/b!/y", "m!/b!0"],
+        "m!/b": ["m!/b!/x", "m!/b!/y"],
+        "none": [],
+        "m\udcff": [],
+    }
+    new = replace(version("m", "another text"), parts=frozenset({"m!/b", "m!/c"}))
+    await store.commit([new, version("m!/c", "text of m!/a")])
+    assert (await store.parts("acme", "b", ["m"]))["m"] == ["m!/b", "m!/b!/x", "m!/b!/y", "m!/c"]
+    assert sorted(current(await store.catalogue(), await store.sequence())) == sorted(
+        {"m", "m!/b", "m!/b!/x", "m!/b!/y", "m!/c", "m!0", "m2!/a"}
+    )
+    removed = await store.delete(["m", "m!/c"], bucket="b", principal=ANN)
+    assert sorted(one.uri for one in removed) == ["m", "m!/b", "m!/b!/x", "m!/b!/y", "m!/c"]
+    assert sorted(current(await store.catalogue(), await store.sequence())) == ["m!0", "m2!/a"]
     await store.close()
 
 
@@ -581,6 +643,8 @@ CASES: tuple[Callable[[OpenStore], Awaitable[None]], ...] = (
     tenants_do_not_see_each_other,
     sources_are_listed_by_bucket_and_uri,
     blocks_keep_all_that_is_known_of_them,
+    images_and_the_account_are_kept_with_the_document,
+    what_is_inside_a_source_goes_with_it,
     long_and_odd_texts_are_kept_to_the_letter,
     a_uri_that_is_no_text_is_refused_with_a_remedy,
     thousands_of_keys_are_looked_up_at_once,

@@ -7,6 +7,7 @@ All are frozen, slotted dataclasses of plain values, so importing them loads nei
 """
 
 from citewell.types.access import EVERYONE, Access, Principal
+from citewell.types.accounts import Account, Reason, Tally, count_characters
 from citewell.types.answers import (
     AbstainReason,
     Answer,
@@ -23,6 +24,7 @@ from citewell.types.answers import (
     Verdict,
 )
 from citewell.types.documents import (
+    Asset,
     Block,
     BlockKind,
     Cell,
@@ -30,23 +32,26 @@ from citewell.types.documents import (
     DocumentRef,
     Metadata,
     Node,
-    Region,
     Scalar,
     Source,
-    Span,
     Value,
+    account_of,
     content_hash,
     document_id,
     node_id,
 )
 from citewell.types.filters import Filter, matches, parse_filter
+from citewell.types.locate import locate
+from citewell.types.places import Link, Place, Region, Span
 from citewell.types.queries import Found, Hit, Query
 
 __all__ = [
     "EVERYONE",
     "AbstainReason",
     "Access",
+    "Account",
     "Answer",
+    "Asset",
     "Block",
     "BlockKind",
     "Cell",
@@ -61,22 +66,29 @@ __all__ = [
     "Filter",
     "Found",
     "Hit",
+    "Link",
     "Mark",
     "Metadata",
     "Node",
     "Outcome",
+    "Place",
     "Principal",
     "Query",
+    "Reason",
     "Region",
     "Scalar",
     "Source",
     "Span",
     "Statement",
+    "Tally",
     "Usage",
     "Value",
     "Verdict",
+    "account_of",
     "content_hash",
+    "count_characters",
     "document_id",
+    "locate",
     "matches",
     "node_id",
     "parse_filter",

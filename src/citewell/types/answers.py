@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from citewell.types.documents import DocumentRef, Region, Span
+from citewell.types.documents import DocumentRef
+from citewell.types.places import Region, Span
 from citewell.types.queries import Hit
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 from citewell.types.access import Access
+from citewell.types.accounts import Account, Reason, Tally, count_characters
+from citewell.types.places import Link, Place, Region, Span
 
 Scalar: TypeAlias = str | int | float | bool
 Value: TypeAlias = Scalar | tuple[Scalar, ...] | None
@@ -41,40 +43,6 @@ def node_id(document: str, splitter: str, start: int, end: int, kind: str = "") 
     return _digest(document, splitter, str(start), str(end), kind)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
-    """Characters [start, end) of one document's text."""
-
-    start: int
-    end: int
-
-    def __post_init__(self) -> None:
-        assert 0 <= self.start <= self.end, (self.start, self.end)
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    def of(self, text: str) -> str:
-        """The characters of `text` under this span."""
-        return text[self.start : self.end]
-
-    def overlaps(self, other: Span) -> bool:
-        """Whether the two share at least one character."""
-        return self.start < other.end and other.start < self.end
-
-    def within(self, other: Span) -> bool:
-        """Whether every character of this span is in `other`."""
-        return other.start <= self.start and self.end <= other.end
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A place on a page: 1-based page number and, where known, a box (x0, y0, x1, y1) in points from the top left."""
-
-    page: int
-    box: tuple[float, float, float, float] | None = None
-
-
 class BlockKind(StrEnum):
     """What a block of a document is."""
 
@@ -101,6 +69,7 @@ class Cell:
     row_span: int = 1
     column_span: int = 1
     region: Region | None = None
+    source: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +81,10 @@ class Block:
     A table's text has one line per row with cells joined by ` | `; `cells` cover it; rows whose cells all have
     `header` are its header. `caption` is the caption's span, wherever it stands. A FAQ block is a question line
     followed by its answer; `question` is the span of the question.
+    A figure's text is what is said in its place (alternative text, the words in it); `asset` is the id of its image.
+    A figure without any text has no block of its own; its caption's block then has the `asset`.
+    `source` is where the block stands in the source; what reads pages gives `regions`, all else gives `source`. A cell
+    without a `source` or `region` of its own stands where its table does. `links` ascend and lie within `span`.
     """
 
     kind: BlockKind
@@ -126,6 +99,29 @@ class Block:
     hidden: bool = False
     confidence: float | None = None
     language: str | None = None
+    links: tuple[Link, ...] = ()
+    asset: str | None = None
+    source: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An image that a source holds, kept with its bytes; `id` is their SHA-256 in hex, so equal images are one.
+
+    `span` is where it first stands in the text: the block that shows it, or the empty span of a place between blocks.
+    `regions` are all its places on pages. `alt` is what the source says in its stead. `name` is what it is called
+    inside the source (`word/media/image1.png`). `width` and `height` are in pixels, 0 where unknown.
+    """
+
+    id: str
+    media_type: str
+    content: bytes = field(repr=False)
+    span: Span
+    regions: tuple[Region, ...] = ()
+    alt: str = ""
+    name: str = ""
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +148,11 @@ class Document:
     """The text of one source at one version, with its blocks in reading order.
 
     Every block's span lies within `text`; text between blocks is white space. `reader` is the identity of the
-    reader that made it (`markdown@1`). `metadata` is what the source itself says (author, language, created…).
-    `warnings` name what could not be kept.
+    reader that made it (`markdown@1`). `metadata` is what the source itself says: `author`, `created`, `modified`,
+    `language` and more. `warnings` name what could not be kept; `account` counts it.
+    `attachments` are sources found inside this one (the files of a mail); their uris are `OUTER!/NAME`, and they
+    belong to the tenant and bucket of the outer one and are read by whom it may be read. They become documents of
+    their own and are no part of this one's text or account.
     """
 
     id: str
@@ -167,6 +166,9 @@ class Document:
     metadata: Metadata = field(default_factory=dict)
     pages: int | None = None
     warnings: tuple[str, ...] = ()
+    account: Account = field(default_factory=Account)
+    assets: tuple[Asset, ...] = ()
+    attachments: tuple[Source, ...] = ()
 
     @classmethod
     def of(
@@ -181,8 +183,16 @@ class Document:
         metadata: Metadata | None = None,
         pages: int | None = None,
         warnings: tuple[str, ...] = (),
+        account: Account | None = None,
+        assets: tuple[Asset, ...] = (),
+        attachments: tuple[Source, ...] = (),
     ) -> Document:
-        """The document that `reader` read from `source`, with its id and the hash of the bytes."""
+        """The document that `reader` read from `source`, with its id and the hash of the bytes.
+
+        Without an `account` all that was found is in `blocks` and `assets` (see `account_of`).
+        """
+        if account is None:
+            account = account_of(text, blocks, Tally(images=len(assets), pages=pages or 0))
         return cls(
             id=document_id(source, reader, text),
             uri=source.uri,
@@ -195,7 +205,52 @@ class Document:
             metadata=metadata or {},
             pages=pages,
             warnings=warnings,
+            account=account,
+            assets=assets,
+            attachments=attachments,
         )
+
+
+def account_of(
+    text: str,
+    blocks: Sequence[Block],
+    kept: Tally,
+    left_out: Mapping[Reason, Tally] | None = None,
+    *,
+    found: int | None = None,
+) -> Account:
+    """The account of a document with `blocks` over `text`, of `kept` images and pages and what else was left out.
+
+    A block counts as kept, or as left out for being hidden or else boilerplate where it is flagged; between the cells
+    of a table stand separators, which count for nothing. `found` is how many characters an independent count found:
+    those that are in no block and under no reason are unreadable.
+    """
+    sums = dict(left_out or {})
+    flagged = 0
+    separators = 0
+    cells = 0
+    for block in blocks:
+        if not (block.cells or block.hidden or block.boilerplate):
+            continue
+        characters = held = 0
+        if block.cells:
+            characters = count_characters("".join([text[cell.span.start : cell.span.end] for cell in block.cells]))
+            held = sum([cell.span.end > cell.span.start for cell in block.cells])
+            separators += count_characters(block.span.of(text)) - characters
+        else:
+            characters = count_characters(block.span.of(text))
+        if block.hidden or block.boilerplate:
+            reason = Reason.HIDDEN if block.hidden else Reason.BOILERPLATE
+            sums[reason] = sums.get(reason, Tally()) + Tally(characters, held)
+            flagged += characters
+        else:
+            cells += held
+    characters = count_characters(text) - separators - flagged
+    if found is not None:
+        lost = found - characters - sum(one.characters for one in sums.values())
+        if lost > 0:
+            sums[Reason.UNREADABLE] = sums.get(Reason.UNREADABLE, Tally()) + Tally(lost)
+    return Account.of(kept + Tally(characters, cells), sums)
 
 
 @dataclass(frozen=True, slots=True)

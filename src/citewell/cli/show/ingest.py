@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from citewell.cli.plain import line
+from citewell.cli.show.contents import account_table
 from citewell.cli.show.layout import count, grid, indented, outcome, table
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def show_report(screen: Screen, report: IngestReport) -> None:
         line(report.bucket),
     )
     screen.show(made)
+    if report.account.found != report.account.kept:
+        screen.show("", account_table(report.account))
     if not report.failed:
         screen.note("", Text(f'Ask with: {screen.program} ask "…"', style="dim"))
 
@@ -87,6 +90,7 @@ def report_json(report: IngestReport) -> dict[str, Any]:
         "mirror": report.mirror,
         "counts": {name: report.count(name) for name in OUTCOMES},
         "nodes": report.nodes,
+        "account": report.account,
         "sources": report.sources,
     }
 

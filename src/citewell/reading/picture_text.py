@@ -1,0 +1,36 @@
+"""Files that say nothing but in their pictures, as those do into which scans were pasted: the pictures are read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from citewell.errors import ModelUnavailable, ReadError
+from citewell.reading.allowance import allow
+from citewell.reading.images import Picture
+from citewell.reading.ocr import engine, require_pictures
+from citewell.reading.pieces import Builder
+
+_MAX_PICTURES: Final = 200
+_PICTURE_S: Final = 30.0  # what one picture may take
+
+
+def read_pictures(builder: Builder) -> None:
+    """Where nothing that can be seen was added to `builder` but pictures, add the words in them as figures.
+
+    Raises ReadError no_text when there are pictures and OCR is not installed.
+    """
+    pictures = builder.silent_pictures()
+    if not pictures:
+        return
+    try:
+        require_pictures()
+    except ModelUnavailable as error:
+        said = f"The file holds no text but what may stand in its pictures ({len(pictures)}). {error}"
+        raise ReadError("no_text", said) from error
+    from citewell.reading.scan import picture_words
+
+    recogniser = engine("rapidocr")
+    for asset in pictures[:_MAX_PICTURES]:
+        allow(_PICTURE_S)
+        text, confidence = picture_words(recogniser, Picture(asset.content, asset.media_type))
+        builder.recognise(asset, text, confidence)

@@ -1,0 +1,66 @@
+"""Where something stands: in a document's text, on a page, in the bytes of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Characters [start, end) of one document's text."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.start <= self.end, (self.start, self.end)
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def of(self, text: str) -> str:
+        """The characters of `text` under this span."""
+        return text[self.start : self.end]
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether the two share at least one character."""
+        return self.start < other.end and other.start < self.end
+
+    def within(self, other: Span) -> bool:
+        """Whether every character of this span is in `other`."""
+        return other.start <= self.start and self.end <= other.end
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A place on a page: 1-based page number and, where known, a box (x0, y0, x1, y1) in points from the top left."""
+
+    page: int
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the source as it was found: [start, end), counted from 0 in `unit`, of its part `part`.
+
+    `unit` is `bytes` where the format lets us know them, else what the format itself counts: `lines`, `rows`,
+    `records`, `paragraphs` (elements of that kind in the order of the part's XML), `elements`. `part` names the file
+    inside a container (`word/document.xml`, a sheet, a MIME part `1.2`), and is "" where the source is one piece. The
+    bytes hold the block with its marks: the `##` of a heading, the tags of a paragraph, the quotes of a field.
+    """
+
+    start: int
+    end: int
+    unit: str = "bytes"
+    part: str = ""
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.start <= self.end, (self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the characters under `span` point to: `target` as the source writes it, so often relative to its uri."""
+
+    span: Span
+    target: str

@@ -1,0 +1,41 @@
+"""From an answer back to the page: what a citation quotes can be shown where it stands."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from reportlab.pdfgen.canvas import Canvas
+
+from citewell.errors import NotFound
+from citewell.types import Outcome
+
+
+def test_a_citation_is_located_on_its_page_and_the_document_keeps_its_account(with_engine):
+    async def work(engine):
+        buffer = io.BytesIO()
+        canvas = Canvas(buffer, pagesize=(600, 800), invariant=True)
+        canvas.drawString(72, 700, "This page is about other things, such as the weather in autumn.")
+        canvas.showPage()
+        canvas.drawString(72, 300, "A room in a hotel may cost up to 180 euros per night in Norway.")
+        canvas.showPage()
+        canvas.save()
+        report = await engine.ingest_bytes(buffer.getvalue(), uri="travel.pdf")
+        assert report.account.found == report.account.kept
+        assert report.account.found.pages == 2
+        answer = await engine.ask("How much may a hotel room cost per night in Norway?")
+        assert answer.outcome is Outcome.ANSWERED
+        citation = answer.claims[0].citations[0]
+        (region,) = await engine.locate(citation)
+        assert region.page == 2
+        assert region.box[0] == pytest.approx(72, abs=2)
+        assert region.box[1] < 500 < region.box[3]
+        contents = await engine.contents(citation.document.id)
+        assert (contents.account, contents.pages) == (report.account, 2)
+        await engine.delete("travel.pdf")
+        with pytest.raises(NotFound):
+            await engine.locate(citation)
+        with pytest.raises(NotFound):
+            await engine.contents(citation.document.id)
+
+    with_engine(work)

@@ -1,0 +1,176 @@
+"""What is located on a page is where it was drawn, and ink is there when the page is rendered."""
+
+from __future__ import annotations
+
+import io
+
+import pypdfium2
+import pytest
+from reportlab.lib.pagesizes import letter
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from citewell.reading.pdf import PdfReader
+from citewell.types import BlockKind, Reason, Region, Source, Span, locate
+
+WIDTH, HEIGHT = letter
+LINES = [
+    "Everyone who travels for the company books through the portal",
+    "and keeps all of the receipts that the hotel hands out, always.",
+]
+ROWS = [["Country", "Night", "Day"], ["Norway", "230", "61"], ["Germany", "180", "44"], ["Austria", "170", "40"]]
+
+
+def drawing() -> tuple[bytes, dict[str, Region]]:
+    """Two pages, and where what stands on them was drawn (baseline to cap height, from the top left)."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=letter, invariant=True)
+    where: dict[str, Region] = {}
+
+    def put(text: str, x: float, y: float, *, page: int, font: str = "Helvetica", size: float = 11) -> None:
+        canvas.setFont(font, size)
+        canvas.drawString(x, y, text)
+        box = (x, HEIGHT - y - 0.75 * size, x + canvas.stringWidth(text, font, size), HEIGHT - y + 0.2 * size)
+        where[text] = Region(page, box)
+
+    put("Travel policy", 72, 700, page=1, font="Helvetica-Bold", size=20)
+    for number, line in enumerate(LINES):
+        put(line, 72, 670 - 14 * number, page=1)
+    canvas.showPage()
+    put("Limits abroad", 72, 700, page=2, font="Helvetica-Bold", size=20)
+    canvas.grid([72, 200, 300, 400], [640 - 20 * row for row in range(5)])
+    for r, row in enumerate(ROWS):
+        for c, text in enumerate(row):
+            put(
+                text, (78, 206, 306)[c], 626 - 20 * r, page=2, font="Helvetica-Bold" if r == 0 else "Helvetica", size=10
+            )
+    canvas.showPage()
+    canvas.save()
+    return buffer.getvalue(), where
+
+
+def overlap(one: Region, other: Region) -> float:
+    """Intersection over union."""
+    assert one.box is not None
+    assert other.box is not None
+    if one.page != other.page:
+        return 0.0
+    width = min(one.box[2], other.box[2]) - max(one.box[0], other.box[0])
+    height = min(one.box[3], other.box[3]) - max(one.box[1], other.box[1])
+    both = max(width, 0.0) * max(height, 0.0)
+    sizes = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one.box, other.box))
+    return both / (sizes - both)
+
+
+def around(*regions: Region) -> Region:
+    boxes = [region.box for region in regions if region.box]
+    return Region(
+        regions[0].page,
+        (
+            min(box[0] for box in boxes),
+            min(box[1] for box in boxes),
+            max(box[2] for box in boxes),
+            max(box[3] for box in boxes),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def made():
+    content, where = drawing()
+    return PdfReader().read(Source("a.pdf", content)), content, where
+
+
+def span_of(document, text):
+    start = document.text.index(text)
+    return Span(start, start + len(text))
+
+
+def test_a_quote_is_located_in_the_box_of_its_block(made):
+    document, _, where = made
+    (heading,) = locate(document.blocks, span_of(document, "policy"))
+    assert overlap(heading, where["Travel policy"]) >= 0.5
+    (paragraph,) = locate(document.blocks, span_of(document, "the receipts"))
+    assert overlap(paragraph, around(*(where[line] for line in LINES))) >= 0.5
+    both = locate(document.blocks, Span(0, document.text.index("Limits abroad") + 3))
+    assert [region.page for region in both] == [1, 1, 2]
+
+
+def test_a_quote_from_a_table_is_located_in_its_cells(made):
+    document, _, where = made
+    table = next(block for block in document.blocks if block.kind is BlockKind.TABLE)
+    for text in ("Norway", "180", "40"):
+        (cell,) = locate(document.blocks, span_of(document, text))
+        wanted = where[text]
+        assert cell.box is not None
+        assert wanted.box is not None
+        assert cell.page == 2
+        assert cell.box[0] - 1 <= wanted.box[0] <= wanted.box[2] <= cell.box[2] + 1
+        assert cell.box[1] - 1 <= (wanted.box[1] + wanted.box[3]) / 2 <= cell.box[3] + 1
+    row = locate(document.blocks, span_of(document, "Norway | 230 | 61"))
+    assert len(row) == 3
+    assert locate(document.blocks, table.span) == table.regions
+
+
+def test_there_is_ink_in_what_is_located_and_hardly_any_outside(made):
+    document, content, _ = made
+    pdf = pypdfium2.PdfDocument(content)
+    for page in (1, 2):
+        bitmap = pdf[page - 1].render(scale=1, grayscale=True)
+        pixels = memoryview(bitmap.buffer).cast("B")
+        dark = {
+            (x, y) for y in range(bitmap.height) for x in range(bitmap.width) if pixels[y * bitmap.stride + x] < 128
+        }
+        assert dark
+        boxes = [
+            region.box
+            for block in document.blocks
+            for region in locate(document.blocks, block.span)
+            if region.page == page and region.box
+        ]
+        for x0, y0, x1, y1 in boxes:
+            assert any(x0 <= x <= x1 and y0 <= y <= y1 for x, y in dark)
+        wide = [(x0 - 3, y0 - 3, x1 + 3, y1 + 3) for x0, y0, x1, y1 in boxes]
+        outside = [(x, y) for x, y in dark if not any(a <= x <= c and b <= y <= d for a, b, c, d in wide)]
+        assert len(outside) < 0.15 * len(dark)
+    pdf.close()
+
+
+def test_nothing_is_located_where_there_are_no_pages_or_no_blocks(made):
+    document, _, _ = made
+    assert locate((), Span(0, 5)) == ()
+    end = len(document.text)
+    assert locate(document.blocks, Span(end + 10, end + 12)) == ()
+
+
+def test_images_keep_their_bytes_boxes_and_captions_and_pages_without_text_are_counted():
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=letter, invariant=True, pageCompression=0)
+    photo = ImageReader(io.BytesIO(ppm(64, 48)))
+    canvas.drawImage(photo, 100, 500, 200, 150)
+    canvas.setFont("Helvetica", 10)
+    canvas.drawString(100, 485, "Figure 1: A blue square that is drawn in many shades.")
+    canvas.drawString(72, 700, "A page with one image on it, and with enough words to be a paragraph of text.")
+    canvas.showPage()
+    canvas.drawImage(photo, 300, 500, 200, 150)
+    canvas.showPage()
+    canvas.showPage()
+    canvas.save()
+    document = PdfReader().read(Source("a.pdf", buffer.getvalue()))
+    (asset,) = document.assets
+    assert (asset.media_type, asset.width, asset.height) == ("image/png", 64, 48)
+    assert [region.page for region in asset.regions] == [1, 2]
+    assert overlap(asset.regions[0], Region(1, (100, HEIGHT - 650, 300, HEIGHT - 500))) > 0.95
+    caption = next(block for block in document.blocks if block.kind is BlockKind.CAPTION)
+    assert caption.asset == asset.id
+    assert asset.span == caption.span
+    account = document.account
+    assert (account.found.images, account.kept.images, account.left_out[Reason.DUPLICATE].images) == (2, 1, 1)
+    assert (account.found.pages, account.kept.pages) == (3, 1)
+    assert account.left_out[Reason.UNREADABLE].pages == 1
+    assert account.left_out[Reason.TOO_SMALL].pages == 1
+
+
+def ppm(width: int, height: int) -> bytes:
+    rows = bytes(value for y in range(height) for x in range(width) for value in (x * 3 % 256, y * 5 % 256, 200))
+    return b"P6 %d %d 255\n" % (width, height) + rows

@@ -1,0 +1,77 @@
+"""Documents into which only scans were pasted are read by OCR; those with text are left alone."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import docx
+import pytest
+from pictures import photograph, saved, scan, text
+from pptx import Presentation
+from pptx.util import Pt
+
+from citewell.errors import ReadError
+from citewell.reading.docx import DocxReader
+from citewell.reading.isolation import Isolated
+from citewell.reading.pptx import PptxReader
+from citewell.types import BlockKind, Source
+
+LINE = "The lease ends on 31 March 2027."
+
+
+def letter(*pictures: bytes, words: str = "") -> Source:
+    made = docx.Document()
+    if words:
+        made.add_paragraph(words)
+    for picture in pictures:
+        made.add_picture(io.BytesIO(picture))
+    buffer = io.BytesIO()
+    made.save(buffer)
+    return Source("letter.docx", buffer.getvalue())
+
+
+def test_a_letter_that_is_a_scan_is_read_within_the_default_limits() -> None:
+    source = letter(saved(scan(text(LINE, size=14))), saved(photograph()))
+    with Isolated(DocxReader) as reader:
+        document = reader.read(source)
+    (block,) = document.blocks
+    assert (block.kind, document.text) == (BlockKind.FIGURE, LINE)
+    assert block.confidence is not None
+    assert block.confidence > 0.8
+    assert block.asset == document.assets[0].id
+    assert len(document.assets) == 2
+    assert not document.account.left_out
+    assert document.account.kept.characters == sum(not sign.isspace() for sign in LINE)
+
+
+def test_a_letter_with_text_is_not_read_by_its_pictures() -> None:
+    document = DocxReader().read(letter(saved(scan(text(LINE, size=14))), words="See below."))
+    assert document.text == "See below."
+    assert len(document.assets) == 1
+
+
+def test_slides_that_are_screenshots_are_pages_that_were_read() -> None:
+    deck = Presentation()
+    made = deck.slides.add_slide(deck.slide_layouts[6])
+    made.shapes.add_picture(io.BytesIO(saved(scan(text(LINE, size=14)))), Pt(0), Pt(0))
+    buffer = io.BytesIO()
+    deck.save(buffer)
+    document = PptxReader().read(Source("deck.pptx", buffer.getvalue()))
+    assert document.text == LINE
+    assert document.blocks[0].regions[0].page == 1
+    assert document.account.kept.pages == 1
+
+
+def test_a_photograph_alone_is_no_text() -> None:
+    with pytest.raises(ReadError) as caught:
+        DocxReader().read(letter(saved(photograph())))
+    assert caught.value.kind == "no_text"
+
+
+def test_without_ocr_it_is_said_that_there_are_pictures_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = letter(saved(scan(text(LINE))))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ReadError, match=r"in its pictures \(1\)\. .*Install citewell\[ocr\]") as caught:
+        DocxReader().read(source)
+    assert caught.value.kind == "no_text"
