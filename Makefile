@@ -73,7 +73,7 @@ footprint: ## Count packages and megabytes of a default install
 lock: $(VENV)/bin/python ## Resolve the locked versions anew (needs the package index)
 	$(PIP) uv
 	$(BIN)/python -m uv pip compile pyproject.toml --group build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/run.lock $(LOCK)
-	$(BIN)/python -m uv pip compile pyproject.toml --group build --group dev --extra remote --extra llm --extra ocr --extra code --constraint requirements/run.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/dev.lock $(LOCK)
+	$(BIN)/python -m uv pip compile pyproject.toml --group build --group dev --extra remote --extra llm --extra ocr --extra code --extra otel --constraint requirements/run.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/dev.lock $(LOCK)
 
 model: $(VENV)/.dev ## Rebuild the embedding model from the official weights and compare
 	cd packages/citewell-minilm && ../../$(BIN)/python build_model.py --fetch

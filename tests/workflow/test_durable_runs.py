@@ -27,7 +27,6 @@ from citewell.workflow import (
     StartKeyConflict,
     StopEvent,
     Workflow,
-    WorkflowError,
     step,
 )
 from citewell.workflow.runs import Runs
@@ -177,21 +176,20 @@ async def test_without_the_lock_the_record_refuses_the_second_of_two_that_go_on_
     path = tmp_path / "runs.db"
     ends: Counter[str] = Counter()
     first, second = Slow(), Slow()
-    async with Unlocked(path) as one, Unlocked(path) as other:
-        async with Runs(one, [first]) as runs:
-            for n in range(20):
-                handler = await runs.start(first, n=n)
-                async with Runs(other, [second]) as rival:
-                    found = await asyncio.gather(handler, rival.result(handler.run_id), return_exceptions=True)
-                assert 5 in found
-                for end in found:
-                    ends[type(end).__name__] += 1
-                    assert end == 5 or (isinstance(end, JournalFailed) and "Another process" in str(end))
-                assert await one.verify(handler.run_id) is None
-                entries = await one.entries(handler.run_id)
-                over = [(e.step, e.caused_by) for e in entries if e.kind == "step"]
-                assert len(over) == len(set(over)) == 6
-                assert (await one.run(handler.run_id)).status == "done"
+    async with Unlocked(path) as one, Unlocked(path) as other, Runs(one, [first]) as runs:
+        for n in range(20):
+            handler = await runs.start(first, n=n)
+            async with Runs(other, [second]) as rival:
+                found = await asyncio.gather(handler, rival.result(handler.run_id), return_exceptions=True)
+            assert 5 in found
+            for end in found:
+                ends[type(end).__name__] += 1
+                assert end == 5 or (isinstance(end, JournalFailed) and "Another process" in str(end))
+            assert await one.verify(handler.run_id) is None
+            entries = await one.entries(handler.run_id)
+            over = [(e.step, e.caused_by) for e in entries if e.kind == "step"]
+            assert len(over) == len(set(over)) == 6
+            assert (await one.run(handler.run_id)).status == "done"
     assert ends["JournalFailed"]
 
 
@@ -290,12 +288,11 @@ def test_a_reader_of_a_process_that_is_killed_goes_on_with_its_cursor(tmp_path):
 
 async def _park(path: Path, count: int) -> None:
     """That many runs that wait for an answer."""
-    async with SqliteJournal(path) as journal:
-        async with Runs(journal, [story := Story(timeout=None)]) as runs:
-            for _ in range(0, count, 1000):
-                await asyncio.gather(*(runs.start(story) for _ in range(min(count, 1000))))
-                while runs._live:
-                    await asyncio.sleep(0.01)
+    async with SqliteJournal(path) as journal, Runs(journal, [story := Story(timeout=None)]) as runs:
+        for _ in range(0, count, 1000):
+            await asyncio.gather(*(runs.start(story) for _ in range(min(count, 1000))))
+            while runs._live:
+                await asyncio.sleep(0.01)
 
 
 async def _opening_s(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""Workflows in a simulated world: shuffled schedules, a virtual clock, disks that fail, processes that end, all from a seed.
+"""Workflows in a simulated world: shuffled schedules, a virtual clock, failing disks, ending processes, all from a seed.
 
     simulate(make_workload, seed=7, schedules=100)
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import random
@@ -35,7 +36,7 @@ PATIENCE_S = 2_000.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """A run that somebody wants, under a start key; `cancel_after_s` virtual seconds after he knows of it, no longer."""
+    """A run that somebody wants, under a start key, and no longer `cancel_after_s` virtual seconds after it began."""
 
     key: str
     workflow: Workflow
@@ -95,7 +96,7 @@ class World:
         self.workload = workload
         self.plan = plan
         self.disk = Disk(plan.faults)
-        self.draw = random.Random(f"world {plan.seed}")
+        self.draw = random.Random(f"world {plan.seed}")  # noqa: S311 - schedules, not secrets
         self.trace: list[str] = []
         self.wrong: list[str] = []
         # What was acknowledged to people: ids by key, results by key, answers by question, keys of cancelled runs.
@@ -158,14 +159,14 @@ class World:
         runs = Runs(journal, self.workload.workflows, park_after_s=self.plan.park_after_s)
         self.note(f"life {self.lives} begins")
         life = loop.create_task(self._see_to_all(runs, journal))
-        await asyncio.wait([life, crashed, asked], return_when=asyncio.FIRST_COMPLETED)
+        await _first(life, crashed, asked)
         if asked.done() and not crashed.done():
             self.note(f"the process closes at commit {asked.result().commit}")
             life.cancel()
-            await asyncio.wait([life, crashed], return_when=asyncio.FIRST_COMPLETED)
+            await _first(life, crashed)
         if not crashed.done():
             # It may crash all the same.
-            await asyncio.wait([loop.create_task(close()), crashed], return_when=asyncio.FIRST_COMPLETED)
+            await _first(loop.create_task(close()), crashed)
         delay_s = asked.result().delay_s if asked.done() else 0.0
         if crashed.done():
             delay_s = crashed.result().delay_s
@@ -187,7 +188,7 @@ class World:
             for run in runs._live.values():
                 run.leave()
         for _ in range(100):
-            tasks = sorted(asyncio.all_tasks() - {asyncio.current_task()}, key=_age)  # type: ignore[arg-type]
+            tasks = sorted(asyncio.all_tasks() - {asyncio.current_task()}, key=_age)
             if not tasks:
                 return
             for task in tasks:
@@ -336,7 +337,7 @@ class World:
             return
         found = self.disk.db.execute("SELECT run_id FROM runs WHERE status = 'running' AND waiting = 1").fetchall()
         for (run_id,) in found:
-            row, snapshot, entries = journal.look(lambda db, run_id=run_id: _record(db, run_id))
+            row, snapshot, entries = journal.look(functools.partial(_record, run_id=run_id))
             replay, _ = runs._rebuild(runs._workflow_of(row), row, snapshot, entries)
             # A step may go on when one of its questions is answered, or may need the others too: both are in order.
             replay._moved.clear()
@@ -429,7 +430,7 @@ def simulate(make_workload: MakeWorkload, seed: int, *, schedules: int = 1, firs
     """
     logging.getLogger("citewell.workflow").disabled = True
     try:
-        workload = make_workload(random.Random(seed))
+        workload = make_workload(random.Random(seed))  # noqa: S311 - schedules, not secrets
         keys = frozenset(order.key for order in workload.orders)
         whole = Plan(f"{seed}/whole", (), keys, 1.0, shuffled=False)
         clean, wrong = _play(make_workload, seed, whole, None)
@@ -450,7 +451,7 @@ def simulate(make_workload: MakeWorkload, seed: int, *, schedules: int = 1, firs
 def _play(
     make_workload: MakeWorkload, seed: int, plan: Plan, expected: Mapping[str, str] | None
 ) -> tuple[World, list[str]]:
-    world = World(make_workload(random.Random(seed)), plan)
+    world = World(make_workload(random.Random(seed)), plan)  # noqa: S311 - schedules, not secrets
     world.play()
     wrong = world.judge(expected)
     world.disk.close()
@@ -458,7 +459,7 @@ def _play(
 
 
 def _plan(seed: str, keys: frozenset[str], commits: int) -> Plan:
-    draw = random.Random(f"plan {seed}")
+    draw = random.Random(f"plan {seed}")  # noqa: S311 - schedules, not secrets
     count = draw.choice((0, 1, 1, 2, 2, 3, 4))
     faults = {}
     for _ in range(count):
@@ -502,8 +503,13 @@ def _fresh(workflow: Workflow) -> asyncio.Semaphore | None:
     return None if workflow._gate is None else asyncio.Semaphore(workflow._gate._value)
 
 
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    """Return once one of them is done."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
 def _number(seed: str) -> int:
-    return random.Random(f"loop {seed}").getrandbits(32)
+    return random.Random(f"loop {seed}").getrandbits(32)  # noqa: S311 - schedules, not secrets
 
 
 def _innermost(error: BaseException) -> BaseException:
