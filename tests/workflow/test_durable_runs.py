@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import functools
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from citewell.workflow import (
+    AnswerRefused,
     Context,
     Event,
     HumanResponseEvent,
@@ -27,7 +29,6 @@ from citewell.workflow import (
     StartKeyConflict,
     StopEvent,
     Workflow,
-    WorkflowError,
     step,
 )
 from citewell.workflow.runs import Runs
@@ -237,7 +238,8 @@ async def _answer(runs: Runs, run_id: str) -> None:
     while True:
         for question in await runs.questions():
             if question.run_id == run_id:
-                await runs.answer(run_id, Say(n=question.content["n"]))
+                with contextlib.suppress(AnswerRefused):
+                    await runs.answer(run_id, Say(n=question.content["n"]))
         await asyncio.sleep(0.001)
 
 

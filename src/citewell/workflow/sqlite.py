@@ -176,8 +176,8 @@ class SqliteJournal:
     async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
         await self.accept(run, entries)
 
-    async def accept(self, run: RunStart, entries: Sequence[Entry]) -> str:
-        """As `started`; with a `key` that has a run already, that run's id instead.
+    async def accept(self, run: RunStart, entries: Sequence[Entry]) -> tuple[str, bool]:
+        """As `started`; with a `key` that has a run already, that run's id instead. And whether a run was made.
 
         Raises StartKeyConflict when that run began with another event.
         """
@@ -186,7 +186,7 @@ class SqliteJournal:
         text = _text(entries)
         first = entries[0].seq if entries else 0
 
-        def do(db: sqlite3.Connection) -> str:
+        def do(db: sqlite3.Connection) -> tuple[str, bool]:
             if run.key is not None:
                 found = db.execute(
                     "SELECT run_id, body FROM runs WHERE workflow = ? AND key = ?", (run.workflow, run.key)
@@ -198,7 +198,7 @@ class SqliteJournal:
                             "Use another key.",
                             run_id=found[0],
                         )
-                    return str(found[0])
+                    return str(found[0]), False
             try:
                 made = db.execute(
                     "INSERT INTO runs (run_id, workflow, key, body, start, status) VALUES (?, ?, ?, ?, ?, 'running')",
@@ -211,9 +211,9 @@ class SqliteJournal:
             self._heads[run.run_id] = hashlib.sha256(start.encode()).digest()
             if entries:
                 self._insert(db, [(run.run_id, first, text)])
-            return run.run_id
+            return run.run_id, True
 
-        chosen: str = await self._ask(do)
+        chosen: tuple[str, bool] = await self._ask(do)
         return chosen
 
     def append(self, run_id: str, entries: Sequence[Entry]) -> "asyncio.Future[None]":
