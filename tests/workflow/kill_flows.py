@@ -1,4 +1,4 @@
-"""The workflows that the kill tests run: each a shape of its own, with outside effects and a log of every step begun."""
+"""The workflows that the kill tests run: each a shape of its own, with effects and a log of every step begun."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ async def make(name: str) -> None:
         async with Runs(f"{folder}/runs.db", [ship := Ship(timeout=None)], park_after_s=0) as runs:
             handler = await runs.start(ship, run_id="ship", n=3)
             for stage, answer in (("asked", Sure(yes=True)), ("reviewed", Say(yes=False)), ("ended", None)):
-                while not handler.is_done() and not await runs.questions():
+                while not handler.is_done() and not await runs.questions():  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 await asyncio.sleep(0.05)
                 row, _, entries = await runs.journal.record("ship")

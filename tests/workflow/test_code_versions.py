@@ -79,15 +79,25 @@ def _mutations(draw: random.Random) -> Iterator[tuple[str, str, str]]:
         yield "body", SOURCE.replace("i=ev.i * 2", f"i=ev.i * {n + 1}"), "step make has changed"
         yield "body", SOURCE.replace('"once"', f'"once {n}"'), "step make has changed"
         yield "annotation", SOURCE.replace("-> Ask:", f"-> Ask | StopEvent:  # {n}"), "step join has changed"
-        yield "field", SOURCE.replace('note: str = ""', f'note: str = ""\n    more{n}: int = 0'), "event Made has changed"
+        yield (
+            "field",
+            SOURCE.replace('note: str = ""', f'note: str = ""\n    more{n}: int = 0'),
+            "event Made has changed",
+        )
         yield "field type", SOURCE.replace("total: int", draw.choice(["total: float", "total: str"])), "event Ask has"
         yield "gone field", SOURCE.replace('    note: str = ""\n', f"    # {n}\n"), "event Made has changed"
         yield "renamed event", re.sub(r"\bPiece\b", f"Piece{n}", SOURCE), "event Piece is gone"
         yield "renamed step", SOURCE.replace("def join", f"def join{n}"), "step join is gone"
-        new = f"    @step\n    async def extra{n}(self, ev: Say) -> None:\n        pass\n\n    @step\n    async def end("
+        new = (
+            f"    @step\n    async def extra{n}(self, ev: Say) -> None:\n        pass\n\n    @step\n    async def end("
+        )
         yield "new step", SOURCE.replace("    @step\n    async def end(", new), f"step extra{n} is new"
         removed = SOURCE[: SOURCE.index("    @step(retry")] + SOURCE[SOURCE.index("    @step\n    async def join") :]
-        yield "removed step", removed.replace("list[Piece]", "list[Made]").replace("Piece(i=", "Made(i="), "step make is"
+        yield (
+            "removed step",
+            removed.replace("list[Piece]", "list[Made]").replace("Piece(i=", "Made(i="),
+            "step make is",
+        )
 
 
 MUTATIONS = list(itertools.islice(_mutations(random.Random(4)), 50))
@@ -121,7 +131,7 @@ def _module(folder: Path, source: str) -> ModuleType:
 async def _start_and_park(folder: Path, flow: Workflow) -> None:
     async with Runs(folder / "runs.db", [flow]) as runs:
         await runs.start(flow, run_id="ship", n=3)
-        while not await runs.questions():
+        while not await runs.questions():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -148,20 +158,24 @@ def test_a_workflow_that_continues_the_old_definition_goes_on_with_its_runs(by, 
     declared = SOURCE.replace("class Ship(Workflow):\n", 'class Ship(Workflow):\n    version = "1"\n\n')
     asyncio.run(_start_and_park(tmp_path, _module(tmp_path, declared).Ship(timeout=None)))
     if by == "list":
-        new = declared.replace("ev.yes]", 'ev.yes, "new"]').replace('version = "1"', 'version = "2"\n    continues = ["1"]')
+        new = declared.replace("ev.yes]", 'ev.yes, "new"]').replace(
+            'version = "1"', 'version = "2"\n    continues = ["1"]'
+        )
     else:
         # An event and a step have other names, which the entries are taught.
-        new = re.sub(r"\bPiece\b", "Part", declared).replace("def make", "def build").replace("ev.yes]", 'ev.yes, "new"]')
+        new = (
+            re.sub(r"\bPiece\b", "Part", declared).replace("def make", "def build").replace("ev.yes]", 'ev.yes, "new"]')
+        )
         new = new.replace('version = "1"', 'version = "2"\n    continues = {"1": _renamed}')
         new = new.replace("class Ship(", RENAMED + "\n\nclass Ship(")
     assert asyncio.run(_finish(tmp_path, _module(tmp_path, new).Ship(timeout=None))) == [3, False, "new"]
 
 
-RENAMED = '''
+RENAMED = """
 def _renamed(entry):
     import dataclasses
 
     event = "Part" if entry.event == "Piece" else entry.event
     step = "build" if entry.step == "make" else entry.step
     return dataclasses.replace(entry, event=event, step=step)
-'''
+"""

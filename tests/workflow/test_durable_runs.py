@@ -111,7 +111,7 @@ async def test_a_start_that_is_cancelled_while_it_is_recorded_goes_on(tmp_path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        while not await runs.list(status="done"):
+        while not await runs.list(status="done"):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         assert await runs.result("left") == 9
 
@@ -152,7 +152,7 @@ class Unlocked(SqliteJournal):
 
     def open(self) -> None:
         path, self.path = self.path, self.path.with_name(f"{id(self)}")
-        self._lock_file = open(self.path, "ab")
+        self._lock_file = open(self.path, "ab")  # noqa: SIM115 - held until close()
         fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.path = path
         self._db = self._connect()
@@ -178,21 +178,20 @@ async def test_without_the_lock_the_record_refuses_the_second_of_two_that_go_on_
     path = tmp_path / "runs.db"
     ends: Counter[str] = Counter()
     first, second = Slow(), Slow()
-    async with Unlocked(path) as one, Unlocked(path) as other:
-        async with Runs(one, [first]) as runs:
-            for n in range(20):
-                handler = await runs.start(first, n=n)
-                async with Runs(other, [second]) as rival:
-                    found = await asyncio.gather(handler, rival.result(handler.run_id), return_exceptions=True)
-                assert 5 in found
-                for end in found:
-                    ends[type(end).__name__] += 1
-                    assert end == 5 or (isinstance(end, JournalFailed) and "Another process" in str(end))
-                assert await one.verify(handler.run_id) is None
-                entries = await one.entries(handler.run_id)
-                over = [(e.step, e.caused_by) for e in entries if e.kind == "step"]
-                assert len(over) == len(set(over)) == 6
-                assert (await one.run(handler.run_id)).status == "done"
+    async with Unlocked(path) as one, Unlocked(path) as other, Runs(one, [first]) as runs:
+        for n in range(20):
+            handler = await runs.start(first, n=n)
+            async with Runs(other, [second]) as rival:
+                found = await asyncio.gather(handler, rival.result(handler.run_id), return_exceptions=True)
+            assert 5 in found
+            for end in found:
+                ends[type(end).__name__] += 1
+                assert end == 5 or (isinstance(end, JournalFailed) and "Another process" in str(end))
+            assert await one.verify(handler.run_id) is None
+            entries = await one.entries(handler.run_id)
+            over = [(e.step, e.caused_by) for e in entries if e.kind == "step"]
+            assert len(over) == len(set(over)) == 6
+            assert (await one.run(handler.run_id)).status == "done"
     assert ends["JournalFailed"]
 
 
@@ -292,12 +291,11 @@ def test_a_reader_of_a_process_that_is_killed_goes_on_with_its_cursor(tmp_path):
 
 async def _park(path: Path, count: int) -> None:
     """That many runs that wait for an answer."""
-    async with SqliteJournal(path) as journal:
-        async with Runs(journal, [story := Story(timeout=None)]) as runs:
-            for _ in range(0, count, 1000):
-                await asyncio.gather(*(runs.start(story) for _ in range(min(count, 1000))))
-                while runs._live:
-                    await asyncio.sleep(0.01)
+    async with SqliteJournal(path) as journal, Runs(journal, [story := Story(timeout=None)]) as runs:
+        for _ in range(0, count, 1000):
+            await asyncio.gather(*(runs.start(story) for _ in range(min(count, 1000))))
+            while runs._live:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 async def _opening_s(path: Path) -> float:

@@ -38,7 +38,13 @@ class Lives:
         )
 
     def live(
-        self, folder: Path, seed: int, *, point: str | None = None, n: int = 0, after_s: float | None = None,
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        point: str | None = None,
+        n: int = 0,
+        after_s: float | None = None,
         blind: bool = False,
     ) -> bool:
         """Whether this life was killed; otherwise it had done everything."""

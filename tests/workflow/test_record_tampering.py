@@ -13,7 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from citewell.workflow import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
+from citewell.workflow import (
+    Context,
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StopEvent,
+    Workflow,
+    step,
+)
 from citewell.workflow.runs import Runs
 from citewell.workflow.sqlite import SqliteJournal
 
@@ -65,7 +74,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for n in range(5, 10):
                 assert await (await runs.start(count, key=f"count {n}", run_id=f"count {n}", n=n)) == "counted"
             await runs.start(talk, key="talk", run_id="talk", n=3)
-            while not await runs.questions() or runs._live:
+            while not await runs.questions() or runs._live:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await runs.compact("talk")
 
@@ -118,7 +127,9 @@ OVER = "run IN (SELECT n FROM runs WHERE status != 'running')"
 
 def test_every_deleted_row_of_a_run_that_is_over_is_missed(record, tmp_path):
     for row in drawn(record, "delete", OVER):
-        assert tampered(record, tmp_path, lambda db, row=row: _do(db, "DELETE FROM batches WHERE run = ? AND seq = ?", row))
+        assert tampered(
+            record, tmp_path, lambda db, row=row: _do(db, "DELETE FROM batches WHERE run = ? AND seq = ?", row)
+        )
 
 
 def test_every_edited_row_is_found(record, tmp_path):
@@ -140,7 +151,7 @@ def test_every_edited_row_is_found(record, tmp_path):
 def test_every_edited_hash_is_found(record, tmp_path):
     for row in drawn(record, "hash"):
         change = "UPDATE batches SET hash = randomblob(32) WHERE run = ? AND seq = ?"
-        assert tampered(record, tmp_path, lambda db, row=row: _do(db, change, row))
+        assert tampered(record, tmp_path, lambda db, row=row, change=change: _do(db, change, row))
 
 
 def test_rows_that_changed_places_are_found(record, tmp_path):
@@ -158,7 +169,9 @@ def test_rows_that_changed_places_are_found(record, tmp_path):
 
 def test_a_truncated_run_that_is_over_is_found(record, tmp_path):
     for row in drawn(record, "truncate", OVER):
-        assert tampered(record, tmp_path, lambda db, row=row: _do(db, "DELETE FROM batches WHERE run = ? AND seq >= ?", row))
+        assert tampered(
+            record, tmp_path, lambda db, row=row: _do(db, "DELETE FROM batches WHERE run = ? AND seq >= ?", row)
+        )
 
 
 def test_a_truncated_run_that_goes_on_is_not_found_unless_it_has_a_snapshot(record, tmp_path):

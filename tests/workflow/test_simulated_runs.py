@@ -76,7 +76,7 @@ def test_it_sees_a_step_that_runs_again_after_its_commit(monkeypatch):
             self._jobs[entry.step, entry.caused_by[0]] = job
 
     monkeypatch.setattr(Replay, "_step", step)
-    with pytest.raises(Violation, match="ran again|comes to"):
+    with pytest.raises(Violation, match=r"ran again|comes to"):
         simulate(_waits, 1, schedules=200)
 
 

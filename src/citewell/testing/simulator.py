@@ -1,4 +1,4 @@
-"""Workflows in a simulated world: shuffled schedules, a virtual clock, disks that fail, processes that end, all from a seed.
+"""Workflows in a simulated world, all from one seed: shuffled schedules, a virtual clock, failing disks, crashes.
 
     simulate(make_workload, seed=7, schedules=100)
 
@@ -35,7 +35,7 @@ PATIENCE_S = 2_000.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """A run that somebody wants, under a start key; `cancel_after_s` virtual seconds after he knows of it, no longer."""
+    """A run that somebody wants, under a start key, and cancels `cancel_after_s` virtual seconds after he knows of it."""
 
     key: str
     workflow: Workflow
@@ -95,7 +95,7 @@ class World:
         self.workload = workload
         self.plan = plan
         self.disk = Disk(plan.faults)
-        self.draw = random.Random(f"world {plan.seed}")
+        self.draw = random.Random(f"world {plan.seed}")  # noqa: S311 - a schedule, no secret
         self.trace: list[str] = []
         self.wrong: list[str] = []
         # What was acknowledged to people: ids by key, results by key, answers by question, keys of cancelled runs.
@@ -158,14 +158,16 @@ class World:
         runs = Runs(journal, self.workload.workflows, park_after_s=self.plan.park_after_s)
         self.note(f"life {self.lives} begins")
         life = loop.create_task(self._see_to_all(runs, journal))
-        await asyncio.wait([life, crashed, asked], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [life, crashed, asked]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if asked.done() and not crashed.done():
             self.note(f"the process closes at commit {asked.result().commit}")
             life.cancel()
-            await asyncio.wait([life, crashed], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waited[:2], return_when=asyncio.FIRST_COMPLETED)
         if not crashed.done():
             # It may crash all the same.
-            await asyncio.wait([loop.create_task(close()), crashed], return_when=asyncio.FIRST_COMPLETED)
+            ends: list[asyncio.Future[Any]] = [loop.create_task(close()), crashed]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         delay_s = asked.result().delay_s if asked.done() else 0.0
         if crashed.done():
             delay_s = crashed.result().delay_s
@@ -187,7 +189,7 @@ class World:
             for run in runs._live.values():
                 run.leave()
         for _ in range(100):
-            tasks = sorted(asyncio.all_tasks() - {asyncio.current_task()}, key=_age)  # type: ignore[arg-type]
+            tasks = sorted(asyncio.all_tasks() - {asyncio.current_task()}, key=_age)
             if not tasks:
                 return
             for task in tasks:
@@ -429,7 +431,7 @@ def simulate(make_workload: MakeWorkload, seed: int, *, schedules: int = 1, firs
     """
     logging.getLogger("citewell.workflow").disabled = True
     try:
-        workload = make_workload(random.Random(seed))
+        workload = make_workload(random.Random(seed))  # noqa: S311
         keys = frozenset(order.key for order in workload.orders)
         whole = Plan(f"{seed}/whole", (), keys, 1.0, shuffled=False)
         clean, wrong = _play(make_workload, seed, whole, None)
@@ -450,7 +452,7 @@ def simulate(make_workload: MakeWorkload, seed: int, *, schedules: int = 1, firs
 def _play(
     make_workload: MakeWorkload, seed: int, plan: Plan, expected: Mapping[str, str] | None
 ) -> tuple[World, list[str]]:
-    world = World(make_workload(random.Random(seed)), plan)
+    world = World(make_workload(random.Random(seed)), plan)  # noqa: S311
     world.play()
     wrong = world.judge(expected)
     world.disk.close()
@@ -458,7 +460,7 @@ def _play(
 
 
 def _plan(seed: str, keys: frozenset[str], commits: int) -> Plan:
-    draw = random.Random(f"plan {seed}")
+    draw = random.Random(f"plan {seed}")  # noqa: S311
     count = draw.choice((0, 1, 1, 2, 2, 3, 4))
     faults = {}
     for _ in range(count):
@@ -503,7 +505,7 @@ def _fresh(workflow: Workflow) -> asyncio.Semaphore | None:
 
 
 def _number(seed: str) -> int:
-    return random.Random(f"loop {seed}").getrandbits(32)
+    return random.Random(f"loop {seed}").getrandbits(32)  # noqa: S311
 
 
 def _innermost(error: BaseException) -> BaseException:
