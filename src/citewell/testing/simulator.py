@@ -35,7 +35,7 @@ PATIENCE_S = 2_000.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Order:
-    """A run that somebody wants, under a start key, and cancels `cancel_after_s` virtual seconds after he knows of it."""
+    """A run that somebody wants, under a start key; he cancels it `cancel_after_s` virtual seconds after its start."""
 
     key: str
     workflow: Workflow
