@@ -74,7 +74,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for n in range(5, 10):
                 assert await (await runs.start(count, key=f"count {n}", run_id=f"count {n}", n=n)) == "counted"
             await runs.start(talk, key="talk", run_id="talk", n=3)
-            while not await runs.questions() or runs._live:
+            while not await runs.questions() or runs._live:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await runs.compact("talk")
 
@@ -151,7 +151,7 @@ def test_every_edited_row_is_found(record, tmp_path):
 def test_every_edited_hash_is_found(record, tmp_path):
     for row in drawn(record, "hash"):
         change = "UPDATE batches SET hash = randomblob(32) WHERE run = ? AND seq = ?"
-        assert tampered(record, tmp_path, lambda db, row=row: _do(db, change, row))
+        assert tampered(record, tmp_path, lambda db, row=row, change=change: _do(db, change, row))
 
 
 def test_rows_that_changed_places_are_found(record, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from citewell.workflow.snapshot import pending
@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from citewell.workflow.reducer import Job, Reducer, Trail
     from citewell.workflow.replay import Replay
     from citewell.workflow.run import Run
+    from citewell.workflow.wait import Wait
 
 
 def shape_of_run(run: Run) -> dict[str, Any]:
     """The run in memory. While a step works, without what steps change before their outcome: state and buffers."""
     state = None if run.running_jobs() else run.state.recorded(set(run.state.values))
-    waits = sorted((run.reducer.waits or {}).keys())
+    waits = _open((run.reducer.waits or {}).values(), run.clock.wall())
     return _shape(run.reducer, pending(run), waits, state)
 
 
-def shape_of_replay(replay: Replay, *, whole: bool) -> dict[str, Any]:
+def shape_of_replay(replay: Replay, now: float, *, whole: bool) -> dict[str, Any]:
     """The run that a record comes to; `whole` with state and buffers."""
     state = replay.state.recorded(set(replay.state.values)) if whole else None
-    return _shape(replay.reducer, replay.unfinished, sorted(wait.key for wait in replay.waits), state)
+    return _shape(replay.reducer, replay.unfinished, _open(replay.waits, now), state)
 
 
 def _shape(reducer: Reducer, jobs: Sequence[Job], waits: list[str], state: Any) -> dict[str, Any]:
@@ -47,6 +48,11 @@ def _shape(reducer: Reducer, jobs: Sequence[Job], waits: list[str], state: Any) 
             if buffer.count
         }
     return shape
+
+
+def _open(waits: Iterable[Wait], now: float) -> list[str]:
+    # That a question has lapsed is not recorded: it follows from the time.
+    return sorted(wait.key for wait in waits if wait.due is None or wait.due > now)
 
 
 def _trail(trail: Trail | None) -> str:

@@ -350,7 +350,7 @@ class World:
             return
         row, snapshot, entries = journal.look(lambda db: _record(db, run.run_id))
         replay, _ = runs._rebuild(runs._workflow_of(row), row, snapshot, entries)
-        mine, found = shape_of_run(run), shape_of_replay(replay, whole=not run.running_jobs())
+        mine, found = shape_of_run(run), shape_of_replay(replay, run.clock.wall(), whole=not run.running_jobs())
         if mine != found:
             self.wrong.append(f"{run.run_id} is {mine}, its record comes to {found}")
 

@@ -175,12 +175,12 @@ class Runs:
         entry = Entry(1, "event", at, None, name_in(graph, start), encode(start))
         async with self._turn(run.run_id):
             try:
-                chosen = await self.journal.accept(run, [entry])
+                chosen, made_now = await self.journal.accept(run, [entry])
             except asyncio.CancelledError:
                 # It may be on its way to the disk, and then it goes on although nobody waits for it.
                 self._spawn(self._adopt(run.run_id))
                 raise
-            if chosen == run.run_id:
+            if made_now:
                 self._check_open()
                 replay = Replay(graph)
                 replay.reducer.seq = 1

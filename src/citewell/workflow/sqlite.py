@@ -183,8 +183,8 @@ class SqliteJournal:
     async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
         await self.accept(run, entries)
 
-    async def accept(self, run: RunStart, entries: Sequence[Entry]) -> str:
-        """As `started`; with a `key` that has a run already, that run's id instead.
+    async def accept(self, run: RunStart, entries: Sequence[Entry]) -> tuple[str, bool]:
+        """As `started`; with a `key` that has a run already, that run's id instead. And whether a run was made.
 
         Raises StartKeyConflict when that run began with another event.
         """
@@ -209,7 +209,7 @@ class SqliteJournal:
                             "Use another key.",
                             run_id=found[0],
                         )
-                    return str(found[0])
+                    return str(found[0]), False
             try:
                 made = db.execute(
                     "INSERT INTO runs (run_id, workflow, key, body, start, status) VALUES (?, ?, ?, ?, ?, 'running')",
@@ -222,7 +222,7 @@ class SqliteJournal:
             self._heads[run.run_id] = hashlib.sha256(start.encode()).digest()
             if entries:
                 self._insert(db, [(run.run_id, first, text)])
-            return run.run_id
+            return run.run_id, True
 
         chosen: str = await self._ask(do, whole=run.key is None)
         return chosen
