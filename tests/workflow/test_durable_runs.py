@@ -91,12 +91,12 @@ async def test_of_a_thousand_starts_at_once_with_a_hundred_keys_there_are_a_hund
                 assert await handler == n * n
 
             await asyncio.gather(*(start(i % 100) for i in random.Random(0).sample(range(1000), 1000)))
-            assert len(await runs.list(limit=2000)) == 100
+            assert len(await runs.find(limit=2000)) == 100
             for n in range(100):
                 with pytest.raises(StartKeyConflict, match=f"'key {n}' of Square has begun run {ids[n]}") as caught:
                     await runs.start(square, key=f"key {n}", n=n + 1)
                 assert caught.value.run_id == ids[n]
-            assert len(await runs.list(limit=2000)) == 100
+            assert len(await runs.find(limit=2000)) == 100
             for n in range(100):
                 entries = await runs.journal.entries(ids[n])
                 assert [entry.kind for entry in entries] == ["event", "event", "step"]
@@ -111,7 +111,7 @@ async def test_a_start_that_is_cancelled_while_it_is_recorded_goes_on(tmp_path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        while not await runs.list(status="done"):  # noqa: ASYNC110
+        while not await runs.find(status="done"):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         assert await runs.result("left") == 9
 
@@ -294,7 +294,7 @@ async def _park(path: Path, count: int) -> None:
     async with SqliteJournal(path) as journal, Runs(journal, [story := Story(timeout=None)]) as runs:
         for _ in range(0, count, 1000):
             await asyncio.gather(*(runs.start(story) for _ in range(min(count, 1000))))
-            while runs._live:
+            while runs._live:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""Workflows in a simulated world: shuffled schedules, a virtual clock, failing disks, ending processes, all from a seed.
+"""Workflows in a simulated world: shuffled schedules, a virtual clock, failing disks, dying processes, from a seed.
 
     simulate(make_workload, seed=7, schedules=100)
 

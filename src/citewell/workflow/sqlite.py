@@ -193,7 +193,7 @@ class SqliteJournal:
         text = _text(entries)
         first = entries[0].seq if entries else 0
 
-        def do(db: sqlite3.Connection) -> str:
+        def do(db: sqlite3.Connection) -> tuple[str, bool]:
             if run.definition not in self._definitions:
                 parts = _json(dict(run.code))
                 db.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?)", (run.definition, parts))
@@ -224,7 +224,7 @@ class SqliteJournal:
                 self._insert(db, [(run.run_id, first, text)])
             return run.run_id, True
 
-        chosen: str = await self._ask(do, whole=run.key is None)
+        chosen: tuple[str, bool] = await self._ask(do, whole=run.key is None)
         return chosen
 
     def append(self, run_id: str, entries: Sequence[Entry]) -> "asyncio.Future[None]":
