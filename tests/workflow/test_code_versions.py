@@ -117,13 +117,13 @@ def test_changed_code_is_refused_by_name_and_never_goes_on_in_silence(number, tm
 
 def _module(folder: Path, source: str) -> ModuleType:
     """The source as a module of its own, which lies in a file, so that its text can be read."""
-    name = f"changed_flows_{next(NUMBERS)}"
-    path = folder / f"{name}.py"
+    # The same module with other text, as after a change; only the files differ, since texts are read by file.
+    path = folder / f"changed_flows_{next(NUMBERS)}.py"
     path.write_text(source)
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location("changed_flows", path)
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    module = sys.modules["changed_flows"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

@@ -43,14 +43,18 @@ def definition(workflow: object, graph: "Graph") -> Definition:
         parts[f"event {name}"] = _fields(kind)
     if graph.state is not None:
         parts["state"] = f"{graph.state.name} {_fields(graph.state.kind)}"
-    text = json.dumps(parts, sort_keys=True)
-    made = Definition(hashlib.sha256(text.encode()).hexdigest()[:16], parts)
+    made = Definition(fingerprint_of(parts), parts)
     _KNOWN[id(graph)] = (graph, made)
     return made
 
 
 # By identity, and holding the graph: an id is only unique among living objects.
 _KNOWN: dict[int, tuple[Any, Definition]] = {}
+
+
+def fingerprint_of(parts: Mapping[str, str]) -> str:
+    """What stands for these parts: 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def check_unchanged(run_id: str, recorded: Mapping[str, str], fingerprint: str, present: Definition) -> None:

@@ -1,7 +1,7 @@
 """What a run writes to its journal, batch by batch and in order."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from citewell.workflow.clock import Clock
@@ -316,9 +316,3 @@ def check_recordable(graph: Graph) -> None:
     except CodecError as error:
         raise WorkflowValidationError(f"{graph.name} cannot be recorded in a journal. {error}") from error
     graph.recordable = True
-
-
-def facts_of(payload: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str] | None, str]:
-    """Requirements, who may answer and the event's name, of the recorded terms of a question."""
-    who = payload.get("who")
-    return dict(payload.get("requirements", {})), None if who is None else frozenset(who), str(payload["event"])

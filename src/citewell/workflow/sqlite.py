@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 
 from pydantic_core import to_json
 
+from citewell.workflow.definition import fingerprint_of
 from citewell.workflow.errors import JournalFailed, RunNotFound, StartKeyConflict, WorkflowError
 from citewell.workflow.journal import Entry, Outcome, RunStart
 
@@ -615,6 +616,9 @@ def _verify(db: sqlite3.Connection, run_id: str) -> str | None:
     begun = json.loads(start)
     if (begun[0], begun[1], begun[6]) != (run_id, workflow, key):
         return "the row of the run does not fit how it began"
+    code = db.execute("SELECT parts FROM definitions WHERE fingerprint = ?", (begun[2],)).fetchone()
+    if code is None or fingerprint_of(json.loads(code[0])) != begun[2]:
+        return "the definition under which it was recorded was changed"
     kept = db.execute("SELECT seq, hash, form, seal FROM snapshots WHERE run = ?", (number,)).fetchone()
     if kept is not None and kept[3] != _seal(kept[1], [kept[0], kept[2]]):
         return f"the snapshot after {kept[0]} was changed"
