@@ -147,7 +147,7 @@ def test_one_source_that_fails_anywhere_stops_no_other(with_engine):
         sources = [*texts(10), Source("empty", b""), Source("odd.bin", bytes(range(256)))]
         told = []
         flow = Ingestion(stages, iter(sources), principal=ME, on_done=told.append)
-        report = await flow.run(Requested(("x",), "default", False))
+        report = await flow.run(start_event=Requested(("x",), "default", False))
         assert isinstance(report, IngestReport)
         assert {one.uri: one.kind for one in report.failed} == {
             "0003": "corrupt",

@@ -351,6 +351,12 @@ class World:
         row, snapshot, entries = journal.look(lambda db: _record(db, run.run_id))
         replay, _ = runs._rebuild(runs._workflow_of(row), row, snapshot, entries)
         mine, found = shape_of_run(run), shape_of_replay(replay, run.clock.wall(), whole=not run.running_jobs())
+        # A step that works, or is about to begin anew, asks again when it comes to its questions.
+        busy = tuple(
+            f"{job.spec.name}/{job.seq}/" for job in [*run.running_jobs(), *run.reducer.queued()] if job.wait is None
+        )
+        for shape in (mine, found):
+            shape["waits"] = [key for key in shape["waits"] if not key.startswith(busy)]
         if mine != found:
             self.wrong.append(f"{run.run_id} is {mine}, its record comes to {found}")
 
