@@ -149,6 +149,9 @@ def test_pictures_in_pages_are_kept_beside_their_captions_and_small_ones_counted
     assert figure.span.of(document.text) == "Pump pressure\nValve closed"
     assert figure.asset == state.id
     assert document.account.left_out[Reason.TOO_SMALL] == Tally(images=1)
+    late = read(content, ocr_budget_s=-1.0)
+    assert "Pump" not in late.text
+    assert any("not looked for in 1 pictures" in warning for warning in late.warnings)
     quiet = read(content, figure_words=False)
     assert "Pump" not in quiet.text
     assert len(quiet.assets) == 2

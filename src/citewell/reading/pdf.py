@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,9 @@ from typing import ClassVar
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.allowance import allow
 from citewell.reading.formats import PDF
+from citewell.reading.images import Picture
 from citewell.reading.ocr import Recogniser, engine
 from citewell.reading.pdf_figures import Kept, place_figures
 from citewell.reading.pdf_flow import (
@@ -41,6 +44,7 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _BATCH = 200
+_PICTURE_S = 30.0  # what the words in one picture may take; most take 1 s
 _CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point of what can be read
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 # A hyphen that divides a word, the dots that lead to a page number, and the sign of a list item.
@@ -100,7 +104,7 @@ class PdfReader:
                 restore(pieces_on_page, plain.text(number))
             recogniser = engine(self.ocr) if self.ocr else None
             scanned = plain.scans(pages, heights, self, recogniser)
-            kept = plain.figures(pages, scanned, recogniser if self.figure_words and not scanned.why else None)
+            kept = plain.figures(pages, scanned, self, recogniser if self.figure_words and not scanned.why else None)
             found = plain.characters()
             metadata, title = plain.metadata()
         if rescued:
@@ -121,6 +125,9 @@ class PdfReader:
         builder.leave_out(Reason.TOO_SMALL, images=kept.small, pages=len(scanned.blank))
         builder.leave_out(Reason.DUPLICATE, images=kept.pages)
         warnings += doubts(pieces)
+        if kept.silent:
+            why = f"the time for OCR ({self.ocr_budget_s:g} s) was used up"
+            warnings.append(f"Words were not looked for in {kept.silent} pictures: {why}.")
         if any(piece.hidden for piece in pieces):
             warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
         return builder.document(
@@ -253,12 +260,27 @@ class _Plain:
         """Replace pages that are pictures by what OCR finds on them."""
         return read_scans(self._pdf, pages, heights, recogniser, dpi=how.ocr_dpi, budget_s=how.ocr_budget_s)
 
-    def figures(self, pages: list[list[PagePiece]], scanned: Scanned, recogniser: Recogniser | None) -> Kept:
+    def figures(
+        self, pages: list[list[PagePiece]], scanned: Scanned, how: PdfReader, recogniser: Recogniser | None
+    ) -> Kept:
         """Put the pictures of all other pages among their pieces."""
         import pypdfium2
 
         kept = Kept()
-        words = partial(picture_words, recogniser) if recogniser is not None else None
+        deadline = time.monotonic() + how.ocr_budget_s
+        known: dict[bytes, tuple[str, float | None]] = {}  # a letterhead is the same picture on every page
+
+        def words(shown: Picture) -> tuple[str, float | None]:
+            if recogniser is None:
+                return "", None
+            if time.monotonic() > deadline:
+                kept.silent += 1
+                return "", None
+            if shown.content not in known:
+                allow(_PICTURE_S)
+                known[shown.content] = picture_words(recogniser, shown)
+            return known[shown.content]
+
         for number, pieces in enumerate(pages, 1):
             if number not in scanned.read:
                 under = kept.pages

@@ -42,11 +42,13 @@ class Kept:
     """Pictures of a file that are no assets, counted.
 
     `small` ones, `lost` ones that could not be decoded, and `pages` that fill a page, under the text that it has.
+    `silent` are assets in which nobody looked for words, for lack of time.
     """
 
     small: int = 0
     lost: int = 0
     pages: int = 0
+    silent: int = 0
 
 
 def place_figures(page: Any, number: int, pieces: list[PagePiece], kept: Kept, words: Words | None = None) -> None:
