@@ -1,0 +1,148 @@
+"""A second opinion on the tables of a page: where lines are drawn, they say what a cell is.
+
+liteparse finds tables by white space as well as lines, and now and then runs several together or takes a box around
+text for one. What is found here takes the place of the pieces that hold the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from citewell.reading.pdf_grid import Grid, Word, rows_of, ruled
+from citewell.reading.pdf_lines import Lines
+from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, line_of, lines_of, text_of, union
+from citewell.reading.tables import CellText
+from citewell.types import BlockKind, Region
+
+Draws: TypeAlias = Callable[[int, float, float], Lines]
+"""Page number, width and height in points → the lines drawn on the page."""
+
+_APART: Final = 2.0  # of a line's height: words further apart than this are no running text
+
+
+def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], draws: Draws) -> list[PagePiece]:
+    """`pieces` of a page whose visible text items are `items`, with its tables as its lines have them."""
+    if not _suspicious(page, pieces):
+        return list(pieces)
+    words = words_of(items)
+    grids = [
+        grid
+        for grid in ruled(draws(page.page_num, page.width, page.height), words)
+    ]
+    result = _placed(grids, items, pieces, page.page_num)
+    return [part for piece in result for part in _unboxed(piece, items)]
+
+
+def words_of(items: Sequence[Any]) -> list[Word]:
+    """The words of text items, each with the place of its item; an item whose words do not make it up stays whole."""
+    found: list[Word] = []
+    for number, item in enumerate(items):
+        words = item.words or ()
+        if len(words) > 1 and "".join(w.text for w in words).replace(" ", "") == item.text.replace(" ", ""):
+            found += (Word(w.x, w.y, w.width, w.height, w.text, number) for w in words if w.text.strip())
+        else:
+            found.append(Word(item.x, item.y, item.width, item.height, item.text, number))
+    return found
+
+
+def _suspicious(page: Any, pieces: Sequence[PagePiece]) -> bool:
+    """Whether a look at the lines of a page may pay: a table was found, or one was suspected."""
+    return any(piece.kind is BlockKind.TABLE for piece in pieces) or any(
+        block.kind == "grid_fallback" for block in page.blocks or ()
+    )
+
+
+def _placed(grids: Sequence[Grid], items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> list[PagePiece]:
+    """`pieces` with `grids` in place of what holds the same words."""
+    held = {word.item: number for number, grid in enumerate(grids) for place in grid.places for word in place.words}
+    result: list[PagePiece] = []
+    waiting = dict(enumerate(grids))
+    for piece in pieces:
+        own = [] if piece.hidden or piece.box is None else _inside(piece.box, items)
+        mine = {held[number] for number in own if number in held}
+        if not mine:
+            result.append(piece)
+            continue
+        rest = [number for number in own if number not in held]
+        parts: list[tuple[float, PagePiece]] = []
+        for number in mine & waiting.keys():
+            grid = waiting.pop(number)
+            parts.append(
+                (grid.box[1], PagePiece(BlockKind.TABLE, "", page, _rounded(grid.box), cells=_cells(grid, items, page)))
+            )
+        tops = sorted(grids[number].box[1] for number in mine)
+        for top, bottom in zip([0.0, *tops], [*tops, float("inf")], strict=True):
+            between = [items[number] for number in rest if top <= items[number].y < bottom]
+            parts += ((piece.box[1], piece) for piece in _text(between, page) if piece.box)
+        result += (part for _, part in sorted(parts, key=lambda part: part[0]))
+    return result
+
+
+def _text(items: Sequence[Any], page: int) -> list[PagePiece]:
+    return [PagePiece(BlockKind.PARAGRAPH, text_of(items), page, union(map(box_of, items)))] if items else []
+
+
+def _in_columns(items: Sequence[Any]) -> bool:
+    """Whether at least two lines have words that stand far apart."""
+    lines = rows_of(Word(item.x, item.y, item.width, item.height, item.text, 0) for item in items)
+    apart = 0
+    for line in lines:
+        apart += any(
+            other.x - one.x - one.width > _APART * one.height for one, other in zip(line, line[1:], strict=False)
+        )
+    return apart > 1
+
+
+def _cells(grid: Grid, items: Sequence[Any], page: int) -> tuple[CellText, ...]:
+    sizes: dict[int, int] = {}
+    for place in grid.places:
+        for word in place.words:
+            sizes[word.item] = sizes.get(word.item, 0) + 1
+    counts = {number: len(item.words or ()) for number, item in enumerate(items)} if False else sizes
+    cells = []
+    for place in grid.places:
+        mine: dict[int, int] = {}
+        for word in place.words:
+            mine[word.item] = mine.get(word.item, 0) + 1
+        whole = {number for number, count in mine.items() if count == counts[number]}
+        parts: list[Any] = [items[number] for number in sorted(whole)]
+        parts += [word for word in place.words if word.item not in whole]
+        cells.append(
+            CellText(
+                place.row,
+                place.column,
+                join_lines(lines_of(parts)),
+                header=place.row == 0,
+                row_span=place.last_row - place.row,
+                column_span=place.last_column - place.column,
+                region=Region(page, _rounded(place.box)),
+            )
+        )
+    return tuple(cells)
+
+
+def _unboxed(piece: PagePiece, items: Sequence[Any]) -> list[PagePiece]:
+    """A "table" of one column is text in a box."""
+    if piece.kind is not BlockKind.TABLE or len({cell.column for cell in piece.cells if cell.text}) != 1:
+        return [piece]
+    text = join_lines(cell.text for cell in piece.cells)
+    return [PagePiece(BlockKind.PARAGRAPH, text, piece.page, piece.box)] if text else []
+
+
+def _rounded(box: Box) -> Box:
+    return (round(box[0], 2), round(box[1], 2), round(box[2], 2), round(box[3], 2))
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _inside(box: Box, items: Sequence[Any]) -> list[int]:
+    x0, y0, x1, y1 = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
+    return [
+        number
+        for number, item in enumerate(items)
+        if x0 <= item.x + item.width / 2 <= x1 and y0 <= item.y + item.height / 2 <= y1
+    ]
