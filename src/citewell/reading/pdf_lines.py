@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 THIN: Final = 3.0
@@ -50,9 +50,7 @@ def page_lines(page: Any, width: float, height: float) -> Lines:
     shown = _to_page(page, width, height)
     if shown is None:
         return found
-    for path, matrix in _paths(page, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, shown, 3):
-        for one, other in _segments(path, matrix):
-            _keep(one, other, found)
+    _collect(page, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, shown, 3, found)
     return found
 
 
@@ -67,8 +65,7 @@ def _to_page(page: Any, width: float, height: float) -> Matrix | None:
             return None
         points.append((at_x.value, at_y.value))
     (x0, y0), (x1, y1), (x2, y2) = points
-    inverse = _inverse(((x1 - x0) / width, (y1 - y0) / width, (x2 - x0) / height, (y2 - y0) / height, x0, y0))
-    return inverse
+    return _inverse(((x1 - x0) / width, (y1 - y0) / width, (x2 - x0) / height, (y2 - y0) / height, x0, y0))
 
 
 def _inverse(m: Matrix) -> Matrix | None:
@@ -86,43 +83,53 @@ def _times(first: Matrix, then: Matrix) -> Matrix:
     return a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u
 
 
-def _paths(holder: Any, count: Any, get: Any, outer: Matrix, depth: int) -> Iterator[tuple[Any, Matrix]]:
-    """Path objects of a page or form with the matrix to the page as shown."""
+def _collect(holder: Any, count: Any, get: Any, outer: Matrix, depth: int, lines: Lines) -> None:
+    """Add what the path objects of a page or form draw; `outer` leads from its space to the page as shown."""
     from pypdfium2 import raw
 
     kept = raw.FS_MATRIX()
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    bounds = (ctypes.byref(left), ctypes.byref(bottom), ctypes.byref(right), ctypes.byref(top))
+    mode, stroked = ctypes.c_int(), ctypes.c_int()
+    drawn = (ctypes.byref(mode), ctypes.byref(stroked))
+    kind_of, bounds_of, mode_of = raw.FPDFPageObj_GetType, raw.FPDFPageObj_GetBounds, raw.FPDFPath_GetDrawMode
+    a, b, c, d, e, f = outer
     for number in range(min(count(holder), _MAX_OBJECTS)):
         thing = get(holder, number)
-        kind = raw.FPDFPageObj_GetType(thing)
-        if kind == raw.FPDF_PAGEOBJ_PATH or (kind == raw.FPDF_PAGEOBJ_FORM and depth):
-            if not raw.FPDFPageObj_GetMatrix(thing, kept):
+        kind = kind_of(thing)
+        if kind == raw.FPDF_PAGEOBJ_PATH:
+            if not mode_of(thing, *drawn) or not (mode.value or stroked.value) or not bounds_of(thing, *bounds):
                 continue
-            matrix = _times((kept.a, kept.b, kept.c, kept.d, kept.e, kept.f), outer)
-            if kind == raw.FPDF_PAGEOBJ_PATH:
-                yield thing, matrix
-            else:
-                yield from _paths(thing, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, matrix, depth - 1)
+            x0, y0, x1, y1 = left.value, bottom.value, right.value, top.value
+            wide, high = abs(a * (x1 - x0) + c * (y1 - y0)), abs(b * (x1 - x0) + d * (y1 - y0))
+            if min(wide, high) <= THIN:
+                one = (a * x0 + c * y0 + e, b * x0 + d * y0 + f)
+                other = (a * x1 + c * y1 + e, b * x1 + d * y1 + f)
+                _keep_box(one, other, lines)
+            elif (stroked.value or raw.FPDFPath_CountSegments(thing) > 5) and raw.FPDFPageObj_GetMatrix(thing, kept):
+                matrix = _times((kept.a, kept.b, kept.c, kept.d, kept.e, kept.f), outer)
+                _keep_path(thing, matrix, bool(stroked.value), lines)
+        elif kind == raw.FPDF_PAGEOBJ_FORM and depth and raw.FPDFPageObj_GetMatrix(thing, kept):
+            inner = _times((kept.a, kept.b, kept.c, kept.d, kept.e, kept.f), outer)
+            _collect(thing, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, inner, depth - 1, lines)
 
 
-def _segments(path: Any, matrix: Matrix) -> Iterator[tuple[Point, Point]]:
-    """What is drawn of a path: strokes one by one; of what is only filled the thin parts, each as its middle line."""
+def _keep_path(path: Any, matrix: Matrix, stroked: bool, lines: Lines) -> None:
+    """Add what is drawn of a path: strokes one by one; of what is only filled the thin parts."""
     from pypdfium2 import raw
 
     count = raw.FPDFPath_CountSegments(path)
     if not 1 < count <= _MAX_SEGMENTS:
-        return
-    mode, stroked = ctypes.c_int(), ctypes.c_int()
-    if not raw.FPDFPath_GetDrawMode(path, mode, stroked) or not (mode.value or stroked.value):
         return
     a, b, c, d, e, f = matrix
     x, y = ctypes.c_float(), ctypes.c_float()
     parts: list[list[Point]] = []
     for number in range(count):
         segment = raw.FPDFPath_GetPathSegment(path, number)
-        raw.FPDFPathSegment_GetPoint(segment, x, y)
         kind = raw.FPDFPathSegment_GetType(segment)
         if kind == raw.FPDF_SEGMENT_BEZIERTO:
             return
+        raw.FPDFPathSegment_GetPoint(segment, x, y)
         point = (a * x.value + c * y.value + e, b * x.value + d * y.value + f)
         if kind == raw.FPDF_SEGMENT_MOVETO or not parts:
             parts.append([point])
@@ -136,12 +143,19 @@ def _segments(path: Any, matrix: Matrix) -> Iterator[tuple[Point, Point]]:
         x0, x1 = min(p[0] for p in part), max(p[0] for p in part)
         y0, y1 = min(p[1] for p in part), max(p[1] for p in part)
         if min(x1 - x0, y1 - y0) <= THIN:
-            if x1 - x0 >= y1 - y0:
-                yield (x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2)
-            else:
-                yield ((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1)
-        elif stroked.value:
-            yield from zip(part, part[1:], strict=False)
+            _keep_box((x0, y0), (x1, y1), lines)
+        elif stroked:
+            for one, other in pairwise(part):
+                _keep(one, other, lines)
+
+
+def _keep_box(one: Point, other: Point, lines: Lines) -> None:
+    """Add a thin box as its middle line."""
+    (x0, y0), (x1, y1) = one, other
+    if abs(x1 - x0) >= abs(y1 - y0):
+        _keep((x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2), lines)
+    else:
+        _keep(((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), lines)
 
 
 def _keep(one: Point, other: Point, lines: Lines) -> None:

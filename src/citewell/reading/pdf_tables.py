@@ -6,11 +6,11 @@ text for one. What is found here takes the place of the pieces that hold the sam
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from citewell.reading.pdf_grid import Grid, Word, rows_of, ruled
+from citewell.reading.pdf_grid import Grid, Word, is_value, rows_of, ruled
 from citewell.reading.pdf_lines import Lines
 from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, line_of, lines_of, text_of, union
 from citewell.reading.tables import CellText
@@ -19,12 +19,13 @@ from citewell.types import BlockKind, Region
 Draws: TypeAlias = Callable[[int, float, float], Lines]
 """Page number, width and height in points → the lines drawn on the page."""
 
+_FEW: Final = 3  # lines that end in figures before a page is looked at
 _APART: Final = 2.0  # of a line's height: words further apart than this are no running text
 
 
 def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], draws: Draws) -> list[PagePiece]:
     """`pieces` of a page whose visible text items are `items`, with its tables as its lines have them."""
-    if not _suspicious(page, pieces):
+    if not _suspicious(page, items, pieces):
         return list(pieces)
     words = words_of(items)
     grids = [
@@ -47,11 +48,23 @@ def words_of(items: Sequence[Any]) -> list[Word]:
     return found
 
 
-def _suspicious(page: Any, pieces: Sequence[PagePiece]) -> bool:
-    """Whether a look at the lines of a page may pay: a table was found, or one was suspected."""
-    return any(piece.kind is BlockKind.TABLE for piece in pieces) or any(
-        block.kind == "grid_fallback" for block in page.blocks or ()
-    )
+def _suspicious(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece]) -> bool:
+    """Whether a look at the lines of a page may pay: there is a table, or there are lines that end in figures."""
+    if any(piece.kind is BlockKind.TABLE for piece in pieces):
+        return True
+    if any(block.kind == "grid_fallback" for block in page.blocks or ()):
+        return True
+    values = [item for item in items if len(item.text) < 16 and is_value(item.text)]
+    if len(values) < _FEW:
+        return False
+    starts = sorted((item.y + item.height / 2, item.x, item.x + item.width) for item in items)
+    middles = [middle for middle, _, _ in starts]
+    found = 0
+    for item in values:
+        middle, apart = item.y + item.height / 2, item.x - _APART * item.height
+        low, high = bisect_left(middles, middle - item.height / 3), bisect_right(middles, middle + item.height / 3)
+        found += any(right < apart + item.height for _, _, right in starts[low:high])
+    return found >= _FEW
 
 
 def _placed(grids: Sequence[Grid], items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> list[PagePiece]:
