@@ -7,12 +7,14 @@ text for one. What is found here takes the place of the pieces that hold the sam
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
+from citewell.reading.pdf_columns import by_columns
 from citewell.reading.pdf_grid import Grid, Word, is_value, rows_of, ruled
 from citewell.reading.pdf_lines import Lines
 from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, line_of, lines_of, text_of, union
+from citewell.reading.pdf_regions import regions
 from citewell.reading.tables import CellText
 from citewell.types import BlockKind, Region
 
@@ -20,6 +22,8 @@ Draws: TypeAlias = Callable[[int, float, float], Lines]
 """Page number, width and height in points → the lines drawn on the page."""
 
 _FEW: Final = 3  # lines that end in figures before a page is looked at
+_LEAST: Final = 0.45  # how much a table by white space has to look like one
+_MARGIN: Final = 0.02
 _APART: Final = 2.0  # of a line's height: words further apart than this are no running text
 
 
@@ -28,12 +32,87 @@ def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], dr
     if not _suspicious(page, items, pieces):
         return list(pieces)
     words = words_of(items)
-    grids = [
-        grid
-        for grid in ruled(draws(page.page_num, page.width, page.height), words)
-    ]
+    lines = draws(page.page_num, page.width, page.height)
+    grids = ruled(lines, words)
+    grids += _unruled(lines, words, grids, pieces)
     result = _placed(grids, items, pieces, page.page_num)
     return [part for piece in result for part in _unboxed(piece, items)]
+
+
+def _unruled(
+    lines: Lines, words: Sequence[Word], grids: Sequence[Grid], pieces: Sequence[PagePiece]
+) -> list[Grid]:
+    """Tables by white space, where that makes better tables than those among `pieces`, or where there is none."""
+    held = {id(word) for grid in grids for place in grid.places for word in place.words}
+    free = [word for word in words if id(word) not in held]
+    own = [piece for piece in pieces if piece.kind is BlockKind.TABLE and piece.box and not piece.hidden]
+    known = [piece for piece in own if not any(_meet(piece.box, grid.box) for grid in grids if piece.box)]
+    found: list[Grid] = []
+    for region in regions(free, lines.across, [piece.box for piece in known if piece.box]):
+        if len(region.words) < _FEW:
+            continue
+        top, bottom = min(w.y for w in region.words), max(w.y + w.height for w in region.words)
+        grid = by_columns(region.words, [line for line in lines.across if top - 3 <= line.at <= bottom + 3])
+        if grid is None:
+            continue
+        mine = worth(_texts(grid), grid.rows, grid.columns)
+        rivals = [piece for piece in known if piece.box and _meet(piece.box, grid.box)]
+        if len(rivals) > 1 or mine < _LEAST:
+            continue
+        if rivals:
+            cells = [(cell.row, cell.column, cell.column_span, cell.text) for cell in rivals[0].cells]
+            rows, columns = max(cell[0] for cell in cells) + 1, max(cell[1] + cell[2] for cell in cells)
+            lost = 1 - min(1.0, _size(text for *_, text in cells) / max(1, _size(text for *_, text in _texts(grid))))
+            if mine <= worth(cells, rows, columns) - lost + _MARGIN:
+                continue
+        elif not region.known and not _has_figures(grid):
+            continue
+        found.append(grid)
+    return found
+
+
+def worth(cells: Sequence[tuple[int, int, int, str]], rows: int, columns: int) -> float:
+    """How much a table looks like one, at most 1: places that are filled, less cells that hold several figures.
+
+    `cells` are (row, column, column span, text).
+    """
+    filled = [(row, column, span, text) for row, column, span, text in cells if text.strip()]
+    if rows < 2 or columns < 2 or not filled:
+        return 0.0
+    share = sum(span for _, _, span, _ in filled) / (rows * columns)
+    crowded = sum(_is_crowded(text) for *_, text in filled) / len(filled)
+    by_column: dict[int, int] = {}
+    for _, column, span, _ in filled:
+        for one in range(column, column + span):
+            by_column[one] = by_column.get(one, 0) + 1
+    sparse = sum(by_column.get(column, 0) < 0.25 * rows for column in range(columns)) / columns
+    return share - 2 * crowded - 0.5 * sparse
+
+
+def _is_crowded(text: str) -> bool:
+    words = text.split()
+    figures = sum(is_value(word) and any(map(str.isdigit, word)) for word in words)
+    return figures > 1 and 2 * figures > len(words) and not is_value(text)
+
+
+def _texts(grid: Grid) -> list[tuple[int, int, int, str]]:
+    return [
+        (place.row, place.column, place.last_column - place.column, " ".join(word.text for word in place.words))
+        for place in grid.places
+    ]
+
+
+def _size(texts: Iterable[str]) -> int:
+    return sum(sum(map(str.isalnum, text)) for text in texts)
+
+
+def _has_figures(grid: Grid) -> bool:
+    """Whether at least one column but the first is mostly figures, in three rows at least."""
+    found: dict[int, list[bool]] = {}
+    for _, column, span, text in _texts(grid):
+        if column and span == 1:
+            found.setdefault(column, []).append(is_value(text))
+    return any(sum(values) >= _FEW and 2 * sum(values) > len(values) for values in found.values())
 
 
 def words_of(items: Sequence[Any]) -> list[Word]:
@@ -97,29 +176,17 @@ def _text(items: Sequence[Any], page: int) -> list[PagePiece]:
     return [PagePiece(BlockKind.PARAGRAPH, text_of(items), page, union(map(box_of, items)))] if items else []
 
 
-def _in_columns(items: Sequence[Any]) -> bool:
-    """Whether at least two lines have words that stand far apart."""
-    lines = rows_of(Word(item.x, item.y, item.width, item.height, item.text, 0) for item in items)
-    apart = 0
-    for line in lines:
-        apart += any(
-            other.x - one.x - one.width > _APART * one.height for one, other in zip(line, line[1:], strict=False)
-        )
-    return apart > 1
-
-
 def _cells(grid: Grid, items: Sequence[Any], page: int) -> tuple[CellText, ...]:
     sizes: dict[int, int] = {}
     for place in grid.places:
         for word in place.words:
             sizes[word.item] = sizes.get(word.item, 0) + 1
-    counts = {number: len(item.words or ()) for number, item in enumerate(items)} if False else sizes
     cells = []
     for place in grid.places:
         mine: dict[int, int] = {}
         for word in place.words:
             mine[word.item] = mine.get(word.item, 0) + 1
-        whole = {number for number, count in mine.items() if count == counts[number]}
+        whole = {number for number, count in mine.items() if count == sizes[number]}
         parts: list[Any] = [items[number] for number in sorted(whole)]
         parts += [word for word in place.words if word.item not in whole]
         cells.append(
