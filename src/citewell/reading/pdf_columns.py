@@ -14,6 +14,7 @@ from citewell.reading.pdf_lines import Line
 _STRIP: Final = 0.45  # of a line's height: narrower strips of white space part nothing
 _SPACE: Final = 0.75  # of a line's height: the widest gap between words of one cell
 _BROAD: Final = 0.4  # of a line's height: broader than the space between words of most text
+_ENOUGH: Final = 3  # lines of figures that say by themselves where the columns are
 _MOST_COLUMNS: Final = 40
 _GLUED_RIGHT: Final = frozenset({"$", "€", "£", "¥", "(", "US$", "C$", "A$"})
 _GLUED_LEFT: Final = frozenset({")", "%", ")%", "%)"})
@@ -63,9 +64,14 @@ def by_columns(words: Sequence[Word], across: Sequence[Line] = ()) -> Grid | Non
     lines = [[one for part in parts for one in _cut(part, strips)] for parts in lines]
     figures = _figure_columns(lines, edges)
     body = _first_of_body(lines, edges, figures)
-    rows = [_row(parts, edges, number < body) for number, parts in enumerate(lines)]
+    for number in range(body - 1, -1, -1):
+        below = lines[number + 1] if number + 1 < body else []
+        lines[number] = [one for part in lines[number] for one in _cut_heading(part, strips, below)]
+    reach = _reach(lines[body:], edges)
+    rows = [_row(parts, _spans(parts, edges)) for parts in lines[body:]]
+    heads = [_row(parts, _over(parts, _spans(parts, edges), reach, across)) for parts in lines[:body]]
     inner = sorted(line.at for line in across if line.end - line.start > 0.5 * (x1 - x0))
-    rows = _head(rows[:body], height, inner) + _body(rows[body:], figures, inner)
+    rows = _head(heads, height, inner) + _body(rows, figures, inner)
     return _grid(rows, edges)
 
 
@@ -92,6 +98,10 @@ def _separators(lines: Sequence[Sequence[Part]], height: float) -> list[float]:
     many = [parts for parts in lines if len(parts) > 1]
     if len(many) < 2:
         return []
+    # Headings are set more freely than the figures under them.
+    with_figures = [parts for parts in many if sum(is_value(part.text) for part in parts) >= 0.4 * len(parts)]
+    if len(with_figures) >= _ENOUGH:
+        many = with_figures
     points = sorted({x for parts in many for part in parts for x in (part.x0, part.x1)})
     strips: list[tuple[float, float]] = []
     allowed = 0.12 * len(many)
@@ -103,7 +113,7 @@ def _separators(lines: Sequence[Sequence[Part]], height: float) -> list[float]:
             strips[-1] = (strips[-1][0], end)
         else:
             strips.append((start, end))
-    found = [(start + end) / 2 for start, end in strips if end - start >= _STRIP * height]
+    found = [_middle(start, end, lines) for start, end in strips if end - start >= _STRIP * height]
     # Columns that no line has words in both of are one column, set left here and right there.
     changed = True
     while changed and found:
@@ -120,14 +130,42 @@ def _separators(lines: Sequence[Sequence[Part]], height: float) -> list[float]:
     return found
 
 
-def _cut(part: Part, strips: Sequence[float]) -> list[Part]:
+def _middle(start: float, end: float, lines: Sequence[Sequence[Part]]) -> float:
+    """x in a strip that the fewest words of all lines cross, as near to its middle as can be."""
+    words = [w for parts in lines for part in parts for w in part.words if w.x < end and start < w.x + w.width]
+    ends = sorted({start, end, *(x for w in words for x in (w.x, w.x + w.width) if start < x < end)})
+    half = (start + end) / 2
+    # Where nothing is crossed next to the middle, the middle itself will do.
+    points = [half, *((one + other) / 2 for one, other in pairwise(ends) if other - one > 0.5)]
+    return min(points, key=lambda x: (sum(w.x < x < w.x + w.width for w in words), abs(x - half)))
+
+
+def _cut_heading(part: Part, strips: Sequence[float], below: Sequence[Part]) -> list[Part]:
+    """Headings side by side that almost touch: each stands in line with what is below it, or all are right above figures.
+
+    A heading over several columns does not, and is not.
+    """
+    pieces = _cut(part, strips, 0.0)
+    if len(pieces) == 1:
+        return pieces
+    for piece in pieces:
+        under = [one for one in below if one.x0 < piece.x1 and piece.x0 < one.x1]
+        slack = 0.25 * piece.words[0].height
+        if below and not any(
+            min(abs(one.x0 - piece.x0), abs(one.x1 - piece.x1), abs(one.center - piece.center)) < slack for one in under
+        ):
+            return [part]
+    return pieces
+
+
+def _cut(part: Part, strips: Sequence[float], broad: float = _BROAD) -> list[Part]:
     """A part cut where a strip between columns falls on a space that is broader than those between words."""
     if not any(part.x0 < strip < part.x1 for strip in strips):
         return [part]
     pieces: list[list[Word]] = [[]]
     for word in part.words:
         end = max((one.x + one.width for one in pieces[-1]), default=word.x)
-        if word.x - end > _BROAD * word.height and any(end - 1 <= strip <= word.x + 1 for strip in strips):
+        if word.x - end > broad * word.height and any(end - 1 <= strip <= word.x + 1 for strip in strips):
             pieces.append([])
         pieces[-1].append(word)
     return [Part(words[0].x, max(one.x + one.width for one in words), words) for words in pieces]
@@ -166,43 +204,71 @@ def _first_of_body(lines: Sequence[Sequence[Part]], edges: Sequence[float], figu
     return 0
 
 
-def _row(parts: Sequence[Part], edges: Sequence[float], in_head: bool) -> _Row:
+def _reach(lines: Sequence[Sequence[Part]], edges: Sequence[float]) -> list[tuple[float, float]]:
+    """From where to where each column is filled, headings apart; an empty one reaches over all of its place."""
+    reach: list[tuple[float, float]] = []
+    for column, (left, right) in enumerate(pairwise(edges)):
+        own = [part for parts in lines for part in parts if _span(edges, part, 1.0) == (column, column)]
+        reach.append((min((p.x0 for p in own), default=left), max((p.x1 for p in own), default=right)))
+    return reach
+
+
+def _spans(parts: Sequence[Part], edges: Sequence[float]) -> list[tuple[int, int]]:
+    return [_span(edges, part, 1.0) for part in parts]
+
+
+def _row(parts: Sequence[Part], spans: Sequence[tuple[int, int]]) -> _Row:
     words = [word for part in parts for word in part.words]
     cells: dict[tuple[int, int], list[Word]] = {}
-    spans = [_span(edges, part, 1.0) for part in parts]
-    if in_head:
-        spans = _spread(parts, spans, edges)
     for part, span in zip(parts, spans, strict=True):
+        held = part.words
         # Two parts that share a column are one entry.
         while (other := next((one for one in cells if one[0] <= span[1] and span[0] <= one[1]), None)) is not None:
-            part = Part(part.x0, part.x1, [*cells.pop(other), *part.words])
+            held = [*cells.pop(other), *held]
             span = (min(span[0], other[0]), max(span[1], other[1]))
-        cells[span] = part.words
+        cells[span] = held
     return _Row(min(w.y for w in words), max(w.y + w.height for w in words), cells)
 
 
-def _spread(
-    parts: Sequence[Part], spans: list[tuple[int, int]], edges: Sequence[float]
+def _over(
+    parts: Sequence[Part],
+    spans: list[tuple[int, int]],
+    reach: Sequence[tuple[float, float]],
+    across: Sequence[Line],
 ) -> list[tuple[int, int]]:
-    """Headings over several columns reach over those that they stand in the middle of."""
-    if all(first == last for first, last in spans):
-        return spans
+    """The columns that headings are over: those above the rule under them, or those that they are in the middle of."""
+    ruled = [_above_rule(part, span, reach, across) for part, span in zip(parts, spans, strict=True)]
+    if ruled != spans:
+        return ruled
     heads = [number for number, span in enumerate(spans) if span != (0, 0)]
-    columns = list(range(1, len(edges) - 1))
-    if not heads or len(heads) > len(columns):
-        return spans
-    size, rest = divmod(len(columns), len(heads))
-    if rest:
+    columns = list(range(1, len(reach)))
+    size, rest = divmod(len(columns), max(1, len(heads)))
+    # One heading in the middle of an odd number of columns is rather that of the one that it stands over.
+    if rest or size < 2 or not heads or (len(heads) == 1 and size % 2 and all(a == b for a, b in spans)):
         return spans
     wide = list(spans)
     for place, number in enumerate(heads):
         first, last = columns[place * size], columns[(place + 1) * size - 1]
-        middle = (edges[first] + edges[last + 1]) / 2
+        left, right = reach[first][0], reach[last][1]
         inside = first <= spans[number][0] and spans[number][1] <= last
-        if not inside or abs(middle - parts[number].center) > (edges[last + 1] - edges[first]) / 4:
+        if not inside or abs((left + right) / 2 - parts[number].center) > (right - left) / 5:
             return spans
         wide[number] = (first, last)
     return wide
+
+
+def _above_rule(
+    part: Part, span: tuple[int, int], reach: Sequence[tuple[float, float]], across: Sequence[Line]
+) -> tuple[int, int]:
+    bottom = max(word.y + word.height for word in part.words)
+    height = part.words[0].height
+    for line in across:
+        if not bottom - height / 2 <= line.at <= bottom + height or line.start > part.x0 + 2 or line.end < part.x1 - 2:
+            continue
+        under = [c for c, (left, right) in enumerate(reach) if line.start <= (left + right) / 2 <= line.end]
+        if 1 < len(under) < len(reach) - 1 and under[0] <= span[0] and span[1] <= under[-1]:
+            return (under[0], under[-1])
+    return span
 
 
 def _head(rows: Sequence[_Row], height: float, across: Sequence[float]) -> list[_Row]:

@@ -44,44 +44,57 @@ class _TextLine:
         )
 
     def is_apart(self) -> bool:
-        """Whether the line has parts that stand well apart, none of them long."""
-        return (
-            len(self.parts) > 1
-            and all(len(part.text) <= _LONG for part in self.parts)
-            and any(other.x0 - one.x1 > _APART * self.height for one, other in pairwise(self.parts))
-        )
+        """Whether the line has parts that stand well apart."""
+        return any(other.x0 - one.x1 > _APART * self.height for one, other in pairwise(self.parts))
 
 
 def regions(words: Sequence[Word], across: Sequence[Line], tables: Sequence[Box]) -> list[Region]:
     """Regions of a page whose words outside grids are `words`; `tables` are boxes of what the parser takes for one."""
     lines = [_text_line(line) for line in rows_of(words)]
-    known = [(set(_in(box, lines)), box) for box in tables]
     found: list[Region] = []
     taken: set[int] = set()
+    for box in _between_rules(across, lines):
+        inside = set(_in(box, lines))
+        if not inside & taken:
+            taken |= inside
+            found.append(Region([w for n in sorted(inside) for w in lines[n].words if _holds(box, w)], True))
+    known = [(inside, box) for box in tables if (inside := set(_in(box, lines))) and not inside <= taken]
     runs = _runs(lines)
     for inside, box in known:
-        if not inside:
-            continue
         numbers = set(inside)
         for run in runs:
             others = sum(bool(run & other) for other, _ in known)
             if run & inside and others == 1 and _fits(run, box, lines):
                 numbers |= run
-        numbers = _extended(numbers, lines, box)
+        wide = _widened(inside, box, lines)
+        numbers = _extended(numbers, lines, wide) - taken
         taken |= numbers
-        held = [w for n in sorted(numbers) for w in lines[n].words if n not in inside or _holds(box, w)]
+        held = [w for n in sorted(numbers) for w in lines[n].words if n not in inside or _holds(wide, w)]
         found.append(Region(held, True))
-    for box in _between_rules(across, lines):
-        inside = set(_in(box, lines))
-        if inside and not inside & taken:
-            taken |= inside
-            found.append(Region([w for n in sorted(inside) for w in lines[n].words if _holds(box, w)], True))
     for run in runs:
         if not run & taken:
             numbers = _extended(run, lines, None) - taken
             taken |= numbers
             found.append(Region([w for n in sorted(numbers) for w in lines[n].words], False))
     return found
+
+
+def _widened(inside: set[int], box: Box, lines: Sequence[_TextLine]) -> Box:
+    """`box` with the columns right beside it: most lines have short parts there, and none a long one."""
+    x0, y0, x1, y1 = box
+    for side in (0, 1):
+        beside = []
+        for number in inside:
+            parts = lines[number].parts
+            beside.append([part for part in parts if (part.center < x0 - 2 if side == 0 else part.center > x1 + 2)])
+        filled = [parts for parts in beside if parts]
+        if 2 * len(filled) < len(inside) or any(len(part.text) > _LONG // 2 for parts in filled for part in parts):
+            continue
+        if side == 0:
+            x0 = min(part.x0 for parts in filled for part in parts)
+        else:
+            x1 = max(part.x1 for parts in filled for part in parts)
+    return (x0, y0, x1, y1)
 
 
 def _text_line(words: list[Word]) -> _TextLine:
@@ -145,7 +158,7 @@ def _extended(numbers: set[int], lines: Sequence[_TextLine], box: Box | None) ->
                 break
             if step > 0 and not line.is_tabular():
                 break
-            if step < 0 and not line.is_apart():
+            if step < 0 and (not line.is_apart() or any(len(part.text) > _LONG for part in line.parts)):
                 # A heading over several columns stands alone, but not at the left.
                 alone = len(line.parts) == 1 and line.parts[0].x0 > x0 + 0.2 * (x1 - x0)
                 if not alone or box is not None:

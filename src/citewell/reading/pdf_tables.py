@@ -23,7 +23,7 @@ Draws: TypeAlias = Callable[[int, float, float], Lines]
 
 _FEW: Final = 3  # lines that end in figures before a page is looked at
 _LEAST: Final = 0.45  # how much a table by white space has to look like one
-_MARGIN: Final = 0.02
+_MARGIN: Final = -0.05
 _APART: Final = 2.0  # of a line's height: words further apart than this are no running text
 
 
@@ -45,8 +45,10 @@ def _unruled(
     """Tables by white space, where that makes better tables than those among `pieces`, or where there is none."""
     held = {id(word) for grid in grids for place in grid.places for word in place.words}
     free = [word for word in words if id(word) not in held]
-    own = [piece for piece in pieces if piece.kind is BlockKind.TABLE and piece.box and not piece.hidden]
-    known = [piece for piece in own if not any(_meet(piece.box, grid.box) for grid in grids if piece.box)]
+    own = [piece for piece in pieces if piece.kind is BlockKind.TABLE and not piece.hidden and not _is_box(piece)]
+    known = [
+        piece for piece in own if piece.box and not any(_meet(piece.box, grid.box) for grid in grids if piece.box)
+    ]
     found: list[Grid] = []
     for region in regions(free, lines.across, [piece.box for piece in known if piece.box]):
         if len(region.words) < _FEW:
@@ -79,14 +81,20 @@ def worth(cells: Sequence[tuple[int, int, int, str]], rows: int, columns: int) -
     filled = [(row, column, span, text) for row, column, span, text in cells if text.strip()]
     if rows < 2 or columns < 2 or not filled:
         return 0.0
-    share = sum(span for _, _, span, _ in filled) / (rows * columns)
+    # A row with nothing but a label heads those below it; one that begins with a small letter is the rest of another.
+    by_row: dict[int, list[tuple[int, str]]] = {}
+    for row, column, span, text in filled:
+        by_row.setdefault(row, []).append((span, text))
+    full = [held for held in by_row.values() if len(held) > 1]
+    loose = sum(len(held) == 1 and held[0][1][:1].islower() for held in by_row.values()) / len(by_row)
+    share = sum(span for held in full for span, _ in held) / max(1, len(full) * columns)
     crowded = sum(_is_crowded(text) for *_, text in filled) / len(filled)
     by_column: dict[int, int] = {}
     for _, column, span, _ in filled:
         for one in range(column, column + span):
             by_column[one] = by_column.get(one, 0) + 1
     sparse = sum(by_column.get(column, 0) < 0.25 * rows for column in range(columns)) / columns
-    return share - 2 * crowded - 0.5 * sparse
+    return share - 2 * crowded - 0.5 * sparse - loose
 
 
 def _is_crowded(text: str) -> bool:
@@ -205,10 +213,14 @@ def _cells(grid: Grid, items: Sequence[Any], page: int) -> tuple[CellText, ...]:
 
 def _unboxed(piece: PagePiece, items: Sequence[Any]) -> list[PagePiece]:
     """A "table" of one column is text in a box."""
-    if piece.kind is not BlockKind.TABLE or len({cell.column for cell in piece.cells if cell.text}) != 1:
+    if not _is_box(piece):
         return [piece]
     text = join_lines(cell.text for cell in piece.cells)
     return [PagePiece(BlockKind.PARAGRAPH, text, piece.page, piece.box)] if text else []
+
+
+def _is_box(piece: PagePiece) -> bool:
+    return piece.kind is BlockKind.TABLE and len({cell.column for cell in piece.cells if cell.text}) < 2
 
 
 def _rounded(box: Box) -> Box:
