@@ -159,9 +159,10 @@ class PdfReader:
             )
             for result in results:
                 by_tags = partial(read_tagged, tags=survey(result.pages))
+                mend = partial(mend_tables, draws=plain.lines)
                 for page in result.pages:
                     if 1 <= page.page_num <= total:
-                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows, partial(mend_tables, draws=plain.lines))
+                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows, mend)
                         heights[page.page_num - 1] = page.height
                 hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:

@@ -8,12 +8,13 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from citewell.reading.pdf_grid import Box, Grid, Place, Word, is_value, rows_of
+from citewell.reading.pdf_grid import Box, Grid, Place, Word, is_value, rows_of, spaced
 from citewell.reading.pdf_lines import Line
 
 _STRIP: Final = 0.45  # of a line's height: narrower strips of white space part nothing
 _SPACE: Final = 0.75  # of a line's height: the widest gap between words of one cell
 _BROAD: Final = 0.4  # of a line's height: broader than the space between words of most text
+_CLOSE: Final = 0.08
 _ENOUGH: Final = 3  # lines of figures that say by themselves where the columns are
 _MOST_COLUMNS: Final = 40
 _GLUED_RIGHT: Final = frozenset({"$", "€", "£", "¥", "(", "US$", "C$", "A$"})
@@ -30,7 +31,7 @@ class Part:
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.words)
+        return spaced(self.words)
 
     @property
     def center(self) -> float:
@@ -82,7 +83,10 @@ def parts_of(line: Sequence[Word]) -> list[Part]:
         last = parts[-1] if parts else None
         near = last is not None and word.x - last.x1 <= _SPACE * word.height
         if last is not None and (
-            (near and not (is_value(word.text) and is_value(last.words[-1].text) and word.x - last.x1 > 0.4 * word.height))
+            (
+                near
+                and not (is_value(word.text) and is_value(last.words[-1].text) and word.x - last.x1 > 0.4 * word.height)
+            )
             or last.text in _GLUED_RIGHT
             or word.text in _GLUED_LEFT
         ):
@@ -141,9 +145,9 @@ def _middle(start: float, end: float, lines: Sequence[Sequence[Part]]) -> float:
 
 
 def _cut_heading(part: Part, strips: Sequence[float], below: Sequence[Part]) -> list[Part]:
-    """Headings side by side that almost touch: each stands in line with what is below it, or all are right above figures.
+    """Headings side by side that almost touch: each stands in line with what is below it, or right above the figures.
 
-    A heading over several columns does not, and is not.
+    A heading over several columns does neither.
     """
     pieces = _cut(part, strips, 0.0)
     if len(pieces) == 1:
@@ -165,7 +169,9 @@ def _cut(part: Part, strips: Sequence[float], broad: float = _BROAD) -> list[Par
     pieces: list[list[Word]] = [[]]
     for word in part.words:
         end = max((one.x + one.width for one in pieces[-1]), default=word.x)
-        if word.x - end > broad * word.height and any(end - 1 <= strip <= word.x + 1 for strip in strips):
+        # A figure after text is an entry of its own already where the space is hardly broader than any.
+        least = min(broad, _CLOSE) if is_value(word.text) else broad
+        if word.x - end > least * word.height and any(end - 1 <= strip <= word.x + 1 for strip in strips):
             pieces.append([])
         pieces[-1].append(word)
     return [Part(words[0].x, max(one.x + one.width for one in words), words) for words in pieces]
@@ -198,9 +204,10 @@ def _first_of_body(lines: Sequence[Sequence[Part]], edges: Sequence[float], figu
             with_figures = {_column(edges, part.center) for part in parts if is_value(part.text)} & figures
             if 2 * len(with_figures) >= len(figures):
                 # What stands right above, in the first column alone, heads the rows below and not the columns.
-                while number and all(_span(edges, part, 1.0) == (0, 0) for part in lines[number - 1]):
-                    number -= 1
-                return number
+                first = number
+                while first and all(_span(edges, part, 1.0) == (0, 0) for part in lines[first - 1]):
+                    first -= 1
+                return first
     return 0
 
 
@@ -221,12 +228,12 @@ def _row(parts: Sequence[Part], spans: Sequence[tuple[int, int]]) -> _Row:
     words = [word for part in parts for word in part.words]
     cells: dict[tuple[int, int], list[Word]] = {}
     for part, span in zip(parts, spans, strict=True):
-        held = part.words
+        held, (first, last) = part.words, span
         # Two parts that share a column are one entry.
-        while (other := next((one for one in cells if one[0] <= span[1] and span[0] <= one[1]), None)) is not None:
+        while (other := next((one for one in cells if one[0] <= last and first <= one[1]), None)) is not None:
             held = [*cells.pop(other), *held]
-            span = (min(span[0], other[0]), max(span[1], other[1]))
-        cells[span] = held
+            first, last = min(first, other[0]), max(last, other[1])
+        cells[first, last] = held
     return _Row(min(w.y for w in words), max(w.y + w.height for w in words), cells)
 
 

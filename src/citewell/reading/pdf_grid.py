@@ -22,9 +22,11 @@ Box = tuple[float, float, float, float]
 _NEAR: Final = 3.0  # points between two lines that are one, and between the end of one and the line it should meet
 _DASH: Final = 5.0  # points between two pieces of one line
 _MAX_PLACES: Final = 20_000
+_NUMBER: Final = r"(?:\d{1,3}(?:[ ,.'’\u00a0]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)*|[.,]\d+)"
+_SIGNED: Final = rf"[(\[<>~±≤≥+\-–−—]{{0,2}}\s?[$€£¥]?\s?[(+\-–−]?{_NUMBER}\s?(?:[%)\]*†‡]|[a-e]\b)*"
 _VALUE: Final = re.compile(
-    r"[(\[<>~±+\-–−—]?\s?[$€£¥]?\s?[(+\-–−]?\d[\d.,'’ \u00a0]*\s?[%)\]*†‡a-e]{0,3}|[-–—−.·:*]{1,3}|n/?\.?a\.?|\.\.+",
-    re.I,
+    rf"{_SIGNED}(?:\s?[±(/–-]\s?{_SIGNED})?|[-–—−.·:*]{{1,3}}|n/?\.?a\.?|\.\.+",
+    re.IGNORECASE,
 )
 
 
@@ -79,12 +81,25 @@ def is_value(text: str) -> bool:
     return _VALUE.fullmatch(text.strip()) is not None
 
 
+def _are_values(words: Sequence[Word]) -> bool:
+    return all(is_value(text) for text in spaced(words).split())
+
+
+def spaced(words: Sequence[Word]) -> str:
+    """Words of a line as text, with a space where there is one: parsers divide words where the font changes."""
+    text, end = "", 0.0
+    for word in words:
+        text += f" {word.text}" if text and not -word.height < word.x - end < word.height / 6 else word.text
+        end = word.x + word.width
+    return text
+
+
 def rows_of(words: Iterable[Word]) -> list[list[Word]]:
     """Words by lines of text, from top to bottom and left to right."""
     lines: list[tuple[float, float, list[Word]]] = []
     for word in sorted(words, key=lambda one: (one.middle, one.x)):
         if lines and abs(word.middle - lines[-1][0]) < max(word.height, lines[-1][1]) / 2:
-            at, height, held = lines[-1]
+            _, height, held = lines[-1]
             held.append(word)
             if word.height > height:
                 lines[-1] = (word.middle, word.height, held)
@@ -94,7 +109,9 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
 
 
 def _within(inner: Box, outer: Box) -> bool:
-    return inner[0] >= outer[0] - 1 and inner[1] >= outer[1] - 1 and inner[2] <= outer[2] + 1 and inner[3] <= outer[3] + 1
+    return (
+        inner[0] >= outer[0] - 1 and inner[1] >= outer[1] - 1 and inner[2] <= outer[2] + 1 and inner[3] <= outer[3] + 1
+    )
 
 
 def _merged(lines: Sequence[Line]) -> list[Line]:
@@ -171,9 +188,9 @@ def _grid(across: list[Line], down: list[Line], words: Sequence[Word]) -> Grid |
     across, down = list(across), list(down)
     across += [Line(y0, x0, x1), Line(y1, x0, x1)]
     down += [Line(x0, y0, y1), Line(x1, y0, y1)]
-    for y, new in _divided_rows(xs, ys, down, inside):
-        across.append(Line(new, x0, x1))
-        ys = sorted([*ys, new])
+    divided = list(_divided_rows(xs, ys, inside))
+    across += [Line(y, x0, x1) for y in divided]
+    ys = sorted([*ys, *divided])
     for line in _divided_columns(xs, ys, down, inside):
         down.append(line)
     xs = _edges([*xs, *(line.at for line in down)])
@@ -241,10 +258,8 @@ def _fill(places: Sequence[Place], xs: list[float], ys: list[float], words: Iter
         owner[_index(ys, word.middle), _index(xs, word.x + word.width / 2)].words.append(word)
 
 
-def _divided_rows(
-    xs: list[float], ys: list[float], down: Sequence[Line], words: Sequence[Word]
-) -> Iterable[tuple[float, float]]:
-    """Where rows that hold figures line by line are to be divided: (top of the row, y of the new line)."""
+def _divided_rows(xs: list[float], ys: list[float], words: Sequence[Word]) -> Iterable[float]:
+    """y of new lines between rows that hold figures line by line and have none."""
     for top, bottom in pairwise(ys):
         held = [w for w in words if top <= w.middle < bottom]
         lines = rows_of(held)
@@ -260,14 +275,13 @@ def _divided_rows(
         figures = [
             {number for number, _ in held}
             for held in by_column.values()
-            if len(held) > 1 and sum(is_value(" ".join(w.text for w in part)) for _, part in held) >= 0.8 * len(held)
+            if len(held) > 1 and sum(_are_values(part) for _, part in held) >= 0.8 * len(held)
         ]
         if not figures or len(by_column) < 2:
             continue
         starts = sorted(set().union(*figures))
         # Text above the first figures, or beside none, goes with the figures nearest to it.
-        edges = _between(lines, starts)
-        yield from ((top, edge) for edge in edges)
+        yield from _between(lines, starts)
 
 
 def _between(lines: Sequence[Sequence[Word]], starts: Sequence[int]) -> list[float]:
@@ -283,9 +297,7 @@ def _between(lines: Sequence[Sequence[Word]], starts: Sequence[int]) -> list[flo
     return result
 
 
-def _divided_columns(
-    xs: list[float], ys: list[float], down: Sequence[Line], words: Sequence[Word]
-) -> Iterable[Line]:
+def _divided_columns(xs: list[float], ys: list[float], down: Sequence[Line], words: Sequence[Word]) -> Iterable[Line]:
     """Lines down between words where most rows have words on both sides and nothing in between.
 
     That is where other rows have lines, or in strips of white space within a column.

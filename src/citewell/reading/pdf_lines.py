@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 THIN: Final = 3.0
 """A box at most this thick, in points, is a line."""
 
+_DEEPEST: Final = 3  # forms within forms
 _SHORTEST: Final = 2.0
 _MAX_OBJECTS: Final = 20_000  # maps and charts: their lines make no table, and reading them takes seconds
 _MAX_SEGMENTS: Final = 2_000
@@ -50,7 +51,7 @@ def page_lines(page: Any, width: float, height: float) -> Lines:
     shown = _to_page(page, width, height)
     if shown is None:
         return found
-    _collect(page, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, shown, 3, found)
+    _collect(page, shown, 0, found)
     return found
 
 
@@ -83,10 +84,15 @@ def _times(first: Matrix, then: Matrix) -> Matrix:
     return a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u
 
 
-def _collect(holder: Any, count: Any, get: Any, outer: Matrix, depth: int, lines: Lines) -> None:
-    """Add what the path objects of a page or form draw; `outer` leads from its space to the page as shown."""
+def _collect(holder: Any, outer: Matrix, depth: int, lines: Lines) -> None:
+    """Add what the path objects of a form (of a page at depth 0) draw; `outer` leads from its space to the page."""
     from pypdfium2 import raw
 
+    count, get = (
+        (raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject)
+        if depth
+        else (raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject)
+    )
     kept = raw.FS_MATRIX()
     left, bottom, right, top = (ctypes.c_float() for _ in range(4))
     bounds = (ctypes.byref(left), ctypes.byref(bottom), ctypes.byref(right), ctypes.byref(top))
@@ -109,9 +115,9 @@ def _collect(holder: Any, count: Any, get: Any, outer: Matrix, depth: int, lines
             elif (stroked.value or raw.FPDFPath_CountSegments(thing) > 5) and raw.FPDFPageObj_GetMatrix(thing, kept):
                 matrix = _times((kept.a, kept.b, kept.c, kept.d, kept.e, kept.f), outer)
                 _keep_path(thing, matrix, bool(stroked.value), lines)
-        elif kind == raw.FPDF_PAGEOBJ_FORM and depth and raw.FPDFPageObj_GetMatrix(thing, kept):
+        elif kind == raw.FPDF_PAGEOBJ_FORM and depth < _DEEPEST and raw.FPDFPageObj_GetMatrix(thing, kept):
             inner = _times((kept.a, kept.b, kept.c, kept.d, kept.e, kept.f), outer)
-            _collect(thing, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, inner, depth - 1, lines)
+            _collect(thing, inner, depth + 1, lines)
 
 
 def _keep_path(path: Any, matrix: Matrix, stroked: bool, lines: Lines) -> None:

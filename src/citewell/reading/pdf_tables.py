@@ -7,15 +7,19 @@ text for one. What is found here takes the place of the pieces that hold the sam
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from citewell.reading.pdf_columns import by_columns
-from citewell.reading.pdf_grid import Grid, Word, is_value, rows_of, ruled
+from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_list, is_prose
+from citewell.reading.pdf_grid import Grid, Word, is_value, ruled, spaced
 from citewell.reading.pdf_lines import Lines
-from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, line_of, lines_of, text_of, union
+from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, lines_of, printed, text_of, union
 from citewell.reading.pdf_regions import regions
+from citewell.reading.pdf_turned import Turned, angle_of, main_direction
 from citewell.reading.tables import CellText
+from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
 
 Draws: TypeAlias = Callable[[int, float, float], Lines]
@@ -28,29 +32,49 @@ _APART: Final = 2.0  # of a line's height: words further apart than this are no 
 
 
 def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], draws: Draws) -> list[PagePiece]:
-    """`pieces` of a page whose visible text items are `items`, with its tables as its lines have them."""
+    """`pieces` of a page whose visible text items are `items`, with its tables as lines and white space have them."""
     if not _suspicious(page, items, pieces):
         return list(pieces)
-    words = words_of(items)
-    lines = draws(page.page_num, page.width, page.height)
+    turned = main_direction(items, page.width, page.height)
+    words = words_of(items, turned)
+    lines = turned.lines(draws(page.page_num, page.width, page.height))
     grids = ruled(lines, words)
-    grids += _unruled(lines, words, grids, pieces)
-    result = _placed(grids, items, pieces, page.page_num)
-    return [part for piece in result for part in _unboxed(piece, items)]
+    lined = len(grids)
+    grids += _unruled(lines, [w for w in words if angle_of(items[w.item]) == turned.angle], grids, pieces, turned)
+    for grid in grids:
+        turned.turn_back(grid)
+    upright = [turned.word(item, number) for number, item in enumerate(items)]
+    result, sure = _placed(grids, lined, items, upright, pieces, page.page_num)
+    return [part for piece in result for part in _doubted(piece, items, turned, id(piece) in sure)]
+
+
+def words_of(items: Sequence[Any], turned: Turned) -> list[Word]:
+    """The words of text items, each with the place of its item; an item whose words do not make it up stays whole."""
+    found: list[Word] = []
+    for number, item in enumerate(items):
+        words = item.words or ()
+        if len(words) > 1 and "".join(w.text for w in words).replace(" ", "") == item.text.replace(" ", ""):
+            found += (turned.word(word, number) for word in words if word.text.strip())
+        else:
+            found.append(turned.word(item, number))
+    return found
 
 
 def _unruled(
-    lines: Lines, words: Sequence[Word], grids: Sequence[Grid], pieces: Sequence[PagePiece]
+    lines: Lines, words: Sequence[Word], grids: Sequence[Grid], pieces: Sequence[PagePiece], turned: Turned
 ) -> list[Grid]:
     """Tables by white space, where that makes better tables than those among `pieces`, or where there is none."""
     held = {id(word) for grid in grids for place in grid.places for word in place.words}
     free = [word for word in words if id(word) not in held]
-    own = [piece for piece in pieces if piece.kind is BlockKind.TABLE and not piece.hidden and not _is_box(piece)]
     known = [
-        piece for piece in own if piece.box and not any(_meet(piece.box, grid.box) for grid in grids if piece.box)
+        (piece, box)
+        for piece in pieces
+        if piece.kind is BlockKind.TABLE and piece.box and not piece.hidden and not is_box(piece)
+        for box in [turned.box(piece.box)]
+        if not any(_meet(box, grid.box) for grid in grids)
     ]
     found: list[Grid] = []
-    for region in regions(free, lines.across, [piece.box for piece in known if piece.box]):
+    for region in regions(free, lines.across, [box for _, box in known]):
         if len(region.words) < _FEW:
             continue
         top, bottom = min(w.y for w in region.words), max(w.y + w.height for w in region.words)
@@ -58,7 +82,7 @@ def _unruled(
         if grid is None:
             continue
         mine = worth(_texts(grid), grid.rows, grid.columns)
-        rivals = [piece for piece in known if piece.box and _meet(piece.box, grid.box)]
+        rivals = [piece for piece, box in known if _meet(box, grid.box)]
         if len(rivals) > 1 or mine < _LEAST:
             continue
         if rivals:
@@ -83,7 +107,7 @@ def worth(cells: Sequence[tuple[int, int, int, str]], rows: int, columns: int) -
         return 0.0
     # A row with nothing but a label heads those below it; one that begins with a small letter is the rest of another.
     by_row: dict[int, list[tuple[int, str]]] = {}
-    for row, column, span, text in filled:
+    for row, _, span, text in filled:
         by_row.setdefault(row, []).append((span, text))
     full = [held for held in by_row.values() if len(held) > 1]
     loose = sum(len(held) == 1 and held[0][1][:1].islower() for held in by_row.values()) / len(by_row)
@@ -104,10 +128,7 @@ def _is_crowded(text: str) -> bool:
 
 
 def _texts(grid: Grid) -> list[tuple[int, int, int, str]]:
-    return [
-        (place.row, place.column, place.last_column - place.column, " ".join(word.text for word in place.words))
-        for place in grid.places
-    ]
+    return [(place.row, place.column, place.last_column - place.column, spaced(place.words)) for place in grid.places]
 
 
 def _size(texts: Iterable[str]) -> int:
@@ -121,18 +142,6 @@ def _has_figures(grid: Grid) -> bool:
         if column and span == 1:
             found.setdefault(column, []).append(is_value(text))
     return any(sum(values) >= _FEW and 2 * sum(values) > len(values) for values in found.values())
-
-
-def words_of(items: Sequence[Any]) -> list[Word]:
-    """The words of text items, each with the place of its item; an item whose words do not make it up stays whole."""
-    found: list[Word] = []
-    for number, item in enumerate(items):
-        words = item.words or ()
-        if len(words) > 1 and "".join(w.text for w in words).replace(" ", "") == item.text.replace(" ", ""):
-            found += (Word(w.x, w.y, w.width, w.height, w.text, number) for w in words if w.text.strip())
-        else:
-            found.append(Word(item.x, item.y, item.width, item.height, item.text, number))
-    return found
 
 
 def _suspicious(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece]) -> bool:
@@ -154,10 +163,21 @@ def _suspicious(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece]) ->
     return found >= _FEW
 
 
-def _placed(grids: Sequence[Grid], items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> list[PagePiece]:
-    """`pieces` with `grids` in place of what holds the same words."""
+def _placed(
+    grids: Sequence[Grid],
+    lined: int,
+    items: Sequence[Any],
+    upright: Sequence[Word],
+    pieces: Sequence[PagePiece],
+    page: int,
+) -> tuple[list[PagePiece], set[int]]:
+    """`pieces` with `grids` in place of what holds the same words, and the ids of tables that lines make sure.
+
+    The first `lined` grids are by lines. `upright` are the items, turned so that most run from left to right.
+    """
     held = {word.item: number for number, grid in enumerate(grids) for place in grid.places for word in place.words}
     result: list[PagePiece] = []
+    sure: set[int] = set()
     waiting = dict(enumerate(grids))
     for piece in pieces:
         own = [] if piece.hidden or piece.box is None else _inside(piece.box, items)
@@ -167,41 +187,39 @@ def _placed(grids: Sequence[Grid], items: Sequence[Any], pieces: Sequence[PagePi
             continue
         rest = [number for number in own if number not in held]
         parts: list[tuple[float, PagePiece]] = []
-        for number in mine & waiting.keys():
+        for number in sorted(mine & waiting.keys()):
             grid = waiting.pop(number)
-            parts.append(
-                (grid.box[1], PagePiece(BlockKind.TABLE, "", page, _rounded(grid.box), cells=_cells(grid, items, page)))
-            )
+            table = PagePiece(BlockKind.TABLE, "", page, _rounded(grid.box), cells=_cells(grid, items, upright, page))
+            parts.append((grid.box[1], table))
+            if number < lined:
+                sure.add(id(table))
         tops = sorted(grids[number].box[1] for number in mine)
         for top, bottom in zip([0.0, *tops], [*tops, float("inf")], strict=True):
-            between = [items[number] for number in rest if top <= items[number].y < bottom]
-            parts += ((piece.box[1], piece) for piece in _text(between, page) if piece.box)
+            between = [number for number in rest if top <= items[number].y < bottom]
+            if between:
+                box = union(box_of(items[number]) for number in between)
+                text = text_of([upright[number] for number in between])
+                parts.append((box[1] if box else 0.0, PagePiece(BlockKind.PARAGRAPH, text, page, box)))
         result += (part for _, part in sorted(parts, key=lambda part: part[0]))
-    return result
+    return result, sure
 
 
-def _text(items: Sequence[Any], page: int) -> list[PagePiece]:
-    return [PagePiece(BlockKind.PARAGRAPH, text_of(items), page, union(map(box_of, items)))] if items else []
-
-
-def _cells(grid: Grid, items: Sequence[Any], page: int) -> tuple[CellText, ...]:
-    sizes: dict[int, int] = {}
-    for place in grid.places:
-        for word in place.words:
-            sizes[word.item] = sizes.get(word.item, 0) + 1
+def _cells(grid: Grid, items: Sequence[Any], upright: Sequence[Word], page: int) -> tuple[CellText, ...]:
+    sizes = Counter(word.item for place in grid.places for word in place.words)
     cells = []
     for place in grid.places:
-        mine: dict[int, int] = {}
-        for word in place.words:
-            mine[word.item] = mine.get(word.item, 0) + 1
-        whole = {number for number, count in mine.items() if count == sizes[number]}
-        parts: list[Any] = [items[number] for number in sorted(whole)]
-        parts += [word for word in place.words if word.item not in whole]
+        mine = Counter(word.item for word in place.words)
+        # Items know their spaces better than their words do; those that run otherwise than most stay in their order.
+        whole = sorted(number for number, count in mine.items() if count == sizes[number])
+        aside = [number for number in whole if angle_of(items[number]) != angle_of(items[whole[0]])]
+        parts = [upright[number] for number in whole if number not in aside]
+        parts += [word for word in place.words if mine[word.item] != sizes[word.item]]
+        texts = [*lines_of(parts), *(printed(items[number].text) for number in aside)]
         cells.append(
             CellText(
                 place.row,
                 place.column,
-                join_lines(lines_of(parts)),
+                join_lines(texts),
                 header=place.row == 0,
                 row_span=place.last_row - place.row,
                 column_span=place.last_column - place.column,
@@ -211,16 +229,25 @@ def _cells(grid: Grid, items: Sequence[Any], page: int) -> tuple[CellText, ...]:
     return tuple(cells)
 
 
-def _unboxed(piece: PagePiece, items: Sequence[Any]) -> list[PagePiece]:
-    """A "table" of one column is text in a box."""
-    if not _is_box(piece):
+def _doubted(piece: PagePiece, items: Sequence[Any], turned: Turned, sure: bool) -> list[PagePiece]:
+    """A table, or what it is instead; one that lines make `sure` can only be a chart."""
+    if piece.kind is not BlockKind.TABLE or piece.hidden or piece.box is None:
         return [piece]
-    text = join_lines(cell.text for cell in piece.cells)
-    return [PagePiece(BlockKind.PARAGRAPH, text, piece.page, piece.box)] if text else []
-
-
-def _is_box(piece: PagePiece) -> bool:
-    return piece.kind is BlockKind.TABLE and len({cell.column for cell in piece.cells if cell.text}) < 2
+    own = [items[number] for number in _inside(piece.box, items)]
+    words = words_of(own, turned)
+    if is_chart(piece):
+        text = tidy("\n".join(lines_of([turned.word(item, 0) for item in own])), lines=True)
+        return [PagePiece(BlockKind.FIGURE, text, piece.page, piece.box)]
+    if sure:
+        return [piece]
+    if is_list(piece):
+        rows = sorted({cell.row for cell in piece.cells})
+        texts = [tidy(" ".join(cell.text for cell in piece.cells if cell.row == row)) for row in rows]
+        return [PagePiece(BlockKind.PARAGRAPH, text, piece.page, piece.box) for text in texts if text]
+    if is_box(piece) or is_prose(words) or (not has_figures(piece) and by_columns(words) is None):
+        text = join_lines(lines_of([turned.word(item, 0) for item in own]))
+        return [PagePiece(BlockKind.PARAGRAPH, text, piece.page, piece.box)] if text else []
+    return [piece]
 
 
 def _rounded(box: Box) -> Box:
