@@ -46,6 +46,10 @@ class _Row:
     bottom: float
     cells: dict[tuple[int, int], list[Word]]
 
+    def is_note(self) -> bool:
+        """Whether the text of the first column reaches over others: a heading or a note, no label of figures."""
+        return any(first == 0 and last > 0 for first, last in self.cells)
+
     def alone(self) -> bool:
         """Whether nothing but the first column says anything."""
         return all(first == 0 for first, _ in self.cells)
@@ -82,6 +86,8 @@ def parts_of(line: Sequence[Word]) -> list[Part]:
     for word in line:
         last = parts[-1] if parts else None
         near = last is not None and word.x - last.x1 <= _SPACE * word.height
+        if last is not None and word.text in _GLUED_RIGHT and is_value(last.words[-1].text):
+            near = False  # the sign of the next figure
         if last is not None and (
             (
                 near
@@ -167,14 +173,20 @@ def _cut(part: Part, strips: Sequence[float], broad: float = _BROAD) -> list[Par
     if not any(part.x0 < strip < part.x1 for strip in strips):
         return [part]
     pieces: list[list[Word]] = [[]]
-    for word in part.words:
+    figures = len(part.words)
+    while figures > 1 and is_value(part.words[figures - 1].text):
+        figures -= 1
+    for number, word in enumerate(part.words):
         end = max((one.x + one.width for one in pieces[-1]), default=word.x)
         # A figure after text is an entry of its own already where the space is hardly broader than any.
         least = min(broad, _CLOSE) if is_value(word.text) else broad
-        if word.x - end > least * word.height and any(end - 1 <= strip <= word.x + 1 for strip in strips):
+        parted = word.x - end > least * word.height and any(end - 1 <= strip <= word.x + 1 for strip in strips)
+        # A label that reaches into the next column does not take the figure there with it.
+        reached = number == figures and any(part.x0 < strip < word.x for strip in strips)
+        if parted or reached:
             pieces.append([])
         pieces[-1].append(word)
-    return [Part(words[0].x, max(one.x + one.width for one in words), words) for words in pieces]
+    return [Part(words[0].x, max(one.x + one.width for one in words), words) for words in pieces if words]
 
 
 def _column(edges: Sequence[float], at: float) -> int:
@@ -297,8 +309,12 @@ def _head(rows: Sequence[_Row], height: float, across: Sequence[float]) -> list[
 
 
 def _add(above: _Row, row: _Row) -> None:
-    for span, words in row.cells.items():
-        above.cells.setdefault(span, []).extend(words)
+    for (first, last), words in row.cells.items():
+        held = list(words)
+        while (other := next((one for one in above.cells if one[0] <= last and first <= one[1]), None)) is not None:
+            held = [*above.cells.pop(other), *held]
+            first, last = min(first, other[0]), max(last, other[1])
+        above.cells[first, last] = held
     above.top, above.bottom = min(above.top, row.top), max(above.bottom, row.bottom)
 
 
@@ -310,11 +326,17 @@ def _body(rows: Sequence[_Row], figures: set[int], across: Sequence[float]) -> l
     steps = [other.top - one.top for one, other in pairwise(rows)]
     main = [any(first in figures for first, _ in row.cells) for row in rows]
     if sum(lined) >= 2 and sum(lined) >= 0.4 * max(1, sum(main) - 1) and not _several(main, lined):
-        joined = [not line for line in lined]
+        joined = [
+            not line and not (figures and one.alone() and not main[n] and _label(other)[:1].isupper())
+            for n, (line, (one, other)) in enumerate(zip(lined, pairwise(rows), strict=True))
+        ]
     elif figures:
         joined = _joined_by_figures(rows, main, steps)
     else:
         joined = _joined_by_steps(rows, steps)
+    if figures:
+        notes = [row.is_note() for row in rows]
+        joined = [with_above and not any(pair) for with_above, pair in zip(joined, pairwise(notes), strict=True)]
     result = [rows[0]]
     for row, with_above in zip(rows[1:], joined, strict=True):
         if with_above:

@@ -76,6 +76,31 @@ def ruled(lines: Lines, words: Sequence[Word]) -> list[Grid]:
     return [grid for grid in grids if not any(_within(other.box, grid.box) for other in grids if other is not grid)]
 
 
+def merged(lines: Sequence[Line]) -> list[Line]:
+    """Lines with their pieces put together, those that lie on each other or side by side as one."""
+    groups: list[list[Line]] = []
+    for line in sorted(lines, key=lambda one: one.at):
+        if groups and line.at - groups[-1][0].at <= _NEAR:
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    result: list[Line] = []
+    for group in groups:
+        at = sum(one.at * (one.end - one.start) for one in group) / sum(one.end - one.start for one in group)
+        start, end = None, 0.0
+        for one in sorted(group, key=lambda one: one.start):
+            if start is None:
+                start, end = one.start, one.end
+            elif one.start - end <= _DASH:
+                end = max(end, one.end)
+            else:
+                result.append(Line(at, start, end))
+                start, end = one.start, one.end
+        if start is not None:
+            result.append(Line(at, start, end))
+    return result
+
+
 def is_value(text: str) -> bool:
     """Whether `text` is what stands in a column of figures: a number with its signs, or a mark for none."""
     return _VALUE.fullmatch(text.strip()) is not None
@@ -114,34 +139,9 @@ def _within(inner: Box, outer: Box) -> bool:
     )
 
 
-def _merged(lines: Sequence[Line]) -> list[Line]:
-    """Lines with their pieces put together, those that lie on each other or side by side as one."""
-    groups: list[list[Line]] = []
-    for line in sorted(lines, key=lambda one: one.at):
-        if groups and line.at - groups[-1][0].at <= _NEAR:
-            groups[-1].append(line)
-        else:
-            groups.append([line])
-    result: list[Line] = []
-    for group in groups:
-        at = sum(one.at * (one.end - one.start) for one in group) / sum(one.end - one.start for one in group)
-        start, end = None, 0.0
-        for one in sorted(group, key=lambda one: one.start):
-            if start is None:
-                start, end = one.start, one.end
-            elif one.start - end <= _DASH:
-                end = max(end, one.end)
-            else:
-                result.append(Line(at, start, end))
-                start, end = one.start, one.end
-        if start is not None:
-            result.append(Line(at, start, end))
-    return result
-
-
 def _nets(lines: Lines) -> list[tuple[list[Line], list[Line]]]:
     """Lines that meet, directly or by way of others: horizontal and vertical ones of each net."""
-    across, down = _merged(lines.across), _merged(lines.down)
+    across, down = merged(lines.across), merged(lines.down)
     parent = list(range(len(across) + len(down)))
 
     def root(number: int) -> int:

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from citewell.reading.pdf_columns import Part, parts_of
-from citewell.reading.pdf_grid import Box, Word, is_value, rows_of
+from citewell.reading.pdf_grid import Box, Word, is_value, merged, rows_of
 from citewell.reading.pdf_lines import Line
 
 _APART: Final = 1.2  # of a line's height: parts of a line this far apart are no running text
@@ -171,7 +171,7 @@ def _extended(numbers: set[int], lines: Sequence[_TextLine], box: Box | None) ->
 def _between_rules(across: Sequence[Line], lines: Sequence[_TextLine]) -> list[Box]:
     """Boxes between rules of the same width above each other with lines in between that have parts apart."""
     groups: list[list[Line]] = []
-    for line in sorted(across, key=lambda one: one.at):
+    for line in merged(across):
         if line.end - line.start < 72:
             continue
         group = next((g for g in groups if abs(g[0].start - line.start) < 4 and abs(g[0].end - line.end) < 4), None)
@@ -185,6 +185,10 @@ def _between_rules(across: Sequence[Line], lines: Sequence[_TextLine]) -> list[B
             continue
         box = (group[0].start, group[0].at, group[0].end, group[-1].at)
         inside = [lines[number] for number in _in(box, lines)]
-        if len(inside) >= _FEWEST and sum(line.is_apart() for line in inside) >= 0.5 * len(inside):
+        if len(inside) < _FEWEST or 2 * sum(line.is_apart() for line in inside) < len(inside):
+            continue
+        # Rules under single columns are not those of the table.
+        words = [word for line in inside for word in line.words]
+        if sum(_holds(box, word) for word in words) >= 0.9 * len(words):
             boxes.append(box)
-    return boxes
+    return sorted(boxes, key=lambda box: (box[1] - box[3], box))

@@ -28,6 +28,7 @@ Draws: TypeAlias = Callable[[int, float, float], Lines]
 _FEW: Final = 3  # lines that end in figures before a page is looked at
 _LEAST: Final = 0.45  # how much a table by white space has to look like one
 _MARGIN: Final = -0.05
+_LOSS: Final = 0.1  # of the letters of a table: one that has less is not the same table
 _APART: Final = 2.0  # of a line's height: words further apart than this are no running text
 
 
@@ -88,8 +89,9 @@ def _unruled(
         if rivals:
             cells = [(cell.row, cell.column, cell.column_span, cell.text) for cell in rivals[0].cells]
             rows, columns = max(cell[0] for cell in cells) + 1, max(cell[1] + cell[2] for cell in cells)
-            lost = 1 - min(1.0, _size(text for *_, text in cells) / max(1, _size(text for *_, text in _texts(grid))))
-            if mine <= worth(cells, rows, columns) - lost + _MARGIN:
+            has, could = _size(text for *_, text in cells), _size(text for *_, text in _texts(grid))
+            lost = (could - has) / max(1, could, has)  # below zero where it is this one that loses some
+            if mine <= worth(cells, rows, columns) - lost + _MARGIN or lost < -_LOSS:
                 continue
         elif not region.known and not _has_figures(grid):
             continue
