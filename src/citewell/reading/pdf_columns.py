@@ -240,13 +240,18 @@ def _row(parts: Sequence[Part], spans: Sequence[tuple[int, int]]) -> _Row:
     words = [word for part in parts for word in part.words]
     cells: dict[tuple[int, int], list[Word]] = {}
     for part, span in zip(parts, spans, strict=True):
-        held, (first, last) = part.words, span
-        # Two parts that share a column are one entry.
-        while (other := next((one for one in cells if one[0] <= last and first <= one[1]), None)) is not None:
-            held = [*cells.pop(other), *held]
-            first, last = min(first, other[0]), max(last, other[1])
-        cells[first, last] = held
+        _enter(cells, span, part.words)
     return _Row(min(w.y for w in words), max(w.y + w.height for w in words), cells)
+
+
+def _enter(cells: dict[tuple[int, int], list[Word]], span: tuple[int, int], words: Sequence[Word]) -> None:
+    """Add `words` to a row; entries that share a column become one."""
+    first, last = span
+    held = list(words)
+    while (other := next((one for one in cells if one[0] <= last and first <= one[1]), None)) is not None:
+        held = [*cells.pop(other), *held]
+        first, last = min(first, other[0]), max(last, other[1])
+    cells[first, last] = held
 
 
 def _over(
@@ -309,12 +314,8 @@ def _head(rows: Sequence[_Row], height: float, across: Sequence[float]) -> list[
 
 
 def _add(above: _Row, row: _Row) -> None:
-    for (first, last), words in row.cells.items():
-        held = list(words)
-        while (other := next((one for one in above.cells if one[0] <= last and first <= one[1]), None)) is not None:
-            held = [*above.cells.pop(other), *held]
-            first, last = min(first, other[0]), max(last, other[1])
-        above.cells[first, last] = held
+    for span, words in row.cells.items():
+        _enter(above.cells, span, words)
     above.top, above.bottom = min(above.top, row.top), max(above.bottom, row.bottom)
 
 

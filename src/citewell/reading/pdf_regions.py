@@ -21,10 +21,11 @@ _CAPTION: Final = re.compile(r"(table|tab\.|figure|fig\.|tabelle|abbildung|table
 
 @dataclass(slots=True)
 class Region:
-    """Words that may be a table, and how sure it is that they are one: `known` if somebody else says so."""
+    """Words that may be a table: `known` if the parser takes them for one, `ruled` if they stand between rules."""
 
     words: list[Word]
-    known: bool
+    known: bool = False
+    ruled: bool = False
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ def regions(words: Sequence[Word], across: Sequence[Line], tables: Sequence[Box]
         inside = set(_in(box, lines))
         if not inside & taken:
             taken |= inside
-            found.append(Region([w for n in sorted(inside) for w in lines[n].words if _holds(box, w)], True))
+            found.append(Region([w for n in sorted(inside) for w in lines[n].words if _holds(box, w)], ruled=True))
     known = [(inside, box) for box in tables if (inside := set(_in(box, lines))) and not inside <= taken]
     runs = _runs(lines)
     for inside, box in known:
@@ -70,12 +71,12 @@ def regions(words: Sequence[Word], across: Sequence[Line], tables: Sequence[Box]
         numbers = _extended(numbers, lines, wide) - taken
         taken |= numbers
         held = [w for n in sorted(numbers) for w in lines[n].words if n not in inside or _holds(wide, w)]
-        found.append(Region(held, True))
+        found.append(Region(held, known=True))
     for run in runs:
         if not run & taken:
             numbers = _extended(run, lines, None) - taken
             taken |= numbers
-            found.append(Region([w for n in sorted(numbers) for w in lines[n].words], False))
+            found.append(Region([w for n in sorted(numbers) for w in lines[n].words]))
     return found
 
 
@@ -185,7 +186,7 @@ def _between_rules(across: Sequence[Line], lines: Sequence[_TextLine]) -> list[B
             continue
         box = (group[0].start, group[0].at, group[0].end, group[-1].at)
         inside = [lines[number] for number in _in(box, lines)]
-        if len(inside) < _FEWEST or 2 * sum(line.is_apart() for line in inside) < len(inside):
+        if len(inside) < _FEWEST or 2 * sum(len(line.parts) > 1 for line in inside) < len(inside):
             continue
         # Rules under single columns are not those of the table.
         words = [word for line in inside for word in line.words]

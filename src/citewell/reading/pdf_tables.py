@@ -45,7 +45,14 @@ def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], dr
     for grid in grids:
         turned.turn_back(grid)
     upright = [turned.word(item, number) for number, item in enumerate(items)]
-    result, sure = _placed(grids, lined, items, upright, pieces, page.page_num)
+    tables = [
+        PagePiece(
+            BlockKind.TABLE, "", page.page_num, _rounded(grid.box), cells=_cells(grid, items, upright, page.page_num)
+        )
+        for grid in grids
+    ]
+    sure = {id(table) for table in tables[:lined]}
+    result = _placed(grids, tables, items, upright, pieces)
     return [part for piece in result for part in _doubted(piece, items, turned, id(piece) in sure)]
 
 
@@ -84,16 +91,16 @@ def _unruled(
             continue
         mine = worth(_texts(grid), grid.rows, grid.columns)
         rivals = [piece for piece, box in known if _meet(box, grid.box)]
-        if len(rivals) > 1 or mine < _LEAST:
+        if mine < _LEAST or (len(rivals) > 1 and not region.ruled):
             continue
-        if rivals:
+        if len(rivals) == 1:
             cells = [(cell.row, cell.column, cell.column_span, cell.text) for cell in rivals[0].cells]
             rows, columns = max(cell[0] for cell in cells) + 1, max(cell[1] + cell[2] for cell in cells)
             has, could = _size(text for *_, text in cells), _size(text for *_, text in _texts(grid))
             lost = (could - has) / max(1, could, has)  # below zero where it is this one that loses some
             if mine <= worth(cells, rows, columns) - lost + _MARGIN or lost < -_LOSS:
                 continue
-        elif not region.known and not _has_figures(grid):
+        elif not (region.known or region.ruled) and not _has_figures(grid):
             continue
         found.append(grid)
     return found
@@ -167,43 +174,35 @@ def _suspicious(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece]) ->
 
 def _placed(
     grids: Sequence[Grid],
-    lined: int,
+    tables: Sequence[PagePiece],
     items: Sequence[Any],
     upright: Sequence[Word],
     pieces: Sequence[PagePiece],
-    page: int,
-) -> tuple[list[PagePiece], set[int]]:
-    """`pieces` with `grids` in place of what holds the same words, and the ids of tables that lines make sure.
+) -> list[PagePiece]:
+    """`pieces` with `tables`, made of `grids`, in place of what holds the same words.
 
-    The first `lined` grids are by lines. `upright` are the items, turned so that most run from left to right.
+    `upright` are the items, turned so that most run from left to right.
     """
     held = {word.item: number for number, grid in enumerate(grids) for place in grid.places for word in place.words}
     result: list[PagePiece] = []
-    sure: set[int] = set()
-    waiting = dict(enumerate(grids))
+    waiting = dict(enumerate(tables))
     for piece in pieces:
         own = [] if piece.hidden or piece.box is None else _inside(piece.box, items)
-        mine = {held[number] for number in own if number in held}
+        mine = sorted({held[number] for number in own if number in held})
         if not mine:
             result.append(piece)
             continue
         rest = [number for number in own if number not in held]
-        parts: list[tuple[float, PagePiece]] = []
-        for number in sorted(mine & waiting.keys()):
-            grid = waiting.pop(number)
-            table = PagePiece(BlockKind.TABLE, "", page, _rounded(grid.box), cells=_cells(grid, items, upright, page))
-            parts.append((grid.box[1], table))
-            if number < lined:
-                sure.add(id(table))
+        parts = [(grids[number].box[1], waiting.pop(number)) for number in mine if number in waiting]
         tops = sorted(grids[number].box[1] for number in mine)
         for top, bottom in zip([0.0, *tops], [*tops, float("inf")], strict=True):
             between = [number for number in rest if top <= items[number].y < bottom]
             if between:
                 box = union(box_of(items[number]) for number in between)
                 text = text_of([upright[number] for number in between])
-                parts.append((box[1] if box else 0.0, PagePiece(BlockKind.PARAGRAPH, text, page, box)))
+                parts.append((box[1] if box else 0.0, PagePiece(BlockKind.PARAGRAPH, text, piece.page, box)))
         result += (part for _, part in sorted(parts, key=lambda part: part[0]))
-    return result, sure
+    return result
 
 
 def _cells(grid: Grid, items: Sequence[Any], upright: Sequence[Word], page: int) -> tuple[CellText, ...]:
