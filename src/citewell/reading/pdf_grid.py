@@ -279,9 +279,26 @@ def _divided_rows(xs: list[float], ys: list[float], words: Sequence[Word]) -> It
         ]
         if not figures or len(by_column) < 2:
             continue
-        starts = sorted(set().union(*figures))
+        with_figures = sorted(set().union(*figures))
+        starts = sorted({*with_figures, *_headings(lines, with_figures, xs)})
         # Text above the first figures, or beside none, goes with the figures nearest to it.
         yield from _between(lines, starts)
+
+
+def _headings(lines: Sequence[Sequence[Word]], starts: Sequence[int], xs: Sequence[float]) -> Iterable[int]:
+    """Numbers of lines that are rows though they have no figures: labels of the rows below, as far apart as rows are.
+
+    `starts` are the numbers of lines with figures.
+    """
+    tops = [min(word.y for word in line) for line in lines]
+    usual = min((tops[b] - tops[a] for a, b in pairwise(starts) if b == a + 1), default=float("inf"))
+    for number, line in enumerate(lines):
+        if number in starts or any(_index(xs, word.x) for word in line) or line[0].text[:1].islower():
+            continue
+        below = lines[number + 1][0].text if number + 1 < len(lines) else "x"
+        above = tops[number] - tops[number - 1] if number else usual
+        if not below[:1].islower() and min(above, tops[number + 1] - tops[number]) >= 0.9 * usual:
+            yield number
 
 
 def _between(lines: Sequence[Sequence[Word]], starts: Sequence[int]) -> list[float]:

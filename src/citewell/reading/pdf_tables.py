@@ -47,7 +47,7 @@ def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], dr
     upright = [turned.word(item, number) for number, item in enumerate(items)]
     tables = [
         PagePiece(
-            BlockKind.TABLE, "", page.page_num, _rounded(grid.box), cells=_cells(grid, items, upright, page.page_num)
+            BlockKind.TABLE, "", page.page_num, _rounded(grid.box), cells=_cells(grid, items, turned, page.page_num)
         )
         for grid in grids
     ]
@@ -205,16 +205,17 @@ def _placed(
     return result
 
 
-def _cells(grid: Grid, items: Sequence[Any], upright: Sequence[Word], page: int) -> tuple[CellText, ...]:
+def _cells(grid: Grid, items: Sequence[Any], turned: Turned, page: int) -> tuple[CellText, ...]:
     sizes = Counter(word.item for place in grid.places for word in place.words)
     cells = []
     for place in grid.places:
         mine = Counter(word.item for word in place.words)
-        # Items know their spaces better than their words do; those that run otherwise than most stay in their order.
-        whole = sorted(number for number, count in mine.items() if count == sizes[number])
+        # Items know their spaces better than their words do; those that run otherwise than others stay in their order.
+        # Not of text set sideways: there they have spaces within words.
+        whole = sorted(number for number, count in mine.items() if count == sizes[number] and not turned.angle)
         aside = [number for number in whole if angle_of(items[number]) != angle_of(items[whole[0]])]
-        parts = [upright[number] for number in whole if number not in aside]
-        parts += [word for word in place.words if mine[word.item] != sizes[word.item]]
+        parts = [turned.word(items[number], number) for number in whole if number not in aside]
+        parts += [word for word in place.words if word.item not in whole]
         texts = [*lines_of(parts), *(printed(items[number].text) for number in aside)]
         cells.append(
             CellText(
