@@ -328,6 +328,17 @@ def test_heading_over_two_columns_reaches_over_both() -> None:
     assert spans == {"Sold": (1, 3), "Held": (3, 5)}
 
 
+def test_heading_by_itself_is_not_cut_where_a_space_meets_a_strip() -> None:
+    rows = [
+        (x, y, text) for y in (30, 45, 60) for x, text in ((0, "Name"), (120, "1.50"), (158, "22.5"), (196, "3.25"))
+    ]
+    head = [(130, 0, "Year"), (153, 0, "ended"), (182, 0, "on"), (196, 0, "31st")]
+    years = [(0, 15, "Item"), (120, 15, "2015"), (158, 15, "2014"), (196, 15, "2013")]
+    grid = by_columns(words(*head, *years, *rows))
+    assert grid is not None
+    assert [[word.text for word in p.words] for p in grid.places if p.row == 0] == [["Year", "ended", "on", "31st"]]
+
+
 def test_text_without_strips_is_no_table() -> None:
     line = ["the", "quick", "brown", "fox", "jumps", "over", "one", "lazy", "dog", "and", "another"]
     placed = []

@@ -71,6 +71,8 @@ def by_columns(words: Sequence[Word], across: Sequence[Line] = ()) -> Grid | Non
     body = _first_of_body(lines, edges, figures)
     for number in range(body - 1, -1, -1):
         below = lines[number + 1] if number + 1 < body else []
+        if len(lines[number]) == 1:
+            continue  # a heading by itself is over all the columns that it reaches over
         lines[number] = [one for part in lines[number] for one in _cut_heading(part, strips, below)]
     reach = _reach(lines[body:], edges)
     rows = [_row(parts, _spans(parts, edges)) for parts in lines[body:]]
