@@ -30,9 +30,11 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
+from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_pages import LIGATURES, Box, PagePiece, broken_words, join_lines, read_page
 from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
+from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
@@ -164,6 +166,7 @@ class PdfReader:
             extract_links=False,
             extract_structure_tree=True,
             extract_text_metadata=True,
+            emit_word_boxes=True,
             keep_headers_footers=True,  # by itself it also drops footnotes, and headings at the top of pages
         )
         try:
@@ -175,9 +178,10 @@ class PdfReader:
             )
             for result in results:
                 by_tags = partial(read_tagged, tags=survey(result.pages))
+                mend = partial(mend_tables, draws=plain.lines)
                 for page in result.pages:
                     if 1 <= page.page_num <= total:
-                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows)
+                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows, mend)
                         heights[page.page_num - 1] = page.height
                 hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:
@@ -311,6 +315,15 @@ class _Plain:
             contrast = max(map(max, lines)) - min(map(min, lines)) if lines else 0
             seen.append(contrast > _CONTRAST)
         return seen
+
+    def lines(self, number: int, width: float, height: float) -> Lines:
+        """What straight lines are drawn on one page, shown `width` by `height` points large; none on a broken one."""
+        import pypdfium2
+
+        try:
+            return page_lines(self._pdf[number - 1], width, height)
+        except pypdfium2.PdfiumError:
+            return Lines()
 
     def metadata(self) -> tuple[Metadata, str]:
         """Author, dates (ISO 8601) and the like, with the title apart."""

@@ -65,11 +65,14 @@ class PagePiece:
 
 
 def read_page(
-    page: Any, tagged: Callable[[Any, Sequence[Any]], list[PagePiece] | None], shows: Shows
+    page: Any,
+    tagged: Callable[[Any, Sequence[Any]], list[PagePiece] | None],
+    shows: Shows,
+    mend: Callable[[Any, Sequence[Any], Sequence[PagePiece]], list[PagePiece]],
 ) -> list[PagePiece]:
     """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
 
-    `tagged` reads the page's visible items by its tags, or declines.
+    `tagged` reads the page's visible items by its tags, or declines; `mend` has a second opinion on the tables.
     """
     items = [item for item in page.text_items if item.text.strip()]
     hidden = hidden_items(page, items, shows)
@@ -78,6 +81,7 @@ def read_page(
     pieces = tagged(page, seen)
     if pieces is None:
         pieces = [piece for block in page.blocks or () for piece in _from_block(block, page.page_num, seen, secret)]
+        pieces = mend(page, seen, pieces)
     pieces += _left_over(seen, pieces, page.page_num)
     if secret:
         box = union(box_of(one) for one in secret)
