@@ -69,4 +69,4 @@ def main_direction(items: Sequence[Any], width: float, height: float) -> Turned:
 
 def angle_of(item: Any) -> int:
     """In which direction an item's text runs, in degrees clockwise, to the nearest right angle."""
-    return round(item.rotation / 90) * 90 % 360
+    return int(round(item.rotation / 90) * 90 % 360)
