@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from citewell.workflow.codec import encode
 from citewell.workflow.snapshot import pending
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def _shape(reducer: Reducer, jobs: Sequence[Job], waits: list[str], state: Any) 
     shape: dict[str, Any] = {
         "seq": reducer.seq,
         "stop": reducer.stop,
-        "jobs": sorted((job.spec.name, job.seq, repr(job.event), _trail(job.trail)) for job in jobs),
+        "jobs": sorted((job.spec.name, job.seq, _form(job.event), _trail(job.trail)) for job in jobs),
         "slots": {
             lane.spec.name: [[seq for seq, _ in slot] for slot in lane.slots]
             for lane in reducer.lanes or ()
@@ -53,6 +55,12 @@ def _shape(reducer: Reducer, jobs: Sequence[Job], waits: list[str], state: Any) 
 def _open(waits: Iterable[Wait], now: float) -> list[str]:
     # That a question has lapsed is not recorded: it follows from the time.
     return sorted(wait.key for wait in waits if wait.due is None or wait.due > now)
+
+
+def _form(event: Any) -> str:
+    """As it is recorded, which is all that a record can give back."""
+    events = event if isinstance(event, list | tuple) else [event]
+    return json.dumps([[type(one).__name__, encode(one)] for one in events], sort_keys=True)
 
 
 def _trail(trail: Trail | None) -> str:
