@@ -12,23 +12,29 @@ if TYPE_CHECKING:
     from citewell.models.hashing import HashEmbedder
     from citewell.testing.clock import Deadlock, VirtualLoop, run_virtual
     from citewell.testing.scripted import ScriptedGenerator
+    from citewell.testing.scripted_steps import Recording, ScriptEnded, record, with_steps
     from citewell.testing.shuffle import ShuffledLoop, run_shuffled
 
 _HOMES = {
     "HashEmbedder": "models.hashing",
     "ScriptedGenerator": "testing.scripted",
     **dict.fromkeys(["Deadlock", "VirtualLoop", "run_virtual"], "testing.clock"),
+    **dict.fromkeys(["Recording", "ScriptEnded", "record", "with_steps"], "testing.scripted_steps"),
     **dict.fromkeys(["ShuffledLoop", "run_shuffled"], "testing.shuffle"),
 }
 
 __all__ = [
     "Deadlock",
     "HashEmbedder",
+    "Recording",
+    "ScriptEnded",
     "ScriptedGenerator",
     "ShuffledLoop",
     "VirtualLoop",
+    "record",
     "run_shuffled",
     "run_virtual",
+    "with_steps",
 ]
 
 
