@@ -33,7 +33,7 @@ def with_steps(workflow: W, **scripts: Iterable[Any]) -> W:
     body: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
     for name in scripts.keys() & methods.keys():
         body[name] = _scripted(methods[name], name, iter(scripts[name]), receiver=1)
-    scripted = type(kind.__name__, (kind,), body, abstract=True)
+    scripted: Any = type(kind.__name__, (kind,), body, abstract=True)
     for name in scripts.keys() & free.keys():
         scripted._free[name] = _scripted(free[name], name, iter(scripts[name]), receiver=0)
     made = copy.copy(workflow)
