@@ -193,6 +193,12 @@ def test_repeated_markup_takes_time_in_proportion_or_is_refused(suffix: str, uni
 
     readers = Readers()
     seconds(100)  # libraries loaded
-    small, large = seconds(10_000), seconds(40_000)
-    # Four times the input: twice the proportion is allowed, and 0.3 s for the noise of a busy machine.
-    assert large < 8 * small + 0.3
+    # Four times the input: twice the proportion is allowed, and 0.3 s for the noise of a busy machine. What grows with
+    # the square takes sixteen times as long every time; a neighbour's load does not come three times.
+    measured = []
+    for _ in range(3):
+        measured.append((seconds(10_000), seconds(40_000)))
+        small, large = measured[-1]
+        if large < 8 * small + 0.3:
+            return
+    pytest.fail(f"CPU seconds for 10 and 40 KB: {measured}")
