@@ -25,8 +25,10 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
+from citewell.reading.pdf_hidden import Unseen, unseen, without_unseen
 from citewell.reading.pdf_images import PageImage, page_images
-from citewell.reading.pdf_pages import LIGATURES, Box, PagePiece, broken_words, join_lines, read_page
+from citewell.reading.pdf_layers import Layers, may_have_layers
+from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
 from citewell.reading.pdf_tags import read_tagged, survey
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import grid
@@ -39,7 +41,6 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _BATCH = 200
-_CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point of what can be read
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 _NEAR = 36  # points between an image and its caption
 # A hyphen that divides a word, the dots that lead to a page number, and the sign of a list item.
@@ -110,7 +111,11 @@ class PdfReader:
         builder.leave_out(Reason.UNREADABLE, pages=len(drawn))
         builder.leave_out(Reason.TOO_SMALL, pages=len(blank) - len(drawn))
         if any(piece.hidden for piece in pieces):
-            warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
+            where = _numbers(sorted({piece.page for piece in pieces if piece.hidden}))
+            warnings.append(
+                "Hidden text (by its colour, size, place, layer or clip, or under what covers it) is marked as hidden: "
+                f"{where.lower()}."
+            )
         return builder.document(
             source,
             reader=self.identity,
@@ -158,7 +163,7 @@ class PdfReader:
                 by_tags = partial(read_tagged, tags=survey(result.pages))
                 for page in result.pages:
                     if 1 <= page.page_num <= total:
-                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows)
+                        pages[page.page_num - 1] = read_page(page, by_tags, plain.look(page.page_num).unseen)
                         heights[page.page_num - 1] = page.height
                 hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:
@@ -170,11 +175,12 @@ class PdfReader:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What PDFium finds on one page."""
+    """What PDFium finds on one page. `text` is all of it; `unseen` is what of it nobody sees."""
 
     text: str
     images: tuple[PageImage, ...]
     ink: bool
+    unseen: Sequence[Unseen] = ()
 
 
 class _Plain:
@@ -193,6 +199,7 @@ class _Plain:
                 f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
             ) from error
         self._looks: dict[int, _Look] = {}
+        self._layers = Layers(may_have_layers(content))
         if not len(self):
             self._pdf.close()
             raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
@@ -217,7 +224,8 @@ class _Plain:
                 said = page.get_textpage().get_text_range()
                 said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
                 ink = raw.FPDFPage_CountObjects(page) > 0
-                self._looks[number] = _Look(said, tuple(page_images(page)) if ink else (), ink)
+                hidden = unseen(page, self._layers) if ink else ()
+                self._looks[number] = _Look(said, tuple(page_images(page)) if ink else (), ink, hidden)
             except pypdfium2.PdfiumError:
                 self._looks[number] = _Look("", (), True)
         return self._looks[number]
@@ -228,50 +236,30 @@ class _Plain:
         return sum(count_characters(visible(text)) for text in texts)
 
     def pieces(self, number: int) -> list[PagePiece]:
-        """Paragraphs of one page by its lines, without boxes."""
-        paragraphs = re.split(r"\n\s*\n", self.look(number).text)
+        """Paragraphs of one page by its lines, without boxes; what is not seen of them apart."""
+        look = self.look(number)
+        paragraphs = re.split(r"\n\s*\n", without_unseen(look.text, look.unseen))
         joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
-        return [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+        found = [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+        return [*found, hidden_piece(look.unseen, number)] if look.unseen else found
 
     def rescue(self, pages: list[list[PagePiece]]) -> tuple[list[int], list[int]]:
         """Replace pages that lack text which stands in the file; numbers of those pages, and of pages without any."""
         rescued: list[int] = []
         blank: list[int] = []
         for number, pieces in enumerate(pages, 1):
-            has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in pieces)
+            shown = [piece for piece in pieces if not piece.hidden]
+            has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in shown)
             if has > _PLENTY:
                 continue
             found = self.pieces(number)
-            could = sum(_letters(piece.text) for piece in found)
-            # A page with hidden text keeps its flags: plain text knows nothing of colours.
-            if has < 0.7 * could and (not has or could - has > 10) and not any(piece.hidden for piece in pieces):
+            could = sum(_letters(piece.text) for piece in found if not piece.hidden)
+            if has < 0.7 * could and (not has or could - has > 10):
                 pages[number - 1] = found
                 rescued.append(number)
             elif not has:
                 blank.append(number)
         return rescued, blank
-
-    def shows(self, number: int, width: float, boxes: Sequence[Box]) -> list[bool]:
-        """Whether anything can be told from its ground in each box of a page, `width` points wide, when it is drawn."""
-        import pypdfium2
-
-        try:
-            page = self._pdf[number - 1]
-            scale = min(1.0, 2000 / max(page.get_size()))  # enough to tell ink from paper
-            bitmap = page.render(scale=scale, grayscale=True)
-        except (pypdfium2.PdfiumError, ValueError, MemoryError):
-            return [True] * len(boxes)
-        scale = bitmap.width / width
-        pixels = memoryview(bitmap.buffer).cast("B")
-        seen: list[bool] = []
-        for x0, y0, x1, y1 in boxes:
-            left, right = max(0, round(x0 * scale)), min(bitmap.width, round(x1 * scale) + 1)
-            rows = range(max(0, round(y0 * scale)), min(bitmap.height, round(y1 * scale) + 1))
-            lines = [bytes(pixels[row * bitmap.stride + left : row * bitmap.stride + right]) for row in rows]
-            lines = [line for line in lines if line]
-            contrast = max(map(max, lines)) - min(map(min, lines)) if lines else 0
-            seen.append(contrast > _CONTRAST)
-        return seen
 
     def metadata(self) -> tuple[Metadata, str]:
         """Author, dates (ISO 8601) and the like, with the title apart."""
