@@ -12,17 +12,19 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterator, Sequence
+import struct
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
 
+from citewell.reading.pdf_calls import Matrix, calls
 from citewell.reading.pdf_layers import Layers
 
 Rectangle: TypeAlias = tuple[float, float, float, float]
 """Left, bottom, right, top in points of the page's own space."""
 Colour: TypeAlias = tuple[int, int, int]
-Matrix: TypeAlias = tuple[float, float, float, float, float, float]
 
 CONTRAST: Final = 12
 """Of 255 levels of a colour: less is not seen."""
@@ -34,6 +36,10 @@ _FAINT: Final = 8
 _MAX_DEPTH: Final = 8  # forms within forms
 _MAX_PAIRS: Final = 500_000  # texts by what may cover them: beyond, drawing is cheaper
 _MAX_SIDE: Final = 2000  # pixels
+_OPAQUE: Final = (255).to_bytes(4, sys.byteorder)
+_TEXT, _PATH, _IMAGE, _SHADING, _FORM = 1, 2, 3, 4, 5  # of fpdfview.h, as the render modes are
+_MODE_INVISIBLE, _MODE_FILL_CLIP, _MODE_CLIP = 3, 4, 7
+_FLOATS: Final = struct.Struct("4f")
 _SCAN: Final = 0.5  # of the page: images this large may be a scan
 
 
@@ -48,18 +54,21 @@ class Unseen:
     height: float
 
 
+_Plain: TypeAlias = tuple[int, int, Rectangle, bytes]
+"""A text object as it is found: its address, its place in the order of drawing, its rectangle on the page, and its
+fill colour as four native integers (red, green, blue, opacity), empty for a pattern."""
+
+
 @dataclass(slots=True)
 class _Text:
-    """A text object: its place in the order of drawing, its rectangle on the page, its colour, and what is doubted."""
+    """A text object in doubt. `scanned` is whether it may be the text layer of a scan."""
 
-    raw: Any
+    raw: int
     order: int
     rectangle: Rectangle
-    colour: Colour | None  # None: a pattern, or drawn by its outlines
     mode: int
-    doubtful: bool = False
     hidden: bool = False
-    scanned: bool = False  # may be the text layer of a scan
+    scanned: bool = False
 
 
 @dataclass(slots=True)
@@ -80,7 +89,7 @@ def unseen(page: Any, layers: Layers) -> list[Unseen]:
     layers.new_page()
     survey = _Survey(page, layers)
     hidden = survey.hidden()
-    return _as_runs(page, hidden, survey.texts) if hidden else []
+    return _as_runs(page, hidden, survey) if hidden else []
 
 
 def visible_items(items: Sequence[Any], secret: Sequence[Unseen]) -> list[Any]:
@@ -143,166 +152,191 @@ class _Survey:
     def __init__(self, page: Any, layers: Layers) -> None:
         from pypdfium2 import raw
 
-        self.texts: list[_Text] = []
         self._page = page
         self._layers = layers
         self._raw = raw
+        self._calls = calls()
+        self._plain: list[_Plain] = []
+        self._doubted: dict[int, _Text] = {}
         self._covers: list[_Cover] = []
         self._images: list[Rectangle] = []
         self._clips: dict[tuple[int, int], Rectangle | None] = {}
         self._order = 0
-        # One set of variables for all calls: making them costs more than the calls.
-        self._floats = [ctypes.c_float() for _ in range(4)]
-        self._bounds = [ctypes.byref(one) for one in self._floats]
-        self._levels = [ctypes.c_uint() for _ in range(4)]
-        self._rgba = [ctypes.byref(one) for one in self._levels]
-        self._fill, self._stroke = ctypes.c_int(), ctypes.c_int()
-        self._drawing = (ctypes.byref(self._fill), ctypes.byref(self._stroke))
         box = raw.FS_RECTF()
         raw.FPDF_GetPageBoundingBox(page, box)
         self._sheet: Rectangle = (box.left, min(box.bottom, box.top), box.right, max(box.bottom, box.top))
-        self._walk(page.raw, raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject, None, 0)
+        self._walk(ctypes.addressof(page.raw.contents), self._calls.page_count, self._calls.page_object, None, 0)
 
-    def _walk(self, holder: Any, count: Any, get: Any, matrix: Matrix | None, depth: int) -> None:
-        raw, texts = self._raw, self.texts
-        kind_of, text, path = raw.FPDFPageObj_GetType, raw.FPDF_PAGEOBJ_TEXT, raw.FPDF_PAGEOBJ_PATH
+    def _walk(
+        self,
+        holder: int,
+        count: Callable[[int], int],
+        get: Callable[[int, int], int],
+        matrix: Matrix | None,
+        depth: int,
+    ) -> None:
+        # The loop runs once a letter in some files: names are local, and what most letters need not is elsewhere.
+        do, sheet, plain, layers = self._calls, self._sheet, self._plain, self._layers.some
+        kind_of, mode_of, fill_of, bounds_of = do.kind, do.mode, do.fill, do.bounds
+        transparent, clip_of, clip_paths, clip_segment = do.transparent, do.clip, do.clip_paths, do.clip_segment
+        numbers, levels, unpack, clips = do.floats, do.levels, _FLOATS.unpack_from, self._clips
+        places, shades = do.places, do.shades
+        order = self._order
         for number in range(count(holder)):
             found = get(holder, number)
             kind = kind_of(found)
-            self._order += 1
-            if kind == text:
-                rectangle = self._rectangle(found, matrix)
-                if rectangle is not None:
-                    texts.append(self._text(found, rectangle, matrix, in_form=depth > 0))
-            elif kind == path:
-                if raw.FPDFPath_GetDrawMode(found, *self._drawing) and self._fill.value:
-                    self._add_path(found, matrix)
-            elif kind == raw.FPDF_PAGEOBJ_FORM:
+            order += 1
+            if kind == _TEXT:
+                if not bounds_of(found, *places):
+                    continue
+                rectangle = unpack(numbers)
+                if matrix is not None:
+                    rectangle = _carried(matrix, rectangle)
+                left, bottom, right, top = rectangle
+                if left == right and bottom == top:
+                    continue  # a space
+                text = (found, order, rectangle, bytes(levels) if fill_of(found, *shades) else b"")
+                plain.append(text)
+                if (
+                    mode_of(found)
+                    or text[3][12:] != _OPAQUE
+                    or transparent(found)
+                    or left >= sheet[2]
+                    or right <= sheet[0]
+                    or bottom >= sheet[3]
+                    or top <= sheet[1]
+                    or top - bottom < _TINY
+                    or right - left < _TINY
+                    or layers
+                ):
+                    self._doubt(text, matrix, in_form=depth > 0)
+                clip = clip_of(found)
+                paths = clip_paths(clip)
+                if paths > 0:
+                    key = (clip_segment(clip, paths - 1, 0) or 0, paths)  # shared by what is drawn under one clip
+                    window = clips[key] if key in clips else self._clip(key, clip, matrix)
+                    if window and not (
+                        left < window[2] and window[0] < right and bottom < window[3] and window[1] < top
+                    ):
+                        self._mark(text, hidden=True)
+            elif kind == _PATH:
+                if do.is_filled(found):
+                    self._cover(found, order, matrix, bytes(levels) if fill_of(found, *shades) else b"")
+            elif kind == _FORM:
                 if depth < _MAX_DEPTH:
-                    own = raw.FS_MATRIX()
-                    raw.FPDFPageObj_GetMatrix(found, own)
-                    inner = _times((own.a, own.b, own.c, own.d, own.e, own.f), matrix)
-                    self._walk(found, raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject, inner, depth + 1)
-            elif kind in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_SHADING):
-                rectangle = self._rectangle(found, matrix)
-                if rectangle is not None:
-                    self._covers.append(_Cover(self._order, rectangle, None))
-                    if kind == raw.FPDF_PAGEOBJ_IMAGE:
-                        self._images.append(rectangle)
+                    self._order = order
+                    inner = _times(do.matrix(found), matrix)
+                    self._walk(found, do.form_count, do.form_object, inner, depth + 1)
+                    order = self._order
+            elif kind in (_IMAGE, _SHADING):
+                self._cover(found, order, matrix, None, image=kind == _IMAGE)
+        self._order = order
 
-    def _rectangle(self, found: Any, matrix: Matrix | None) -> Rectangle | None:
-        if not self._raw.FPDFPageObj_GetBounds(found, *self._bounds):
-            return None
-        left, bottom, right, top = [one.value for one in self._floats]
-        if matrix is None:
-            return left, bottom, right, top
-        return _around([_moved(matrix, x, y) for x in (left, right) for y in (bottom, top)])
-
-    def _colour(self, found: Any) -> tuple[Colour | None, int]:
-        """Fill colour and opacity of an object; no colour for patterns."""
-        if not self._raw.FPDFPageObj_GetFillColor(found, *self._rgba):
-            return None, 255
-        red, green, blue, alpha = [one.value for one in self._levels]
-        return (red, green, blue), alpha
-
-    def _add_path(self, found: Any, matrix: Matrix | None) -> None:
-        rectangle = self._rectangle(found, matrix)
-        if rectangle is None or rectangle[2] - rectangle[0] < 4 or rectangle[3] - rectangle[1] < 2:
+    def _cover(
+        self, found: int, order: int, matrix: Matrix | None, colour: bytes | None, *, image: bool = False
+    ) -> None:
+        rectangle = self._calls.rectangle(found)
+        if rectangle is None:
+            return
+        rectangle = _carried(matrix, rectangle) if matrix is not None else rectangle
+        if image:
+            self._images.append(rectangle)
+        if rectangle[2] - rectangle[0] < 4 or rectangle[3] - rectangle[1] < 2:
             return  # rules and dots cover nothing
-        colour, alpha = self._colour(found)
-        if alpha >= _SOLID:
-            self._covers.append(_Cover(self._order, rectangle, colour))
+        if not colour:
+            self._covers.append(_Cover(order, rectangle, None))
+        elif colour[12] >= _SOLID:
+            self._covers.append(_Cover(order, rectangle, (colour[0], colour[4], colour[8])))
 
-    def _text(self, found: Any, rectangle: Rectangle, matrix: Matrix | None, *, in_form: bool) -> _Text:
-        raw = self._raw
-        colour, alpha = self._colour(found)
-        mode = raw.FPDFTextObj_GetTextRenderMode(found)
-        made = _Text(found, self._order, rectangle, colour, mode)
-        if mode == raw.FPDF_TEXTRENDERMODE_INVISIBLE or mode == raw.FPDF_TEXTRENDERMODE_CLIP:
-            made.hidden = made.scanned = mode == raw.FPDF_TEXTRENDERMODE_INVISIBLE
-            made.doubtful = not made.hidden
-        elif mode not in (raw.FPDF_TEXTRENDERMODE_FILL, raw.FPDF_TEXTRENDERMODE_FILL_CLIP):
-            made.colour, made.doubtful = None, True  # drawn by outlines, which have a colour of their own
-        elif alpha < _FAINT:
-            made.hidden = made.scanned = True
-        elif raw.FPDFPageObj_HasTransparency(found):
-            made.doubtful = True
-        if not _meet(rectangle, self._sheet) or self._is_clipped(found, rectangle, matrix):
-            made.hidden, made.scanned = True, False
-        elif min(rectangle[3] - rectangle[1], rectangle[2] - rectangle[0]) < _TINY and self._size(found, matrix) < _TINY:
-            made.hidden, made.scanned = True, False
-        if self._layers.some and not made.hidden and (in_form or self._layers.holds(found)):
-            made.doubtful = True
+    def _mark(self, text: _Plain, *, hidden: bool = False, scanned: bool = False, mode: int = 0) -> _Text:
+        made = self._doubted.setdefault(text[1], _Text(*text[:3], mode))
+        made.hidden, made.scanned = hidden or made.hidden, scanned
         return made
 
-    def _size(self, found: Any, matrix: Matrix | None) -> float:
-        """The size of the letters on the page, in points."""
-        own, size = self._raw.FS_MATRIX(), ctypes.c_float()
-        if not (
-            self._raw.FPDFPageObj_GetMatrix(found, own) and self._raw.FPDFTextObj_GetFontSize(found, ctypes.byref(size))
+    def _doubt(self, text: _Plain, matrix: Matrix | None, *, in_form: bool) -> None:
+        """Mark a text that is hidden for sure, or may be, by what it is itself."""
+        found, _, rectangle, colour = text
+        mode = self._calls.mode(found)
+        tiny = min(rectangle[3] - rectangle[1], rectangle[2] - rectangle[0]) < _TINY
+        if not _meet(rectangle, self._sheet) or (tiny and self._size(found, matrix) < _TINY):
+            self._mark(text, hidden=True)
+        elif mode == _MODE_INVISIBLE or (mode == 0 and colour and colour[12] < _FAINT):
+            self._mark(text, hidden=True, scanned=True)
+        elif (
+            mode not in (0, _MODE_FILL_CLIP)  # drawn by outlines, which have a colour of their own
+            or self._calls.transparent(found)
+            or (self._layers.some and (in_form or self._layers.holds(found)))
         ):
-            return 12.0
-        a, b, c, d, _, _ = _times((own.a, own.b, own.c, own.d, 0.0, 0.0), matrix)
-        return abs(size.value) * min(math.hypot(a, b), math.hypot(c, d))
+            self._mark(text, mode=mode)
 
-    def _is_clipped(self, found: Any, rectangle: Rectangle, matrix: Matrix | None) -> bool:
-        """Whether the object's clip leaves nothing of it."""
-        raw = self._raw
-        clip = raw.FPDFPageObj_GetClipPath(found)
-        count = raw.FPDFClipPath_CountPaths(clip)
-        if count <= 0:
-            return False
-        last = raw.FPDFClipPath_GetPathSegment(clip, count - 1, 0)
-        # Objects drawn under the same clip share its points.
-        key = (ctypes.addressof(last.contents) if last else 0, count)
-        if key not in self._clips:
-            self._clips[key] = self._clip(clip, count, matrix)
-        window = self._clips[key]
-        return window is not None and not _meet(rectangle, window)
+    def _size(self, found: int, matrix: Matrix | None) -> float:
+        """The size of the letters on the page, in points."""
+        size = self._calls.font_size(found)
+        a, b, c, d, _, _ = _times(self._calls.matrix(found), matrix)
+        return abs(size) * min(math.hypot(a, b), math.hypot(c, d)) if size else 12.0
 
-    def _clip(self, clip: Any, count: int, matrix: Matrix | None) -> Rectangle | None:
-        raw, x, y = self._raw, ctypes.c_float(), ctypes.c_float()
-        window: Rectangle | None = None
-        for number in range(count):
-            points = []
-            for place in range(min(max(raw.FPDFClipPath_CountPathSegments(clip, number), 0), 10_000)):
-                if raw.FPDFPathSegment_GetPoint(raw.FPDFClipPath_GetPathSegment(clip, number, place), x, y):
-                    points.append(_moved(matrix, x.value, y.value))
-            around = _around(points) if points else (0.0, 0.0, 0.0, 0.0)
-            window = around if window is None else _shared(window, around)
-        return window
+    def _clip(self, key: tuple[int, int], clip: int, matrix: Matrix | None) -> Rectangle | None:
+        """The rectangle around what a clip leaves; None where that is the whole page."""
+        window = self._sheet
+        for number in range(key[1]):
+            points = self._calls.points(clip, number)
+            around = _around([_moved(matrix, x, y) for x, y in points]) if points else (0.0, 0.0, 0.0, 0.0)
+            window = _shared(window, around)
+        self._clips[key] = made = None if window == self._sheet else window
+        return made
 
     def hidden(self) -> list[_Text]:
-        """The text objects that are not seen."""
+        """The text objects that are not seen, in the order of drawing."""
+        if self._covers:
+            self._look_over()
         self._look_under()
-        self._look_over()
-        doubtful = [one for one in self.texts if one.doubtful and not one.hidden]
+        doubtful = [one for one in self._doubted.values() if not one.hidden]
         if doubtful:
             self._compare(doubtful)
-        return self._without_scan([one for one in self.texts if one.hidden])
+        hidden = [one for one in self._doubted.values() if one.hidden]
+        return self._without_scan(sorted(hidden, key=lambda one: one.order))
+
+    @property
+    def size(self) -> int:
+        """How many text objects there are."""
+        return len(self._plain)
+
+    def seen(self, near: Rectangle) -> Iterator[int]:
+        """The text objects that reach into a rectangle and are not hidden."""
+        for found, order, rectangle, _ in self._plain:
+            if _meet(rectangle, near) and not (order in self._doubted and self._doubted[order].hidden):
+                yield found
 
     def _look_under(self) -> None:
         """Doubt text of the colour of paper, or of a fill on the page, unless it surely stands on another."""
-        fills = {cover.colour for cover in self._covers if cover.colour is not None}
-        close: dict[Colour | None, bool] = {None: False}
-        for text in self.texts:
-            if text.colour not in close:
-                close[text.colour] = any(_near(text.colour, fill) for fill in (_PAPER, *fills) if text.colour)
-            if text.hidden or text.doubtful or not close[text.colour]:
+        fills = {_PAPER, *(cover.colour for cover in self._covers if cover.colour is not None)}
+        close = {
+            colour: any(_near((colour[0], colour[4], colour[8]), fill) for fill in fills)
+            for colour in {text[3] for text in self._plain}
+            if colour
+        }
+        if not any(close.values()):
+            return
+        pairs = 0
+        for text in self._plain:
+            _, order, rectangle, colour = text
+            if order in self._doubted or not colour or not close[colour]:
                 continue
             ground: _Cover | None = None
-            for cover in self._covers:
-                if cover.order > text.order:
-                    break
-                if _meet(cover.rectangle, text.rectangle):
-                    ground = cover
-            text.doubtful = (
+            if pairs < _MAX_PAIRS:
+                for cover in self._covers:
+                    if cover.order > order:
+                        break
+                    pairs += 1
+                    if _meet(cover.rectangle, rectangle):
+                        ground = cover
+            if (
                 ground is None
                 or ground.colour is None
-                or text.colour is None
-                or _near(text.colour, ground.colour)
-                or not _within(text.rectangle, ground.rectangle)
-            )
+                or _near((colour[0], colour[4], colour[8]), ground.colour)
+                or not _within(rectangle, ground.rectangle)
+            ):
+                self._mark(text)
 
     def _look_over(self) -> None:
         """Doubt text over which something opaque is drawn later."""
@@ -310,38 +344,41 @@ class _Survey:
         for cover in reversed(self._covers):
             after.append(_around_both(after[-1], cover.rectangle) if after else cover.rectangle)
         after.reverse()
-        first, pairs = 0, 0
-        for text in self.texts:
-            while first < len(self._covers) and self._covers[first].order < text.order:
+        first, pairs, count = 0, 0, len(self._covers)
+        for text in self._plain:
+            _, order, rectangle, _ = text
+            while first < count and self._covers[first].order < order:
                 first += 1
-            if text.hidden or text.doubtful or first == len(self._covers) or not _meet(after[first], text.rectangle):
+            if first == count:
+                break
+            if not _meet(after[first], rectangle) or order in self._doubted:
                 continue
             if pairs > _MAX_PAIRS:
-                text.doubtful = True
+                self._mark(text)
                 continue
-            for number in range(first, len(self._covers)):
-                if _meet(self._covers[number].rectangle, text.rectangle):
-                    text.doubtful = True
+            for number in range(first, count):
+                pairs += 1
+                cover = self._covers[number]
+                if _meet(cover.rectangle, rectangle):
                     # A scan over its text hides it as well as render mode 3 does.
-                    text.scanned = text.scanned or self._covers[number].rectangle in self._images
+                    self._mark(text, scanned=cover.rectangle in self._images)
                     break
-            pairs += number - first
 
     def _compare(self, doubtful: Sequence[_Text]) -> None:
         """Draw the page with the doubtful texts and without them: what makes no difference is hidden."""
-        raw = self._raw
+        switch = self._calls.switch
         whole = self._draw()
         try:
             for text in doubtful:
-                raw.FPDFPageObj_SetIsActive(text.raw, False)
+                switch(text.raw, 0)
             without = self._draw()
         finally:
             for text in doubtful:
-                raw.FPDFPageObj_SetIsActive(text.raw, True)
+                switch(text.raw, 1)
         if whole is None or without is None:
             return
         for text in doubtful:
-            if text.mode == raw.FPDF_TEXTRENDERMODE_CLIP:
+            if text.mode == _MODE_CLIP:
                 # It is a stencil: what is drawn through it may show its letters.
                 text.hidden = not whole.varies(self._on(whole, text.rectangle))
             else:
@@ -364,7 +401,7 @@ class _Survey:
     def _without_scan(self, hidden: list[_Text]) -> list[_Text]:
         """`hidden` without the text layer of a scan."""
         layer = [text for text in hidden if text.scanned]
-        seen = len(self.texts) - len(hidden)
+        seen = len(self._plain) - len(hidden)
         if not layer or len(layer) <= seen:
             return hidden  # a page that is written, not scanned
         size = (self._sheet[2] - self._sheet[0]) * (self._sheet[3] - self._sheet[1])
@@ -430,18 +467,22 @@ def placed(page: Any, rectangle: Rectangle, width: float, height: float) -> Rect
     return _around(corners)
 
 
-def _as_runs(page: Any, hidden: Sequence[_Text], texts: Sequence[_Text]) -> list[Unseen]:
+def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen]:
     """Hidden objects as text, those that follow each other on a line as one."""
-    from pypdfium2 import raw
-
     textpage = page.get_textpage()
     width, height = page.get_size()
-    seen = [text for text in texts if not text.hidden]
+    do, at = calls(), ctypes.addressof(textpage.raw.contents)
     runs: list[Unseen] = []
+    pairs = 10 * _MAX_PAIRS
     for text in hidden:
-        said = _said(raw, textpage, text)
-        if not said or said.isspace() or _is_shown_again(raw, textpage, text, said, seen):
+        said = do.text(text.raw, at)
+        if not said or said.isspace():
             continue
+        # The same may be written where it can be seen, as with a shadow under a title.
+        near = _wider(text.rectangle, 3)
+        if pairs > 0 and any(_letters(said) in _letters(do.text(one, at)) for one in survey.seen(near)):
+            continue
+        pairs -= survey.size
         left, top, right, bottom = placed(page, text.rectangle, width, height)
         if runs:
             last = runs[-1]
@@ -454,23 +495,6 @@ def _as_runs(page: Any, hidden: Sequence[_Text], texts: Sequence[_Text]) -> list
                 continue
         runs.append(Unseen(said, left, top, right - left, bottom - top))
     return runs
-
-
-def _said(raw: Any, textpage: Any, text: _Text) -> str:
-    size = raw.FPDFTextObj_GetText(text.raw, textpage, None, 0)
-    if size <= 2:
-        return ""
-    units = (ctypes.c_ushort * (size // 2))()
-    raw.FPDFTextObj_GetText(text.raw, textpage, units, size)
-    return bytes(units).decode("utf-16-le", "replace").rstrip("\0")
-
-
-def _is_shown_again(raw: Any, textpage: Any, text: _Text, said: str, seen: Sequence[_Text]) -> bool:
-    """Whether the same is written where this stands and can be seen, as with a shadow under a title."""
-    wide = _wider(text.rectangle, 3)
-    return any(
-        _meet(one.rectangle, wide) and _letters(said) in _letters(_said(raw, textpage, one)) for one in seen
-    )
 
 
 def _times(first: Matrix, second: Matrix | None) -> Matrix:
@@ -492,6 +516,10 @@ def _moved(matrix: Matrix | None, x: float, y: float) -> tuple[float, float]:
 def _around(points: Sequence[tuple[float, float]]) -> Rectangle:
     across, up = [x for x, _ in points], [y for _, y in points]
     return min(across), min(up), max(across), max(up)
+
+
+def _carried(matrix: Matrix, one: Rectangle) -> Rectangle:
+    return _around([_moved(matrix, x, y) for x in (one[0], one[2]) for y in (one[1], one[3])])
 
 
 def _around_both(one: Rectangle, other: Rectangle) -> Rectangle:

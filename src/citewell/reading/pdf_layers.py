@@ -9,7 +9,7 @@ import ctypes
 import re
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 _NAME: Final = b"/OCProperties"
 _STREAM: Final = re.compile(rb"/ObjStm\b.{0,400}?\bstream\r?\n", re.DOTALL)
@@ -30,12 +30,13 @@ class Layers:
         """Forget the marks of the page before, which may be gone."""
         self._known.clear()
 
-    def holds(self, found: Any) -> bool:
+    def holds(self, found: int) -> bool:
         """Whether a page object is marked as part of a layer."""
         from pypdfium2 import raw
 
-        for number in range(raw.FPDFPageObj_CountMarks(found)):
-            mark = raw.FPDFPageObj_GetMark(found, number)
+        found_at = ctypes.cast(found, raw.FPDF_PAGEOBJECT)
+        for number in range(raw.FPDFPageObj_CountMarks(found_at)):
+            mark = raw.FPDFPageObj_GetMark(found_at, number)
             if not mark:
                 continue
             key = ctypes.addressof(mark.contents)
