@@ -20,6 +20,7 @@ from citewell.reading.images import embedded
 from citewell.reading.pieces import Piece, compose, document_metadata, moved
 from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS
+from citewell.reading.tidy import visible
 from citewell.types import BlockKind, Document, Place, Source, Value, count_characters
 
 MAX_DEPTH: Final = 2000
@@ -39,7 +40,6 @@ _META: Final = {
     "dc.language": "language",
 }
 _MAX_LINE: Final = 65_000
-_NOTHING: Final = re.compile("[\u200b\u2060\ufeff]+")
 _INVISIBLE: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _BR: Final = "\v"  # stands for <br> until white space has been collapsed; decoded text never holds it
 
@@ -69,7 +69,7 @@ class HtmlReader:
         walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True)
         walk.run(root)
         _put(walk.pieces, decoded, source.content)
-        found = _characters(root) + sum(count_characters(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
+        found = _characters(root) + sum(_shown(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):
             pieces = paired(pieces)
@@ -138,7 +138,7 @@ def _characters(root: Any) -> int:
 
 
 def _shown(text: str) -> int:
-    return count_characters(_NOTHING.sub("", text))
+    return count_characters(visible(text))
 
 
 def _aside(piece: Piece) -> bool:
