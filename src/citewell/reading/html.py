@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ from citewell.reading import versions
 from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
+from citewell.reading.html_looks import Look, Looks
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
-from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
+from citewell.reading.html_tags import BLOCKS, SKIPPED
 from citewell.reading.images import embedded
 from citewell.reading.pieces import Piece, compose, document_metadata, moved
 from citewell.reading.positions import Positions, line_starts
@@ -66,7 +67,7 @@ class HtmlReader:
             raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True)
+        walk = _Walk(survey(root, self._max_depth), Looks(root), self._max_cells, judge=True)
         walk.run(root)
         _put(walk.pieces, decoded, source.content)
         found = _characters(root) + sum(_shown(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
@@ -94,7 +95,7 @@ def fragment_pieces(markup: str, max_cells: int) -> list[Piece]:
     root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False)
+    walk = _Walk(survey(root, MAX_DEPTH), Looks(root), max_cells, judge=False)
     walk.run(root)
     return walk.pieces
 
@@ -177,17 +178,19 @@ class _Frame:
     start: int = 0
     line: int = 0
     href: tuple[int, str] | None = None
+    look: Look = field(default_factory=Look)
 
 
 class _Walk:
     """One pass over the elements of a page, without recursion: text gathers until a block begins or ends."""
 
-    def __init__(self, found: Survey, max_cells: int, *, judge: bool) -> None:
+    def __init__(self, found: Survey, looks: Looks, max_cells: int, *, judge: bool) -> None:
         self.pieces: list[Piece] = []
         self._survey = found
+        self._looks = looks
         self._max_cells = max_cells
         self._judge = judge
-        self._frames: list[_Frame] = [_Frame(main=found.main is None)]
+        self._frames: list[_Frame] = [_Frame(main=found.main is None, look=looks.first)]
         self._texts: dict[tuple[bool, bool], list[str]] = {}
         self._sizes: dict[tuple[bool, bool], int] = {}
         self._links: dict[tuple[bool, bool], list[tuple[int, int, str]]] = {}
@@ -228,17 +231,19 @@ class _Walk:
         above = self._frames[-1]
         if tag in BLOCKS:
             self._flush()
+        look = self._looks.of(element, tag, above.look)
         frame = _Frame(
             above.kind,
             above.level,
             above.boilerplate,
-            above.hidden or is_hidden(element),
+            look.hidden,
             above.main or index == self._survey.main,
             above.sectioned or tag in ("main", "article"),
             above.pre,
             above.item,
             len(self.pieces),
             max(above.line, (element.sourceline or 1) - 1),
+            look=look,
         )
         if self._judge and not above.boilerplate:
             frame.boilerplate = self._survey.is_boilerplate(element, tag, index, sectioned=frame.sectioned)
@@ -370,7 +375,7 @@ class _Walk:
 
     def _table(self, element: Any) -> None:
         frame = self._frames[-1]
-        table, caption, unseen, figures = read_table(element, self._max_cells)
+        table, caption, unseen, figures = read_table(element, self._max_cells, self._looks, frame.look)
         boilerplate = frame.boilerplate or not frame.main
         line = Place(frame.line, frame.line, "lines")
         pieces = [Piece(BlockKind.TABLE, table=table, caption=caption, hidden=frame.hidden)]

@@ -85,7 +85,9 @@ _JOINING: Final = re.compile(
 # Scripts that are written without spaces between words, and may mark where lines break.
 _UNSPACED: Final = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f"
                               "\ua980-\ua9df\uaa60-\uaa7f]")  # fmt: skip
-_IDEOGRAPH: Final = re.compile("[\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_IDEOGRAPH: Final = re.compile(
+    "[\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 _RTL: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _PICTURE: Final = frozenset({"So", "Sm", "Sk", "Po", "Nd", "No", "Pd"})
 _MAX_JOINERS: Final = 2  # in a row: typing errors; three are a message
@@ -108,8 +110,7 @@ def clean(text: str) -> Clean:
         run = found[0]
         if any(sign in _MARKS for sign in run) and rtl is None:
             rtl = _RTL.search(text) is not None
-        before, after = text[start - 1 : start], text[end : end + 1]
-        for place, kind in _judge(text, start, run, before, after, flags, rtl=bool(rtl)):
+        for place, kind in _judge(text, start, end, flags, rtl=bool(rtl)):
             removed.append(place)
             counted += bool(visible(text[place]))
             if kind is not None:
@@ -132,14 +133,13 @@ def said(secret: Mapping[Kind, int]) -> str:
     return f"Characters that show nothing and may carry a hidden message were removed: {listed}."
 
 
-def _judge(
-    text: str, start: int, run: str, before: str, after: str, flags: set[int], *, rtl: bool
-) -> Iterable[tuple[int, Kind | None]]:
-    """What goes of a run of suspects between two characters: its place, and its kind where that is reported."""
+def _judge(text: str, start: int, end: int, flags: set[int], *, rtl: bool) -> Iterable[tuple[int, Kind | None]]:
+    """What goes of a run of suspects, [start, end): its place, and its kind where that is reported."""
+    run, before, after = text[start:end], text[max(start - 1, 0) : start], text[end : end + 1]
     base = _base(text, start)
     zero = [sign for sign in run if _is_zero_width(sign)]
     channel = len(zero) > 1 and not _is_writing(run, zero, before, after, rtl=rtl)
-    private = sum("\U000f0000" <= sign for sign in run) > _MAX_PRIVATE
+    private = sum(sign >= "\U000f0000" for sign in run) > _MAX_PRIVATE
     selected = False  # the base has its variant
     for place, sign in enumerate(run, start):
         if place in flags:
@@ -159,7 +159,7 @@ def _judge(
             yield place, Kind.ANNOTATION
         elif "\ufdd0" <= sign <= "\ufdef" or "\ufff0" <= sign <= "\ufff8" or ord(sign) & 0xFFFE == 0xFFFE:
             yield place, Kind.UNASSIGNED
-        elif "\U000f0000" <= sign:
+        elif sign >= "\U000f0000":
             if private:
                 yield place, Kind.PRIVATE
         elif channel:
@@ -168,7 +168,7 @@ def _judge(
             if not (sign == "\u200b" and (_UNSPACED.match(before) or _UNSPACED.match(after))):
                 yield place, None
         elif sign in _JOINERS:
-            if not _joins(sign, text, place, before, after, base):
+            if not _joins(sign, before, after, base, text[place + 1 : place + 2]):
                 yield place, None
         elif sign in _MARKS and not rtl:
             yield place, None
@@ -226,11 +226,10 @@ def _has_variant(base: str, selector: str) -> bool:
     )
 
 
-def _joins(sign: str, text: str, place: int, before: str, after: str, base: str) -> bool:
+def _joins(sign: str, before: str, after: str, base: str, following: str) -> bool:
     """Whether a joiner is needed where it stands: in a script written with them, or between emoji."""
     if _JOINING.match(before) or _JOINING.match(after):
         return True
-    following = text[place + 1 : place + 2]
     return (
         sign == "\u200d"
         and bool(base and following)

@@ -34,9 +34,7 @@ class Calls:
         self.transparent: Callable[[int], int] = _bind("FPDFPageObj_HasTransparency", _I, _P)
         self.clip: Callable[[int], int] = _bind("FPDFPageObj_GetClipPath", _P, _P)
         self.clip_paths: Callable[[int], int] = _bind("FPDFClipPath_CountPaths", _I, _P)
-        self.clip_segment: Callable[[int, int, int], int | None] = _bind(
-            "FPDFClipPath_GetPathSegment", _P, _P, _I, _I
-        )
+        self.clip_segment: Callable[[int, int, int], int | None] = _bind("FPDFClipPath_GetPathSegment", _P, _P, _I, _I)
         self.switch: Callable[[int, int], int] = _bind("FPDFPageObj_SetIsActive", _I, _P, _I)
         self.bounds: Callable[[int, int, int, int, int], int] = _bind("FPDFPageObj_GetBounds", _I, _P, _P, _P, _P, _P)
         self.fill: Callable[[int, int, int, int, int], int] = _bind("FPDFPageObj_GetFillColor", _I, _P, _P, _P, _P, _P)

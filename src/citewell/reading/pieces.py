@@ -195,7 +195,9 @@ class Builder:
         text, blocks = "".join(self._parts), tuple(self.blocks)
         require_text(blocks)
         title = self._said(title or first_heading(text, blocks) or title_from_uri(source.uri))
-        metadata = {key: self._said(value) if isinstance(value, str) else value for key, value in (metadata or {}).items()}
+        metadata = {
+            key: self._said(value) if isinstance(value, str) else value for key, value in (metadata or {}).items()
+        }
         shown = {block.asset: block.span for block in reversed(blocks) if block.asset}
         end = Span(len(text), len(text))
         assets = tuple(
