@@ -84,8 +84,9 @@ class _Rule:
 class Sheets:
     """The rules of a page's own style sheets."""
 
-    def __init__(self, sheets: Sequence[str]) -> None:
+    def __init__(self, sheets: Sequence[str], root: Any) -> None:
         """Raises ReadError limit_exceeded for more rules than a page has."""
+        self._words = _words(root) if sheets else frozenset()
         self.variables: dict[str, str] = {}
         self._rules: dict[str, list[_Rule]] = {}
         self._known: dict[tuple[str, str, str], tuple[list[_Rule], Declarations | None]] = {}
@@ -120,7 +121,7 @@ class Sheets:
         if "--" in body and (last.tag in ("html", "body", "*") or any(name == "root" for name, _, _ in last.pseudos)):
             for found in _CUSTOM.finditer(body):
                 self.variables[found[1]] = found[2].strip().lower()[:200]
-        if not declared:
+        if not declared or not all(_may_be(one, self._words) for one in compounds):
             return
         self._order += 1
         if self._order > _MAX_RULES:
@@ -164,7 +165,7 @@ class Sheets:
         if self._work > _MAX_WORK:
             raise _too_much()
         last, rest = compounds[-1], compounds[:-1]
-        if not self._is(last, element):
+        if not _is_element(last, element) or ((last.attributes or last.pseudos) and not self._is(last, element)):
             return False
         if not rest:
             return True
@@ -181,11 +182,8 @@ class Sheets:
                 return any(self._matches(rest, above) for above in element.iterancestors())
 
     def _is(self, compound: _Compound, element: Any) -> bool:
-        classes = frozenset((element.get("class") or "").split()) if compound.classes else frozenset()
-        return (
-            _is_named(compound, element.tag, element.get("id") or "", classes)
-            and all(_has(element, *attribute) for attribute in compound.attributes)
-            and all(self._is_so(element, *pseudo) for pseudo in compound.pseudos)
+        return all(_has(element, *attribute) for attribute in compound.attributes) and all(
+            self._is_so(element, *pseudo) for pseudo in compound.pseudos
         )
 
     def _is_so(self, element: Any, name: str, argument: str, inner: list[list[_Compound]]) -> bool:
@@ -394,6 +392,45 @@ def _closing(text: str, at: int) -> int:
         if depth == 0:
             return place
     return len(text)
+
+
+def _words(root: Any) -> frozenset[str]:
+    """All types, ids and classes of a page, as they stand in selectors."""
+    found = set()
+    for element in root.iter():
+        found.add(element.tag)
+        if (identity := element.get("id")) is not None:
+            found.add(f"#{identity}")
+        if (classes := element.get("class")) is not None:
+            found.update([f".{name}" for name in classes.split()])
+    return frozenset(found)
+
+
+def _may_be(compound: _Compound, words: frozenset[str]) -> bool:
+    """Whether any element of the page can be what a selector names."""
+    return (
+        (compound.tag in ("", "*") or compound.tag in words)
+        and (not compound.id or f"#{compound.id}" in words)
+        and all(f".{name}" in words for name in compound.classes)
+    )
+
+
+def _is_element(compound: _Compound, element: Any) -> bool:
+    """Whether an element has the type, the id and the classes of a compound."""
+    if compound.tag not in ("", "*", element.tag):
+        return False
+    if compound.id and compound.id != element.get("id"):
+        return False
+    if not compound.classes:
+        return True
+    held = element.get("class")
+    if held is None:
+        return False
+    if len(compound.classes) == 1:
+        name = compound.classes[0]
+        return bool(held == name or (name in held and name in held.split()))
+    classes = held.split()
+    return all(name in classes for name in compound.classes)
 
 
 def _is_named(compound: _Compound, tag: str, identity: str, classes: frozenset[str]) -> bool:

@@ -84,7 +84,7 @@ class Looks:
     def __init__(self, root: Any) -> None:
         """Raises ReadError limit_exceeded for style sheets that are too large."""
         found = [element for element in root.iter("style") if _is_sheet(element)]
-        self._sheets = Sheets([element.text or "" for element in found])
+        self._sheets = Sheets([element.text or "" for element in found], root)
         outside = any("stylesheet" in (link.get("rel") or "").lower() for link in root.iter("link"))
         outside = outside or any("@import" in (element.text or "") for element in found)
         self.first = Look(colour=None, ground=None) if outside else Look()
@@ -261,8 +261,8 @@ def _levels(value: str) -> tuple[tuple[int, int, int] | None, float]:
     """Red, green and blue of a colour in figures, and its opacity."""
     if re.fullmatch("#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", value):
         digits = value[1:] if len(value) > 5 else "".join(2 * digit for digit in value[1:])
-        red, green, blue, alpha = (int((digits + "ff")[at : at + 2], 16) for at in (0, 2, 4, 6))
-        return (red, green, blue), alpha / 255
+        red, green, blue, solid = (int((digits + "ff")[at : at + 2], 16) for at in (0, 2, 4, 6))
+        return (red, green, blue), solid / 255
     parts = _NUMBER.findall(value.partition("(")[2])
     if not value.startswith(("rgb", "hsl")) or len(parts) < 3:
         return None, 1.0
