@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
 
-from citewell.reading.pdf_calls import Matrix, calls
+from citewell.reading.pdf_calls import Calls, Matrix, calls
 from citewell.reading.pdf_layers import Layers
 
 Rectangle: TypeAlias = tuple[float, float, float, float]
@@ -162,9 +162,12 @@ class _Survey:
         self._images: list[Rectangle] = []
         self._clips: dict[tuple[int, int], Rectangle | None] = {}
         self._order = 0
-        box = raw.FS_RECTF()
-        raw.FPDF_GetPageBoundingBox(page, box)
-        self._sheet: Rectangle = (box.left, min(box.bottom, box.top), box.right, max(box.bottom, box.top))
+        x, y = ctypes.c_double(), ctypes.c_double()
+        corners = []
+        for at in (0, 1000):  # the boxes themselves may be inherited, or turned
+            raw.FPDF_DeviceToPage(page, 0, 0, 1000, 1000, 0, at, at, x, y)
+            corners.append((x.value, y.value))
+        self._sheet: Rectangle = _around(corners)
         self._walk(ctypes.addressof(page.raw.contents), self._calls.page_count, self._calls.page_object, None, 0)
 
     def _walk(
@@ -301,11 +304,11 @@ class _Survey:
         """How many text objects there are."""
         return len(self._plain)
 
-    def seen(self, near: Rectangle) -> Iterator[int]:
-        """The text objects that reach into a rectangle and are not hidden."""
+    def seen(self, near: Rectangle) -> Iterator[tuple[int, Rectangle]]:
+        """The text objects that reach into a rectangle and are not hidden, with their own."""
         for found, order, rectangle, _ in self._plain:
             if _meet(rectangle, near) and not (order in self._doubted and self._doubted[order].hidden):
-                yield found
+                yield found, rectangle
 
     def _look_under(self) -> None:
         """Doubt text of the colour of paper, or of a fill on the page, unless it surely stands on another."""
@@ -478,9 +481,7 @@ def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen
         said = do.text(text.raw, at)
         if not said or said.isspace():
             continue
-        # The same may be written where it can be seen, as with a shadow under a title.
-        near = _wider(text.rectangle, 3)
-        if pairs > 0 and any(_letters(said) in _letters(do.text(one, at)) for one in survey.seen(near)):
+        if pairs > 0 and _is_shown_again(do, at, text, said, survey):
             continue
         pairs -= survey.size
         left, top, right, bottom = placed(page, text.rectangle, width, height)
@@ -495,6 +496,18 @@ def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen
                 continue
         runs.append(Unseen(said, left, top, right - left, bottom - top))
     return runs
+
+
+def _is_shown_again(do: Calls, textpage: int, text: _Text, said: str, survey: _Survey) -> bool:
+    """Whether the same is written where it can be seen, as with a shadow under a title."""
+    for one, rectangle in survey.seen(_wider(text.rectangle, 3)):
+        again = do.text(one, textpage)
+        if again and _letters(said) in _letters(again):
+            return True
+        # What stands twice in one place PDFium gives to the first object alone.
+        if not again and max(abs(a - b) for a, b in zip(rectangle, text.rectangle, strict=True)) < 3:
+            return True
+    return False
 
 
 def _times(first: Matrix, second: Matrix | None) -> Matrix:
