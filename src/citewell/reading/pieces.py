@@ -451,6 +451,9 @@ def compose(
     builder = Builder(max_cells=max_cells)
     for piece in pieces:
         builder.add(piece)
+    hidden = sum(block.hidden for block in builder.blocks)
+    if hidden:
+        warnings = [*warnings, f"Hidden text is marked as hidden: {hidden} blocks."]
     return builder.document(
         source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings, found=found
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-CSV: Final = "csv@2"
-DOCX: Final = "docx@3"
-FAQ: Final = "faq@2"
-HTML: Final = "html@2"
-MARKDOWN: Final = "markdown@2"
-PDF: Final = "pdf@3"
-TEXT: Final = "text@2"
+CSV: Final = "csv@3"
+DOCX: Final = "docx@4"
+FAQ: Final = "faq@3"
+HTML: Final = "html@3"
+MARKDOWN: Final = "markdown@3"
+PDF: Final = "pdf@4"
+TEXT: Final = "text@3"
