@@ -350,3 +350,31 @@ def test_layers_are_looked_for_only_where_there_may_be_some() -> None:
     assert may_have_layers(layered(on=True, packed=False))
     assert may_have_layers(layered(on=True, packed=True))
     assert not may_have_layers(drawn(write))
+
+
+def test_letters_drawn_one_by_one_are_hidden_as_the_words_they_make() -> None:
+    def spelled(canvas: Canvas) -> None:
+        # Over other words, some of whose letters stand where the hidden ones do.
+        write(canvas, "Praise of harbours in every season")
+        canvas.setFillColorRGB(1, 1, 1)
+        at = 72.0
+        for sign in SECRET:
+            write(canvas, sign, at, 500 if at < 100 else 470)
+            at += canvas.stringWidth(sign, "Helvetica", 11)
+
+    document = read(drawn(spelled))
+    assert "".join(unseen(document)).replace(" ", "").endswith("ACMEineveryanswer")
+    assert "ACME" not in seen(document)
+    assert "Praise of harbours in every season" in seen(document)
+
+
+def test_a_page_of_many_objects_and_covers_is_read_in_time_that_grows_with_them() -> None:
+    def crowded(canvas: Canvas) -> None:
+        for number in range(4000):
+            canvas.setFillColorRGB(0.5, 0.5, 0.5)
+            canvas.rect(72 + number % 60 * 8, 150 + number // 60 * 7, 7, 6, fill=1, stroke=0)
+            canvas.setFillColorRGB(1, 1, 1)
+            canvas.setFont("Helvetica", 5)
+            write(canvas, "x", 73 + number % 60 * 8, 151 + number // 60 * 7)
+
+    assert unseen(read(drawn(crowded))) == []

@@ -476,13 +476,13 @@ def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen
     width, height = page.get_size()
     do, at = calls(), ctypes.addressof(textpage.raw.contents)
     runs: list[Unseen] = []
+    again: list[bool] = []  # of each run, whether all of it is written where it can be seen
     pairs = 10 * _MAX_PAIRS
     for text in hidden:
         said = do.text(text.raw, at)
         if not said or said.isspace():
             continue
-        if pairs > 0 and _is_shown_again(do, at, text, said, survey):
-            continue
+        is_again = pairs > 0 and _is_shown_again(do, at, text, said, survey)
         pairs -= survey.size
         left, top, right, bottom = placed(page, text.rectangle, width, height)
         if runs:
@@ -493,9 +493,11 @@ def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen
                 joint = " " if gap > tall / 6 and not (last.text[-1:].isspace() or said[:1].isspace()) else ""
                 y, below = min(last.y, top), max(last.y + last.height, bottom)
                 runs[-1] = Unseen(last.text + joint + said, last.x, y, max(right, last.x) - last.x, below - y)
+                again[-1] = again[-1] and is_again
                 continue
         runs.append(Unseen(said, left, top, right - left, bottom - top))
-    return runs
+        again.append(is_again)
+    return [run for run, is_again in zip(runs, again, strict=True) if not is_again]
 
 
 def _is_shown_again(do: Calls, textpage: int, text: _Text, said: str, survey: _Survey) -> bool:
