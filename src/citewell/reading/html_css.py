@@ -33,7 +33,7 @@ _MAX_VALUE: Final = 1000
 _MAX_PARENTS: Final = 1000
 _MAX_DEPTH: Final = 10
 
-_STRING: Final = r""""(?:[^"\\]|\\.)*+(?:"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)"""
+_STRING: Final = r""""(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|'(?:[^'\\]|\\(?:.|\Z))*+(?:'|\Z)"""
 _COMMENT: Final = re.compile(rf"({_STRING})|/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
 _BRACES: Final = re.compile(rf"{_STRING}|[{{}};]", re.DOTALL)
 _DIVIDERS: Final = re.compile(rf"{_STRING}|[();]", re.DOTALL)
@@ -296,9 +296,10 @@ def _blocks(css: str) -> Iterator[tuple[str, str]]:
                 prelude, body = css[begin : found.start()].strip(), found.end()
             depth += 1
         elif sign == "}":
+            if depth == 1:
+                yield prelude, css[body : found.start()]
             depth = max(depth - 1, 0)
             if depth == 0:
-                yield prelude, css[body : found.start()]
                 begin, prelude = found.end(), ""
         elif sign == ";" and depth == 0:
             begin = found.end()
