@@ -77,13 +77,17 @@ def _blocks(text: str, positions: Positions) -> tuple[Block, ...]:
     blocks: list[Block] = []
     title: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    paragraph = BlockKind.PARAGRAPH
     spans = _paragraphs(text)
+    bar = text.find(_BAR)  # the first that is not before the paragraph
     for (start, end), place in zip(spans, positions.places(spans), strict=True):
+        if 0 <= bar < start:
+            bar = text.find(_BAR, start)
         span = Span(start, end)
-        if text.find(_BAR, start, end) >= 0 and (cells := _cells(text, start, end)):
+        if 0 <= bar <= end - len(_BAR) and (cells := _cells(text, start, end)):
             blocks.append(Block(BlockKind.TABLE, span, heading_path=path, cells=cells, source=place))
         elif end - start > _MAX_SHOUT or not _is_shouted(text[start:end]):
-            blocks.append(Block(BlockKind.PARAGRAPH, span, heading_path=path, source=place))
+            blocks.append(Block(paragraph, span, 0, path, source=place))
         elif not blocks:
             title = path = (text[start:end],)
             blocks.append(Block(BlockKind.HEADING, span, level=1, source=place))
