@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.collector import without_collector
 from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
@@ -58,6 +59,7 @@ class HtmlReader:
         self._max_depth = max_depth
         self._max_cells = max_cells
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
         decoded = decode_html(source.content)

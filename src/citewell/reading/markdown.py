@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.collector import without_collector
 from citewell.reading.decode import Decoded, decode
 from citewell.reading.faq import SOFT_BREAK, has_marks, paired
 from citewell.reading.formats import MARKDOWN
@@ -66,6 +67,7 @@ class MarkdownReader:
         self._max_cells = max_cells
         self._shortcuts = shortcuts
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
         decoded = decode(source.content)
@@ -242,7 +244,11 @@ class _Walk:
         if ":::" in content:
             content = _ADMONITION.sub("", content).strip()
         if not _MARKED.search(content) and "  \n" not in content:
-            return content if "\n" not in content else SOFT_BREAK.join(map(str.strip, content.split("\n")))
+            if "\n" not in content:
+                return content
+            if "\n " in content or " \n" in content or "\t" in content or not content.isascii():
+                return SOFT_BREAK.join(map(str.strip, content.split("\n")))
+            return content.replace("\n", SOFT_BREAK)
         if len(content) > self._max_inline:
             if not self.warnings:
                 self.warnings.append(f"Runs of text above {self._max_inline:,} characters keep their Markdown marks.")

@@ -36,7 +36,7 @@ _MAX_DEPTH: Final = 8
 _MAX_FILLED: Final = 10_000  # cells that the lines of a table lack: the grammar has a limit too
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Text:
     """A paragraph, or a heading where there is a `level`; `content` has its inline marks."""
 
@@ -46,7 +46,7 @@ class Text:
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """A paragraph of a list item; the first of one that opens `depth` deep, or a later one of it."""
 
@@ -57,7 +57,7 @@ class Item:
     opens: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fence:
     """Fenced code with the line behind its opening mark."""
 
@@ -67,7 +67,7 @@ class Fence:
     info: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pipes:
     """A table of at least one row, the first being its header; all rows are equally wide."""
 
@@ -76,7 +76,7 @@ class Pipes:
     rows: list[list[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rest:
     """Lines for the full grammar, and what it makes of them."""
 
@@ -110,12 +110,13 @@ def blocks(text: str, full: Callable[[int], Rest]) -> Iterator[Found]:
         start, end = run.span()
         while turns[turn] < start:
             turn += 1
-        found: Sequence[Found]
+        if turns[turn] >= end and not _FIRST.match(text, start) and (not start or text[start - 1] == "\n"):
+            yield Text(start, end, text[start:end].strip(_SPACE))
+            at = end
+            continue
+        found: Sequence[Found] = ()
         if start and text[start - 1] != "\n":  # indented: code, or what belongs to a list
-            found = ()
             start = text.rfind("\n", 0, start) + 1
-        elif turns[turn] >= end and not _FIRST.match(text, start):
-            found = (Text(start, end, text[start:end].strip(_SPACE)),)
         else:
             found = _started(text, start, end)
         if not found:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from citewell.reading import versions
+from citewell.reading.collector import without_collector
 from citewell.reading.decode import decode
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import TEXT
@@ -34,6 +35,7 @@ class TextReader:
 
     identity = versions.TEXT
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text."""
         decoded = decode(source.content)
