@@ -10,10 +10,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
 from citewell.reading.pdf_flow import (
@@ -68,6 +69,7 @@ class PdfReader:
     def identity(self) -> str:
         return versions.PDF
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.
 
@@ -193,6 +195,7 @@ class _Plain:
                 f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
             ) from error
         self._looks: dict[int, _Look] = {}
+        self._open: tuple[int, Any] = (0, None)
         if not len(self):
             self._pdf.close()
             raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
@@ -204,7 +207,14 @@ class _Plain:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open = 0, None
         self._pdf.close()
+
+    def _page(self, number: int) -> Any:
+        """One page; the last one asked for is kept, because opening it reads all that is drawn on it."""
+        if self._open[0] != number:
+            self._open = number, self._pdf[number - 1]
+        return self._open[1]
 
     def look(self, number: int) -> _Look:
         """Text by its lines, images, and whether there is any ink on one page; a broken page has nothing but ink."""
@@ -213,7 +223,7 @@ class _Plain:
 
         if number not in self._looks:
             try:
-                page = self._pdf[number - 1]
+                page = self._page(number)
                 said = page.get_textpage().get_text_range()
                 said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
                 ink = raw.FPDFPage_CountObjects(page) > 0
@@ -256,7 +266,8 @@ class _Plain:
         import pypdfium2
 
         try:
-            page = self._pdf[number - 1]
+            self.look(number)  # while the page is open
+            page = self._page(number)
             scale = min(1.0, 2000 / max(page.get_size()))  # enough to tell ink from paper
             bitmap = page.render(scale=scale, grayscale=True)
         except (pypdfium2.PdfiumError, ValueError, MemoryError):

@@ -24,6 +24,7 @@ MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is 
 Shows: TypeAlias = Callable[[int, float, Sequence[Box]], Sequence[bool]]
 """Page number, page width in points and boxes → whether anything can be seen in each box."""
 
+_NO_LETTERS = re.compile(r"[\W_]+")
 _MARKS = re.compile(r"\\(.)|\*+", re.DOTALL)
 _LATEX = re.compile(r"\$[^$]*\\{1,2}[A-Za-z{}][^$]*\$|\$[^$]*[_^]\{[^$]*\$")
 _COMMAND = re.compile(r"\\{1,2}([A-Za-z]+) ?|[{}_^]")
@@ -114,6 +115,11 @@ def lines_of(items: Sequence[Any]) -> list[str]:
 
 def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
     """Lines with their boxes, from top to bottom."""
+    return [(box, line_of(held)) for box, held in _grouped(items)]
+
+
+def _grouped(items: Sequence[Any]) -> list[tuple[Box, list[Any]]]:
+    """The items of each line with the box around them, from top to bottom."""
     lines: list[tuple[float, float, list[Any]]] = []
     for item in sorted(items, key=lambda one: (one.y + one.height / 2, one.x)):
         middle = item.y + item.height / 2
@@ -124,7 +130,7 @@ def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
             held.append(item)
         else:
             lines.append((middle, item.height, [item]))
-    return [(box, line_of(held)) for _, _, held in lines if (box := union(box_of(item) for item in held))]
+    return [(box, held) for _, _, held in lines if (box := union(box_of(item) for item in held))]
 
 
 def text_of(items: Sequence[Any]) -> str:
@@ -247,6 +253,8 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
     elif block.kind == "table":
         cells = tuple(
             replace(cell, text=_without(cell.text, secret, cell.region.box if cell.region else None, items))
+            if secret
+            else cell
             for cell in _cells(block, page)
         )
         if cells:
@@ -265,12 +273,16 @@ def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[
 
     Only where the lines in `box` say no more than `text` does, so that a neighbouring column cannot confuse it.
     """
-    lines = _rows_of(_inside(box, items))
-    if len(lines) < 3 or abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
+    inside = _inside(box, items)
+    grouped = _grouped(inside) if len(inside) > 2 else []
+    if len(grouped) < 3:
         return [(text, box)]
-    steps = [below[0][1] - above[0][1] for above, below in pairwise(lines)]
+    steps = [below[0][1] - above[0][1] for above, below in pairwise(grouped)]
     usual = sorted(steps)[(len(steps) - 1) // 2]
     if usual <= 0 or max(steps) < 1.6 * usual:
+        return [(text, box)]
+    lines = [(where, line_of(held)) for where, held in grouped]
+    if abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
         return [(text, box)]
     parts: list[tuple[str, Box | None]] = []
     start, since = 0, 0
@@ -294,6 +306,8 @@ def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
 
 def _without(text: str, secret: Sequence[Any], box: Box | None, items: Sequence[Any]) -> str:
     """`text` of a block in `box` without what the `secret` items say; `items` are the visible ones."""
+    if not secret:
+        return text
     for item in secret:
         said = tidy(printed(item.text))
         text = text.replace(said, " ", 1) if said else text
@@ -347,4 +361,6 @@ def _left_over(items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> 
 
 
 def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", printed(text))
+    if text.isascii() and text.isalnum():
+        return text
+    return _NO_LETTERS.sub("", printed(text))
