@@ -12,11 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
+from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
 from citewell.reading.ocr import Recogniser, engine
@@ -83,6 +84,7 @@ class PdfReader:
             return versions.with_ocr(versions.PDF)
         return f"{versions.PDF}+{self.ocr}" if self.ocr else versions.PDF
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.
 
@@ -221,6 +223,7 @@ class _Plain:
             ) from error
         self._looks: dict[int, _Look] = {}
         self._layers = Layers(may_have_layers(content))
+        self._open: tuple[int, Any] = (0, None)
         if not len(self):
             self._pdf.close()
             raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
@@ -232,7 +235,14 @@ class _Plain:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open = 0, None
         self._pdf.close()
+
+    def _page(self, number: int) -> Any:
+        """One page; the last one asked for is kept, because opening it reads all that is drawn on it."""
+        if self._open[0] != number:
+            self._open = number, self._pdf[number - 1]
+        return self._open[1]
 
     def look(self, number: int) -> _Look:
         """What one page holds; nothing where it is broken."""
@@ -240,7 +250,7 @@ class _Plain:
 
         if number not in self._looks:
             try:
-                page = self._pdf[number - 1]
+                page = self._page(number)
                 said = page.get_textpage().get_text_range()
                 hidden = unseen(page, self._layers)
             except pypdfium2.PdfiumError:
@@ -318,7 +328,8 @@ class _Plain:
         import pypdfium2
 
         try:
-            return page_lines(self._pdf[number - 1], width, height)
+            self.look(number)  # while the page is open
+            return page_lines(self._page(number), width, height)
         except pypdfium2.PdfiumError:
             return Lines()
 
