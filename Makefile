@@ -20,10 +20,10 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Citewell needs Python 3.11 or newer; run make with PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-# The locked packages first, with their hashes; then our own two, from this folder, without asking anyone again.
-$(VENV)/.run: requirements/run.lock pyproject.toml packages/citewell-minilm/pyproject.toml | $(VENV)/bin/python
+# The locked packages first, with their hashes; then our own three, from this folder, without asking anyone again.
+$(VENV)/.run: requirements/run.lock pyproject.toml packages/citewell-minilm/pyproject.toml packages/citewell-ppocr/pyproject.toml | $(VENV)/bin/python
 	$(PIP) --require-hashes -r requirements/run.lock
-	$(PIP) --no-deps --no-build-isolation -e packages/citewell-minilm -e .
+	$(PIP) --no-deps --no-build-isolation -e packages/citewell-minilm -e packages/citewell-ppocr -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
@@ -72,11 +72,12 @@ footprint: ## Count packages and megabytes of a default install
 
 lock: $(VENV)/bin/python ## Resolve the locked versions anew (needs the package index)
 	$(PIP) uv
-	$(BIN)/python -m uv pip compile pyproject.toml --group build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/run.lock $(LOCK)
-	$(BIN)/python -m uv pip compile pyproject.toml --group build --group dev --extra remote --extra llm --extra ocr --extra code --extra otel --constraint requirements/run.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-header --quiet --output-file requirements/dev.lock $(LOCK)
+	$(BIN)/python -m uv pip compile pyproject.toml --group build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-emit-package citewell-ppocr --no-header --quiet --output-file requirements/run.lock $(LOCK)
+	$(BIN)/python -m uv pip compile pyproject.toml --group build --group dev --extra remote --extra llm --extra ocr --extra code --extra otel --constraint requirements/run.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-package citewell-minilm --no-emit-package citewell-ppocr --no-header --quiet --output-file requirements/dev.lock $(LOCK)
 
-model: $(VENV)/.dev ## Rebuild the embedding model from the official weights and compare
+model: $(VENV)/.dev ## Rebuild the models from the published files
 	cd packages/citewell-minilm && ../../$(BIN)/python build_model.py --fetch
+	cd packages/citewell-ppocr && ../../$(BIN)/python build_model.py --fetch
 
 clean: ## Remove everything that make made
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

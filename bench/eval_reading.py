@@ -41,7 +41,7 @@ from citewell.types import BlockKind, Document, Source
 ROOT = Path(__file__).resolve().parent.parent
 HUNG_S = 30.0
 MEMORY_BYTES = 1 << 30
-PARSERS = ("liteparse", "pypdfium2", "markdown-it-py", "lxml", "kreuzberg", "python-calamine", "rapidocr")
+PARSERS = ("liteparse", "pypdfium2", "markdown-it-py", "lxml", "kreuzberg", "python-calamine", "citewell-ppocr")
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:

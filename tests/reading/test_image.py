@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 
@@ -195,7 +196,8 @@ def test_damaged_pictures_say_so() -> None:
 
 def test_a_missing_install_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rapidocr" else real(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "citewell_ppocr" else real(name))
+    monkeypatch.setitem(sys.modules, "citewell_ppocr", None)
     error = refusal(saved(small()))
     assert error.kind == "unsupported_type"
     assert "Install citewell[ocr]" in str(error)

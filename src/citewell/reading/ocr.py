@@ -49,7 +49,9 @@ class Line:
         return math.atan2(y1 - y0, x1 - x0)
 
 
-NOT_INSTALLED: Final = "Text in images and scans is read with rapidocr, which is not installed. Install citewell[ocr]."
+NOT_INSTALLED: Final = (
+    "Text in images and scans is read with Pillow and citewell-ppocr, which are not installed. Install citewell[ocr]."
+)
 
 
 class Recogniser(Protocol):
@@ -72,7 +74,7 @@ def require_pictures() -> None:
 
 
 def engine(name: str) -> Recogniser:
-    """The engine called `name`: `rapidocr` or `tesseract`. Nothing is loaded yet. Raises ConfigError for others."""
+    """The engine called `name`: `ppocr` or `tesseract`. Nothing is loaded yet. Raises ConfigError for others."""
     if name not in _ENGINES:
         raise ConfigError(f"No OCR engine is called {name!r}. There are: {', '.join(sorted(_ENGINES))}.")
     return _ENGINES[name]()
@@ -90,4 +92,4 @@ def _tesseract() -> Recogniser:
     return Tesseract()
 
 
-_ENGINES: Final[Mapping[str, Callable[[], Recogniser]]] = {"rapidocr": _ppocr, "tesseract": _tesseract}
+_ENGINES: Final[Mapping[str, Callable[[], Recogniser]]] = {"ppocr": _ppocr, "tesseract": _tesseract}

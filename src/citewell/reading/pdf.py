@@ -70,7 +70,7 @@ class PdfReader:
     max_pages: int = 5_000
     max_bytes: int = 512 << 20
     layout: bool = True
-    ocr: str | None = "rapidocr"
+    ocr: str | None = "ppocr"
     ocr_dpi: int = 200
     ocr_budget_s: float = 1500.0
     figure_words: bool = True
@@ -80,7 +80,7 @@ class PdfReader:
 
     @property
     def identity(self) -> str:
-        if self.ocr == "rapidocr":
+        if self.ocr == "ppocr":
             return versions.with_ocr(versions.PDF)
         return f"{versions.PDF}+{self.ocr}" if self.ocr else versions.PDF
 

@@ -29,7 +29,7 @@ def read_pictures(builder: Builder) -> None:
         raise ReadError("no_text", said) from error
     from citewell.reading.scan import picture_words
 
-    recogniser = engine("rapidocr")
+    recogniser = engine("ppocr")
     for asset in pictures[:_MAX_PICTURES]:
         allow(_PICTURE_S)
         text, confidence = picture_words(recogniser, Picture(asset.content, asset.media_type))

@@ -1,14 +1,12 @@
 """Lines of text in a picture by the PP-OCR networks: one finds lines, one reads them; numpy and Pillow do the rest.
 
-The networks are the ONNX files inside the wheel of `rapidocr`, whose own code is never imported: it fetches files
-when it does not find them, and needs OpenCV for what a few array operations do. The steps and constants are those of
-PP-OCR (Li et al., "PP-OCRv3", arXiv 2206.03001; differentiable binarization: Liao et al., AAAI 2020).
+The networks are the ONNX files of the package citewell-ppocr. The steps and constants are those of PP-OCR (Li et al.,
+"PP-OCRv3", arXiv 2206.03001; differentiable binarization: Liao et al., AAAI 2020).
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -28,11 +26,9 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.float32]
 
-_MODELS: Final = {
-    "PP-OCRv6_det_small.onnx": "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
-    "PP-OCRv6_rec_small.onnx": "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
-}
-"""File → SHA-256. Other weights would read differently under the same name."""
+# SHA-256. Other weights would read differently under the same name.
+_FINDER: Final = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
+_READER: Final = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 
 _SHORT_SIDE = 960  # pixels that the shorter side is brought to: small print is found, and memory stays bounded
 _LONG_SIDE = 1408  # of a page, and of one view
@@ -106,9 +102,9 @@ class PpOcr:
     def _load(self) -> None:
         if self._reader is not None:
             return
-        folder = _folder()
-        self._finder = _session(folder / "PP-OCRv6_det_small.onnx", self._threads)
-        reader = _session(folder / "PP-OCRv6_rec_small.onnx", self._threads)
+        finder, network = _networks()
+        self._finder = _session(finder, self._threads)
+        reader = _session(network, self._threads)
         characters = reader.get_modelmeta().custom_metadata_map["character"].splitlines()
         self._characters = ["", *characters, " "]  # 0 is the blank between characters
         self._reader = reader
@@ -196,23 +192,24 @@ class PpOcr:
         return Line("".join(characters).strip(), quad, round(float(sure[steps].mean()), 4), tuple(words))
 
 
-def _folder() -> Path:
-    """The folder of the networks. Raises ModelUnavailable; the files' hashes are checked once in a process."""
-    spec = importlib.util.find_spec("rapidocr")
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    if not places:
-        raise ModelUnavailable(NOT_INSTALLED)
+def _networks() -> tuple[Path, Path]:
+    """The networks that find and read. Raises ModelUnavailable where they are missing, or other than was measured."""
+    try:
+        import citewell_ppocr
+
+        found = (citewell_ppocr.finder_path(), citewell_ppocr.reader_path())
+    except ImportError:
+        raise ModelUnavailable(NOT_INSTALLED) from None
+    except FileNotFoundError as error:
+        raise ModelUnavailable(str(error)) from error
     require_pictures()
-    folder = Path(places[0]) / "models"
-    for name, expected in _MODELS.items():
-        file = folder / name
-        if not file.is_file():
-            raise ModelUnavailable(f"The installed rapidocr has no {name}. Install the version citewell[ocr] names.")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+    for path, sha256 in zip(found, (_FINDER, _READER), strict=True):
+        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             raise ModelUnavailable(
-                f"{name} of the installed rapidocr is not the file that was checked. Reinstall citewell[ocr]."
+                f"{path.name} of the installed citewell-ppocr is not the file that was checked. "
+                "Reinstall citewell[ocr]."
             )
-    return folder
+    return found
 
 
 def _session(path: Path, threads: int) -> Any:

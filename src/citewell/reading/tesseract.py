@@ -49,7 +49,7 @@ class Tesseract:
         program = shutil.which("tesseract")
         if program is None:
             raise ModelUnavailable(
-                "The program tesseract is not installed. Install it, or choose the engine rapidocr (citewell[ocr])."
+                "The program tesseract is not installed. Install it, or choose the engine ppocr (citewell[ocr])."
             )
         scale = max(1, min(3, round(_SHORT_SIDE / min(image.size))))
         grey = image.convert("L")

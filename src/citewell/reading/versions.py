@@ -38,7 +38,7 @@ XML: Final = "xml@2"
 
 def with_ocr(reader: str) -> str:
     """The identity of `reader` on this machine: what it makes of pictures depends on whether OCR is installed."""
-    return f"{reader}+{OCR}" if _installed("rapidocr") and _installed("PIL") else reader
+    return f"{reader}+{OCR}" if _installed("citewell_ppocr") and _installed("PIL") else reader
 
 
 def with_grammars(reader: str) -> str:
