@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
-import sys
 import time
 
 from citewell.errors import ReadError
 from citewell.reading.allowance import allow
 from citewell.types import Block, BlockKind, Document, Source, Span
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def fork() -> int:
+    """A child, made as native code would: the interpreter is not asked."""
+    return int(LIBC.fork())
 
 
 class Obedient:
@@ -59,19 +69,36 @@ class Obedient:
     def do_exit(self, _: str) -> None:
         os._exit(3)
 
-    def do_spawn(self, pid_file: str) -> None:
-        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        child.stdout.readline()
-        os.write(2, f"child={child.pid}\n".encode())
+    def do_spawn(self, _: str) -> None:
+        if fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(600)
         time.sleep(3600)
+
+    def do_orphan(self, _: str) -> None:
+        if fork() == 0:
+            os.setsid()  # out of the worker's group
+            if fork() != 0:
+                os._exit(0)  # and without a parent
+            time.sleep(600)
+        time.sleep(3600)
+
+    def do_leave(self, _: str) -> None:
+        if fork() == 0:
+            time.sleep(600)
 
     def do_bomb(self, _: str) -> None:
         while True:
-            if os.fork() == 0:
+            if fork() == 0:
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 time.sleep(600)
+
+    def do_burn(self, _: str) -> None:
+        for _child in range(3):
+            if fork() == 0:
+                break
+        while True:
+            pass
 
     def do_shout(self, _: str) -> None:
         for _i in range(200):
@@ -89,6 +116,52 @@ class Obedient:
     def do_write(self, path: str) -> None:
         with open(path, "wb") as file:
             file.write(b"escaped")
+
+    def do_append(self, path: str) -> None:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+
+    def do_remove(self, path: str) -> None:
+        os.remove(path)
+
+    def do_connect(self, port: str) -> None:
+        socket.create_connection(("127.0.0.1", int(port)), timeout=5).close()
+
+    def do_run(self, program: str) -> None:
+        subprocess.run([program], check=False)
+
+    def do_kill(self, _: str) -> None:
+        os.kill(os.getppid(), signal.SIGTERM)
+
+    def do_look(self, path: str) -> None:
+        with open(path, "rb") as file:
+            raise ReadError("corrupt", f"saw {file.read(2000)!r}")
+
+    def do_files(self, _: str) -> None:
+        held = []
+        try:
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass
+        finally:
+            for one in held:
+                os.close(one)
+        raise ReadError("corrupt", f"opened {len(held)}")
+
+    def do_native(self, words: str) -> None:
+        """One call of the C library, past the interpreter: `connect PORT`, `unlink PATH`, `creat PATH`, `kill`."""
+        call, _, argument = words.partition(" ")
+        if call == "connect":
+            # sockaddr_in of 127.0.0.1
+            address = struct.pack("=H", 2) + struct.pack(">H", int(argument)) + bytes([127, 0, 0, 1]) + bytes(8)
+            done = LIBC.connect(LIBC.socket(2, 1, 0), address, len(address))
+        elif call == "kill":
+            done = LIBC.kill(os.getppid(), 0)
+        elif call == "creat":
+            done = LIBC.creat(argument.encode(), 0o600)
+        else:
+            done = LIBC.unlink(argument.encode())
+        raise ReadError("corrupt", f"{call} gave {done}, errno {errno.errorcode.get(ctypes.get_errno())}")
 
     def do_environment(self, _: str) -> None:
         raise ReadError("corrupt", " ".join(sorted(os.environ)))

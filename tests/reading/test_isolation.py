@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment
 from citewell.reading.isolation import Isolated
+from citewell.reading.process_tree import descendants
 from citewell.reading.wire import LENGTH, answer_frame, parse_answer, to_data, to_document
+from citewell.reading.worker_process import Limits, WorkerProcess
 from citewell.types import (
     Access,
     Account,
@@ -39,6 +43,8 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
+from hostile import Huge  # noqa: E402 - beside this file
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -54,6 +60,16 @@ def reader() -> Iterator[Isolated]:
 
 def still_reads(reader: Isolated) -> None:
     assert reader.read(source("hello again")).text == "hello again"
+
+
+def failure(reader: Isolated, order: str) -> ReadError:
+    with pytest.raises(ReadError) as caught:
+        reader.read(source(order))
+    return caught.value
+
+
+def answer_bytes(value: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
+    return b"".join(answer_frame(value, blobs)[1:])
 
 
 def running(pid: int) -> bool:
@@ -196,22 +212,25 @@ def test_file_that_crashes_the_worker_is_rescued_by_other_options() -> None:
 
 
 @linux
-def test_child_that_ignores_sigterm_dies_with_its_worker(reader: Isolated) -> None:
+@pytest.mark.parametrize("order", ["spawn", "orphan"])
+def test_child_dies_with_its_worker_whatever_it_ignores_and_wherever_it_hides(reader: Isolated, order: str) -> None:
     seen: set[int] = set()
     before = own_children()
 
     def watch() -> None:
         deadline = time.monotonic() + 5
-        while time.monotonic() < deadline and not seen:
+        while time.monotonic() < deadline and not thread.is_alive() and not seen:
+            time.sleep(0.02)
+        while time.monotonic() < deadline and thread.is_alive():
             for worker in own_children() - before:
-                for task in Path(f"/proc/{worker}/task").glob("*"):
-                    seen.update(int(pid) for pid in (task / "children").read_text().split())
+                seen.update(descendants(worker))
             time.sleep(0.02)
 
+    thread = threading.Thread(target=lambda: failure(reader, order))
     watcher = threading.Thread(target=watch)
+    thread.start()
     watcher.start()
-    with pytest.raises(ReadError):
-        reader.read(source("spawn"))
+    thread.join()
     watcher.join()
     assert seen
     assert all(gone(pid) for pid in seen)
@@ -219,12 +238,39 @@ def test_child_that_ignores_sigterm_dies_with_its_worker(reader: Isolated) -> No
 
 
 @linux
+def test_child_that_outlives_its_document_takes_its_worker_with_it(reader: Isolated) -> None:
+    before = own_children()
+    pid = reader.read(source("pid")).text
+    assert reader.read(source("leave")).text == "leave"
+    assert own_children() == before
+    assert reader.read(source("pid")).text != pid
+
+
+@linux
 def test_fork_bomb_is_stopped_before_its_time_is_up() -> None:
-    with Isolated("hostile:Obedient", timeout_s=20, memory_bytes=400 << 20) as reader:
-        with pytest.raises(ReadError) as caught:
+    with Isolated("hostile:Obedient", timeout_s=20, memory_bytes=2 << 30) as reader:
+        with pytest.raises(ReadError, match=r"more than 32 processes and was stopped.*\(processes\)") as caught:
             reader.read(source("bomb"))
         assert caught.value.kind == "limit_exceeded"
         still_reads(reader)
+
+
+@linux
+def test_cpu_time_counts_with_that_of_children() -> None:
+    with Isolated("hostile:Obedient", timeout_s=60, cpu_s=1.5) as reader:
+        caught = failure(reader, "burn")
+        assert caught.kind == "limit_exceeded"
+        assert "took more than 1.5 s of CPU time and was stopped" in str(caught)
+        assert "(cpu_s)" in str(caught)
+        still_reads(reader)
+
+
+def test_open_files_are_limited_to_the_number_set() -> None:
+    opened = []
+    for limit in (30, 31):
+        with Isolated("hostile:Obedient", open_files=limit) as reader:
+            opened.append(int(str(failure(reader, "files")).removeprefix("opened ")))
+    assert opened[1] == opened[0] + 1 < 31
 
 
 def test_noise_on_stderr_blocks_nothing(reader: Isolated) -> None:
@@ -232,13 +278,24 @@ def test_noise_on_stderr_blocks_nothing(reader: Isolated) -> None:
     still_reads(reader)
 
 
-def test_answer_over_the_output_limit_is_refused() -> None:
-    with (
-        Isolated("hostile:Huge", output_bytes=1 << 20) as reader,
-        pytest.raises(ReadError, match="the most") as caught,
-    ):
-        reader.read(source("x"))
+def test_answer_is_taken_at_the_output_limit_and_refused_one_byte_above() -> None:
+    whole = sum(map(len, answer_frame(*to_data(Huge().read(source("x"))))[1:]))
+    with Isolated("hostile:Huge", output_bytes=whole) as reader:
+        assert len(reader.read(source("x")).text) == 4 << 20
+    with Isolated("hostile:Huge", output_bytes=whole - 1) as reader:
+        caught = failure(reader, "x")
+    assert caught.kind == "limit_exceeded"
+    assert f"takes {whole:,} bytes; the limit output_bytes is {whole - 1:,}" in str(caught)
+
+
+def test_answer_that_would_fill_the_memory_of_its_owner_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(ReadError, match="are the most") as caught:
+        parse_answer(answer_bytes({"metadata": [[]] * (3 << 20)}))
     assert caught.value.kind == "limit_exceeded"
+    lines = b"[" + b"[]," * (3 << 20) + b"[]]"
+    value, blobs = parse_answer(answer_bytes(*to_data(Huge().read(source("x")))))
+    with pytest.raises(ReadError, match="One of its blocks would take"):
+        to_document(value, [blobs[0], lines, *blobs[2:]], source("x"), "r@1")
 
 
 def test_answer_that_breaks_the_rules_of_a_document_is_refused() -> None:
@@ -268,11 +325,52 @@ def test_bug_of_the_inner_reader_is_one_failed_document(reader: Isolated) -> Non
     still_reads(reader)
 
 
-def test_worker_can_write_no_file(reader: Isolated, tmp_path: Path) -> None:
-    target = tmp_path / "escaped"
-    with pytest.raises(ReadError):
-        reader.read(source(f"write {target}"))
-    assert not target.exists() or target.read_bytes() == b""
+@pytest.mark.parametrize(
+    "order", ["write {}/made", "append {}/there", "remove {}/there", "connect 9", "run true", "kill"]
+)
+def test_parser_is_refused_what_no_parser_needs(reader: Isolated, tmp_path: Path, order: str) -> None:
+    (tmp_path / "there").write_text("whole")
+    caught = failure(reader, order.format(tmp_path))
+    assert caught.kind == "unsafe_content"
+    assert "was refused" in str(caught)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"there": "whole"}
+    still_reads(reader)
+
+
+def held() -> tuple[str, ...]:
+    """What the kernel keeps from workers here."""
+    worker = WorkerProcess("hostile:Obedient", {}, "local", Limits())
+    worker.end()
+    return worker.walls
+
+
+@linux
+def test_native_code_reaches_no_network(reader: Isolated) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        if "network" not in held():
+            pytest.skip("this system lets no user make a network namespace")
+        assert "connect gave -1" in str(failure(reader, f"native connect {server.getsockname()[1]}"))
+
+
+@linux
+def test_native_code_changes_no_file_and_reaches_no_other_process(tmp_path: Path) -> None:
+    private = tmp_path / "kb"
+    (private / "inner").mkdir(parents=True)
+    (private / "inner" / "secret").write_text("canary")
+    (tmp_path / "public").write_text("shown")
+    walls = held()
+    if "files" not in walls:
+        pytest.skip("this system has no Landlock")
+    with Isolated("hostile:Obedient", private=[str(private)]) as reader:
+        assert "unlink gave -1, errno EACCES" in str(failure(reader, f"native unlink {tmp_path}/public"))
+        assert "creat gave -1, errno EACCES" in str(failure(reader, f"native creat {tmp_path}/made"))
+        assert "saw b'shown'" in str(failure(reader, f"look {tmp_path}/public"))
+        assert "PermissionError" in str(failure(reader, f"look {private}/inner/secret"))
+        assert "PermissionError" in str(failure(reader, f"look /proc/{os.getpid()}/environ"))
+        if "signals" in walls:
+            assert "kill gave -1, errno EPERM" in str(failure(reader, "native kill"))
+        still_reads(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kb", "public"]
 
 
 def test_secrets_in_the_environment_never_reach_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,6 +397,34 @@ def test_documents_are_read_side_by_side() -> None:
         for thread in threads:
             thread.join()
     assert 1 <= len(pids) <= 3
+
+
+@linux
+def test_readers_of_many_formats_leave_few_workers_idle() -> None:
+    before = own_children()
+    readers = [Isolated("hostile:Obedient") for _ in range(10)]
+    for one in readers:
+        still_reads(one)
+    assert len(own_children() - before) == 8
+    for one in readers:
+        one.close()
+    assert own_children() == before
+
+
+@linux
+def test_close_ends_what_is_being_read() -> None:
+    before = own_children()
+    with Isolated("hostile:Obedient", timeout_s=600) as reader:
+        caught: list[ReadError] = []
+        thread = threading.Thread(target=lambda: caught.append(failure(reader, "sleep")))
+        thread.start()
+        while not reader._busy:
+            time.sleep(0.01)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert caught[0].kind == "missing"
+    assert own_children() == before
+    assert failure(reader, "hello").kind == "missing"
 
 
 @linux

@@ -3,14 +3,16 @@ file."""
 
 from __future__ import annotations
 
+import io
 import json
 import struct
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment, require_fit, safe_name
+from citewell.reading.packed_cells import PackedCells
 from citewell.types import (
     Account,
     Asset,
@@ -29,7 +31,11 @@ from citewell.types import (
     content_hash,
 )
 
-LENGTH = struct.Struct(">Q")
+LENGTH: Final = struct.Struct(">Q")
+MAX_HEAD_BYTES: Final = 8 << 20
+"""JSON that is parsed at once: the head of an answer, or one block."""
+MAX_BLOCKS_BYTES: Final = 96 << 20
+"""Of a document's blocks, some 100 each; they take about eight times as much as objects."""
 
 
 def frame(value: Mapping[str, Any]) -> bytes:
@@ -44,12 +50,18 @@ def answer_frame(value: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> list[
     return [LENGTH.pack(LENGTH.size + len(raw) + sum(map(len, blobs))), LENGTH.pack(len(raw)), raw, *blobs]
 
 
-def parse_answer(content: bytes | bytearray) -> tuple[dict[str, Any], list[bytes]]:
-    """What `answer_frame` made its frame's content of. Raises ReadError corrupt for anything else."""
+def parse_answer(content: bytes | bytearray | memoryview[int]) -> tuple[dict[str, Any], list[bytes]]:
+    """What `answer_frame` made its frame's content of. Raises ReadError corrupt for anything else.
+
+    And limit_exceeded for more than `MAX_HEAD_BYTES` of JSON, of which each byte may become 30 of memory here.
+    """
     try:
         (size,) = LENGTH.unpack_from(content)
         at = LENGTH.size + size
-        value = json.loads(content[LENGTH.size : at].decode())
+        _check(at <= len(content))
+        if size > MAX_HEAD_BYTES:
+            raise _too_much("Its names and metadata", size, MAX_HEAD_BYTES)
+        value = json.loads(bytes(content[LENGTH.size : at]))
         blobs = []
         for length in value.pop("sizes"):
             _check(type(length) is int and 0 <= length <= len(content) - at)
@@ -62,17 +74,18 @@ def parse_answer(content: bytes | bytearray) -> tuple[dict[str, Any], list[bytes
 
 
 def to_data(document: Document) -> tuple[dict[str, Any], list[bytes]]:
-    """`document` as JSON-able data, without what the owner of the worker knows itself, and the bytes it carries."""
-    data = {
+    """`document` as JSON-able data, without what the owner of the worker knows itself, and the bytes it carries.
+
+    These are the text, one line of JSON a block, the cells of all tables in columns, then images and attachments.
+    """
+    data: dict[str, Any] = {
         "title": document.title,
-        "text": document.text,
         "media_type": document.media_type,
         "metadata": _listed(document.metadata),
         "pages": document.pages,
         "warnings": list(document.warnings),
         "kept": _tally_data(document.account.kept),
         "left_out": {reason.value: _tally_data(tally) for reason, tally in document.account.left_out.items()},
-        "blocks": [_block_data(block) for block in document.blocks],
         "assets": [
             [
                 asset.media_type,
@@ -91,22 +104,33 @@ def to_data(document: Document) -> tuple[dict[str, Any], list[bytes]]:
             for one in document.attachments
         ],
     }
-    blobs = [asset.content for asset in document.assets] + [one.content for one in document.attachments]
+    packed = PackedCells.of(cell for block in document.blocks for cell in block.cells)
+    data["cell_names"] = packed.names
+    blobs = [
+        document.text.encode("utf-8", "surrogatepass"),
+        b"\n".join(json.dumps(_block_data(block)).encode() for block in document.blocks),
+        *packed.columns,
+        *(asset.content for asset in document.assets),
+        *(one.content for one in document.attachments),
+    ]
     return data, blobs
 
 
 def to_document(data: Mapping[str, Any], blobs: Sequence[bytes], source: Source, identity: str) -> Document:
     """The document in a worker's answer. Raises ReadError when it breaks what Document and Block promise."""
     try:
-        text = _text(data["text"])
-        blocks = tuple(_to_block(row, len(text)) for row in data["blocks"])
+        raw, lines, numbers, places, regions, *rest = blobs
+        text = raw.decode("utf-8", "surrogatepass")
+        cells = PackedCells((numbers, places, regions), data["cell_names"]).cells(len(text))
+        blocks = tuple(_to_blocks(lines, cells, len(text)))
+        _check(next(cells, None) is None)
         _check(all(a.span.end <= b.span.start for a, b in pairwise(blocks)))
         pages = data["pages"]
         _check(pages is None or (type(pages) is int and pages > 0))
         left_out = {Reason(reason): _to_tally(tally) for reason, tally in data["left_out"].items()}
         rows, parts = data["assets"], data["attachments"]
-        _check(len(rows) + len(parts) == len(blobs))
-        assets = tuple(_to_asset(row, blob, len(text)) for row, blob in zip(rows, blobs, strict=False))
+        _check(len(rows) + len(parts) == len(rest))
+        assets = tuple(_to_asset(row, blob, len(text)) for row, blob in zip(rows, rest, strict=False))
         _check({block.asset for block in blocks if block.asset} <= {asset.id for asset in assets})
         return Document.of(
             source,
@@ -120,12 +144,37 @@ def to_document(data: Mapping[str, Any], blobs: Sequence[bytes], source: Source,
             warnings=tuple(_text(warning) for warning in data["warnings"]),
             account=Account.of(_to_tally(data["kept"]), left_out),
             assets=assets,
-            attachments=_to_attachments(parts, blobs[len(rows) :], source),
+            attachments=_to_attachments(parts, rest[len(rows) :], source),
         )
-    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (
+        AssertionError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ) as error:
         raise ReadError(
             "corrupt", f"The parser's answer is not a document ({error!r}). The file may be hostile."
         ) from error
+
+
+def _to_blocks(lines: bytes, cells: Iterator[Cell], length: int) -> Iterator[Block]:
+    if len(lines) > MAX_BLOCKS_BYTES:
+        raise _too_much("Its blocks", len(lines), MAX_BLOCKS_BYTES)
+    # Line by line: all of it as lists at once would take several times the memory of the blocks.
+    with io.BytesIO(lines) as file:
+        while line := file.readline(MAX_HEAD_BYTES + 1):
+            if len(line) > MAX_HEAD_BYTES:
+                raise _too_much("One of its blocks", len(line), MAX_HEAD_BYTES)
+            yield _to_block(json.loads(line), cells, length)
+
+
+def _too_much(what: str, size: int, limit: int) -> ReadError:
+    return ReadError("limit_exceeded", f"{what} would take {size:,} bytes; {limit:,} are the most. Split the file.")
 
 
 def _listed(metadata: Mapping[str, Value]) -> dict[str, Any]:
@@ -152,20 +201,7 @@ def _block_data(block: Block) -> list[Any]:
         block.level,
         list(block.heading_path),
         [_region_data(region) for region in block.regions],
-        [
-            [
-                cell.row,
-                cell.column,
-                cell.span.start,
-                cell.span.end,
-                cell.header,
-                cell.row_span,
-                cell.column_span,
-                _region_data(cell.region) if cell.region else None,
-                _place_data(cell.source),
-            ]
-            for cell in block.cells
-        ],
+        len(block.cells),
         [block.caption.start, block.caption.end] if block.caption else None,
         [block.question.start, block.question.end] if block.question else None,
         block.boilerplate,
@@ -256,17 +292,19 @@ def _to_attachments(rows: Sequence[Any], blobs: Sequence[bytes], source: Source)
     return tuple(made.values())
 
 
-def _to_block(row: Sequence[Any], length: int) -> Block:
-    kind, start, end, level, path, regions, cells, caption, question, *flags, links, asset, place = row
+def _to_block(row: Sequence[Any], cells: Iterator[Cell], length: int) -> Block:
+    kind, start, end, level, path, regions, count, caption, question, *flags, links, asset, place = row
     boilerplate, hidden, confidence, language = flags
-    _check(type(level) is int)
+    _check(type(level) is int and type(count) is int)
+    own = tuple(islice(cells, count))
+    _check(len(own) == count)
     return Block(
         BlockKind(kind),
         _to_span(start, end, length),
         level=level,
         heading_path=tuple(_text(part) for part in path),
         regions=tuple(_to_region(region) for region in regions),
-        cells=tuple(_to_cell(cell, length) for cell in cells),
+        cells=own,
         caption=_to_span(caption[0], caption[1], length) if caption else None,
         question=_to_span(question[0], question[1], length) if question else None,
         boilerplate=bool(boilerplate),
@@ -275,20 +313,5 @@ def _to_block(row: Sequence[Any], length: int) -> Block:
         language=None if language is None else _text(language),
         links=tuple(Link(_to_span(first, last, length), _text(target)) for first, last, target in links),
         asset=None if asset is None else _text(asset),
-        source=_to_place(place),
-    )
-
-
-def _to_cell(data: Sequence[Any], length: int) -> Cell:
-    row, column, start, end, header, row_span, column_span, region, place = data
-    _check(all(type(number) is int for number in (row, column, row_span, column_span)))
-    return Cell(
-        row,
-        column,
-        _to_span(start, end, length),
-        header=bool(header),
-        row_span=row_span,
-        column_span=column_span,
-        region=_to_region(region) if region else None,
         source=_to_place(place),
     )

@@ -21,6 +21,7 @@ from citewell.errors import ReadError
 from citewell.protocols import Reader
 from citewell.reading.allowance import ALLOW, on_allow
 from citewell.reading.formats import not_installed
+from citewell.reading.walls import RefusedError, put_up
 from citewell.reading.wire import LENGTH, answer_frame, to_data
 from citewell.types import Source
 
@@ -65,35 +66,37 @@ def work() -> NoReturn:
     """Serve documents until the owner goes away. The main program of a worker process."""
     _, _, connection, lifeline = sys.argv
     channel = _Channel(socket.socket(fileno=int(connection)))
-    _cut_network()  # first: a user namespace can only be made while there is one thread
-    _die_with_owner(int(lifeline))
     try:
         hello = channel.receive()
         if hello is not None:
             setup = json.loads(hello)
+            walls = put_up(setup["private"])  # before there is a second thread, which would stand outside
+            _die_with_owner(int(lifeline))
             reader = make_reader(setup["spec"], setup["options"])
-            _limit(setup["memory_bytes"])
-            on_allow(partial(_ask_for, channel))
+            _limit(setup["memory_bytes"], setup["open_files"])
+            on_allow(partial(_ask_for, channel, setup["cpu_share"]))
             # A document is millions of small objects without cycles: looking for some every 700 takes a third of the
             # time of a file of many small blocks.
             gc.freeze()
             gc.set_threshold(100_000, 20, 100)
-            channel.send({"ready": True})
+            channel.send({"ready": True, "walls": walls})
             while (head := channel.receive()) is not None and (body := channel.receive()) is not None:
-                channel.send(*_serve(reader, json.loads(head), body))
+                channel.send(*_serve(reader, json.loads(head), body, setup["cpu_share"]))
     except OSError:
         pass  # the owner went away in the middle of a frame
     os._exit(0)  # native libraries have been seen to crash in their exit handlers
 
 
-def _ask_for(channel: _Channel, seconds: float) -> None:
-    _limit_cpu(seconds)
+def _ask_for(channel: _Channel, cpu_share: float, seconds: float) -> None:
+    _limit_cpu(cpu_share * seconds)
     channel.send({ALLOW: seconds})
 
 
-def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], list[bytes]]:
+def _serve(
+    reader: Reader, head: dict[str, Any], content: bytes, cpu_share: float
+) -> tuple[dict[str, Any], list[bytes]]:
     """The document as data with its bytes, or what to say of the failure."""
-    _limit_cpu(head.pop("timeout_s"))
+    _limit_cpu(cpu_share * head.pop("timeout_s"))
     metadata = {key: tuple(value) if isinstance(value, list) else value for key, value in head.pop("metadata").items()}
     try:
         return to_data(reader.read(Source(content=content, metadata=metadata, **head)))
@@ -102,6 +105,11 @@ def _serve(reader: Reader, head: dict[str, Any], content: bytes) -> tuple[dict[s
     except ImportError as error:
         lacking = not_installed(error)
         failure = {"error": lacking.kind, "message": str(lacking), "broken": False}
+    except RefusedError as error:
+        failure = {
+            "error": "unsafe_content",
+            "message": f"The file made its parser try what no parser may, {str(error)[:300]}; it was refused.",
+        }
     except MemoryError:
         failure = {
             "error": "limit_exceeded",
@@ -139,18 +147,7 @@ def _die_with_owner(lifeline: int) -> None:
             fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def _cut_network() -> None:
-    """A network namespace without interfaces where the kernel lets us; elsewhere nothing changes."""
-    if sys.platform == "linux":
-        import ctypes
-
-        with contextlib.suppress(OSError, AttributeError):
-            libc = ctypes.CDLL(None)
-            if libc.unshare(_NEWNET) != 0:  # allowed to root; others need a user namespace to own the network
-                libc.unshare(_NEWUSER | _NEWNET)
-
-
-def _limit(memory_bytes: int) -> None:
+def _limit(memory_bytes: int, open_files: int) -> None:
     import resource
 
     def at_most(what: int, value: int) -> None:
@@ -161,7 +158,7 @@ def _limit(memory_bytes: int) -> None:
 
     at_most(resource.RLIMIT_CORE, 0)
     at_most(resource.RLIMIT_FSIZE, 0)
-    at_most(resource.RLIMIT_NOFILE, 64)
+    at_most(resource.RLIMIT_NOFILE, open_files)
     if sys.platform == "linux":
         # Address space is counted, not memory: what is mapped by now (libraries, stacks) is no longer in question.
         with open("/proc/self/statm", encoding="ascii") as file:
@@ -169,15 +166,14 @@ def _limit(memory_bytes: int) -> None:
         at_most(resource.RLIMIT_AS, size - resident + memory_bytes + _SLACK_BYTES)
 
 
-_NEWNET, _NEWUSER = 0x40000000, 0x10000000  # of sched.h
 _SLACK_BYTES = 256 << 20  # libraries that load late, and the stacks of their threads
 
 
-def _limit_cpu(timeout_s: float) -> None:
-    """Let this document have twice its wall time on two cores; the owner's clock ends it long before."""
+def _limit_cpu(seconds: float) -> None:
+    """Let this process use so much more; the owner, who counts its children too, ends it a little before."""
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime + 2 * timeout_s) + 2
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 2
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
