@@ -53,6 +53,19 @@ class ReadingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IngestionSettings:
+    """Whether text that repeats across documents is boilerplate: `boilerplate = false` leaves all of it in answers.
+
+    It does where at least `boilerplate_documents` documents, and a share of at least `boilerplate_share` of those in
+    one folder, hold it; documents of other access rules are not counted.
+    """
+
+    boilerplate: bool = True
+    boilerplate_documents: int = 5
+    boilerplate_share: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalSettings:
     """Fusion of the dense and the lexical ranking: by z-score or by reciprocal rank, from pools of this size."""
 
@@ -86,6 +99,7 @@ class Settings:
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     splitting: SplittingSettings = field(default_factory=SplittingSettings)
     reading: ReadingSettings = field(default_factory=ReadingSettings)
+    ingestion: IngestionSettings = field(default_factory=IngestionSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     answering: AnsweringSettings = field(default_factory=AnsweringSettings)
 
@@ -148,7 +162,8 @@ def _validated(given: dict[str, Any], place: Callable[[tuple[str, ...]], str]) -
     # Pydantic is loaded only when there is something to check: opening a default knowledge base stays cheap.
     from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-    for kind in (EmbeddingSettings, SplittingSettings, ReadingSettings, RetrievalSettings, AnsweringSettings, Settings):
+    for kind in (*(one.default_factory for one in fields(Settings)), Settings):
+        assert isinstance(kind, type)
         with_config(ConfigDict(extra="forbid"))(kind)
     try:
         return TypeAdapter(Settings).validate_python(given)
@@ -168,6 +183,7 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
         ("reading", "timeout_s", reading.timeout_s, 0.001),
         ("reading", "memory_bytes", reading.memory_bytes, 1 << 20),
         ("reading", "workers", reading.workers, 1),
+        ("ingestion", "boilerplate_documents", settings.ingestion.boilerplate_documents, 2),
         ("retrieval", "pool", settings.retrieval.pool, 1),
         ("answering", "evidence", answering.evidence, 1),
         ("answering", "budget_tokens", answering.budget_tokens, 1),
@@ -177,6 +193,8 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
     if settings.splitting.max_tokens:
         at_least.append(("splitting", "max_tokens", settings.splitting.max_tokens, MIN_NODE_TOKENS))
     ranges = [(*one, float("inf"), f"of at least {one[3]}") for one in at_least]
+    share = settings.ingestion.boilerplate_share
+    ranges.append(("ingestion", "boilerplate_share", share, 0.01, 1.0, "between 0.01 and 1"))
     ranges.append(("answering", "threshold", answering.threshold, 0.0, 1.0, "between 0 and 1"))
     for section, key, value, least, most, wanted in ranges:
         if not least <= value <= most or value == float("inf"):  # NaN is not either
@@ -214,6 +232,7 @@ async def assemble(
     from citewell.retrieval.dense import Dense
     from citewell.retrieval.fuse import Fused
     from citewell.retrieval.lexical import Lexical
+    from citewell.splitting.repeats import Repeats
     from citewell.splitting.sections import Sections
     from citewell.validation.judge import Deterministic
 
@@ -221,7 +240,7 @@ async def assemble(
     if settings is None:
         settings = load(root)
     _check(settings)
-    reading, retrieval = settings.reading, settings.retrieval
+    reading, ingestion, retrieval = settings.reading, settings.ingestion, settings.retrieval
     embedder: Embedder = _make("embedder", settings.embedding.provider, settings.embedding.options)
     if not isinstance(embedder.dimensions, int) or embedder.dimensions < 1:
         raise ConfigError(f"embedding.options: {embedder.dimensions!r} is no number of dimensions.")
@@ -265,6 +284,9 @@ async def assemble(
         retriever=retriever,
         writer=writer,
         validator=Deterministic(),
+        repeats=Repeats(ingestion.boilerplate_documents, ingestion.boilerplate_share)
+        if ingestion.boilerplate
+        else None,
         evidence=settings.answering.evidence,
         budget_tokens=settings.answering.budget_tokens,
         max_bytes=reading.max_bytes,

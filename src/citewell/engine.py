@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from citewell.audit.account import Account
     from citewell.flows.ingest import Ingested, IngestReport, Requested
+    from citewell.flows.stages import Stages
     from citewell.protocols import (
         Contents,
         Embedder,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Validator,
         Writer,
     )
+    from citewell.splitting.repeats import Repeats
     from citewell.types import Citation, Region
     from citewell.workflow import WorkflowHandler
 
@@ -81,6 +83,7 @@ class Engine:
         retriever: Retriever,
         writer: Writer,
         validator: Validator,
+        repeats: Repeats | None = None,
         evidence: int = 8,
         budget_tokens: int = 2000,
         max_bytes: int = 50_000_000,
@@ -96,6 +99,7 @@ class Engine:
         self.retriever = retriever
         self.writer = writer
         self.validator = validator
+        self.repeats = repeats
         self.evidence = evidence
         self.budget_tokens = budget_tokens
         self.max_bytes = max_bytes
@@ -236,17 +240,21 @@ class Engine:
         on_done: Callable[[Ingested], None] | None,
         who: Principal,
     ) -> IngestReport:
-        from citewell.flows.ingest import Ingestion, IngestReport, Stages
+        from citewell.flows.ingest import Ingestion, IngestReport
         from citewell.flows.journal import StoreJournal
         from citewell.workflow import launch
 
-        stages = Stages(self.store, self.reader, self.splitter, self.embedder, self.terms)
-        flow = Ingestion(stages, sources, principal=who, on_done=on_done)
+        flow = Ingestion(self._stages(), sources, principal=who, on_done=on_done)
         summary = f"ingest {' '.join(request.places)} into {request.bucket}"
         journal = StoreJournal(self.store, who, summary)
         report = await _result(launch(flow, request, run_id=_new_run_id(), journal=journal, timeout_s=None))
         assert isinstance(report, IngestReport)
         return report
+
+    def _stages(self) -> Stages:
+        from citewell.flows.stages import Stages
+
+        return Stages(self.store, self.reader, self.splitter, self.embedder, self.terms, repeats=self.repeats)
 
     async def search(
         self,
@@ -359,6 +367,8 @@ class Engine:
 
         Raises NotFound, before anything is deleted, when one of `uris` is not there for this principal.
         """
+        from citewell.flows.repeats import Cohorts
+
         who = self._who(principal)
         known = {state.uri for state in await self.documents(bucket=bucket, principal=who)}
         if missing := [uri for uri in uris if uri not in known]:
@@ -367,6 +377,9 @@ class Engine:
             )
         deleted = await self.store.delete(uris, bucket=bucket, principal=who)
         await self.index.refresh()  # nothing of what was deleted may stay in derived files
+        # What repeated only with what is gone can be found again. Where that fails, the next ingestion makes it good.
+        with suppress(CitewellError):
+            await Cohorts(self._stages(), who.tenant, bucket).settle(who)
         return deleted
 
     async def status(self, *, principal: Principal | None = None) -> Status:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Vectors: TypeAlias = NDArray[np.float32]
     Rows: TypeAlias = NDArray[np.int64]
     Scores: TypeAlias = NDArray[np.float64]
+    Digests: TypeAlias = NDArray[np.uint64]
 
 from citewell.types import (
     Access,
@@ -236,13 +237,31 @@ class Validator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Repeatable:
+    """The long texts of one document that may stand in others as well: arrays of equal length (k,), ascending blocks.
+
+    `digests` of the texts, `blocks` their numbers among the document's blocks, `sizes` in characters. `total` are the
+    characters of all that the document shows. `repeated` (r,) ascending are the digests that were known to repeat
+    across documents when the flags of the blocks were set, and `flagged` is how many blocks were flagged for it.
+    """
+
+    digests: Digests
+    blocks: Rows
+    sizes: Rows
+    total: int
+    repeated: Digests
+    flagged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class NewVersion:
     """Everything that becomes visible together when a source is read anew: one transaction, or nothing.
 
     `vectors` has one row a node; `terms` one mapping term → count a node; `embedder` names who made the vectors.
     `metadata` is the document's own merged with the source's (the source wins). `fingerprint` is kept with the source
     (see `SourceState`). `parts` are the uris of what is inside the source now (`URI!/…`): what was inside it before
-    and is not any more is deleted with the same commit. None leaves all of it.
+    and is not any more is deleted with the same commit. None leaves all of it. `repeatable` is None where nobody has
+    looked for it.
     """
 
     source: Source
@@ -253,6 +272,7 @@ class NewVersion:
     metadata: Metadata
     fingerprint: str
     parts: frozenset[str] | None = None
+    repeatable: Repeatable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +282,50 @@ class Committed:
     document: DocumentRef
     sequence: int
     replaced: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The current documents of one bucket under one access rule: whoever may read one of them may read all.
+
+    `touched` changes whenever a document joins or leaves.
+    """
+
+    number: int
+    access: Access
+    touched: int
+
+
+@dataclass(frozen=True, slots=True)
+class CohortTexts:
+    """What the n documents of a cohort may have in common, by ascending document key.
+
+    `series` are "" where a document belongs to none. `totals` (n,) and `repeated` (n) are those of `Repeatable`.
+    `documents`, `digests` and `sizes` (m,) are its texts one after the other; `documents` are places in `keys`.
+    `unknown` are keys of further documents, in which nobody has looked yet.
+    """
+
+    keys: Rows
+    uris: Sequence[str]
+    series: Sequence[str]
+    totals: Rows
+    repeated: Sequence[bytes]
+    documents: Rows
+    digests: Digests
+    sizes: Rows
+    unknown: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What of a current document version, by its key, is flagged anew: other `repeatable`, and what follows from it.
+
+    `version` is the same document with other flags, nodes, vectors, terms and account; None where they stay.
+    """
+
+    key: int
+    repeatable: Repeatable
+    version: NewVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +439,39 @@ class Store(Protocol):
 
         What was found inside one of them (`URI!/…`) goes with it; an image goes with the last document that has it.
         """
+        ...
+
+    async def cohorts(self, tenant: str, bucket: str, rule: str) -> list[Cohort]:
+        """The cohorts of a bucket that were not judged under `rule` since a document joined or left them."""
+        ...
+
+    async def cohort(self, tenant: str, bucket: str, access: Access) -> Cohort | None:
+        """The cohort of the documents of a bucket that have this access rule, if there are any."""
+        ...
+
+    async def cohort_texts(self, number: int) -> CohortTexts:
+        """What the documents of a cohort may have in common."""
+        ...
+
+    async def flagged(self, cohorts: Sequence[int]) -> tuple[int, int]:
+        """How many documents of these cohorts have blocks flagged for repeating, and how many blocks those are."""
+        ...
+
+    async def revisable(self, keys: Sequence[int]) -> list[Revision]:
+        """Those of `keys` that are current, as they are (without nodes), for flagging; `repeatable` of one that nobody
+        looked through is empty, with `total` -1."""
+        ...
+
+    async def revise(self, revisions: Sequence[Revision]) -> dict[int, str]:
+        """Set other flags on current document versions, in one transaction; the uris of those done, by key.
+
+        A version with other nodes keeps its number; the old nodes answer as of before. One that is not current any
+        more is left out.
+        """
+        ...
+
+    async def judged(self, cohort: Cohort, rule: str) -> bool:
+        """Note that a cohort was judged under `rule`; False, and nothing noted, when it was touched since."""
         ...
 
     async def sources(self, principal: Principal, bucket: str | None = None) -> list[SourceState]:

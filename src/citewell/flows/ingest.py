@@ -8,6 +8,8 @@ replaced together. A part that failed is tried again by the next run, though the
 
 Who may not read a document may not replace it either: a source whose uri is taken by one of those fails with
 `not_permitted`, whatever it holds, so the report tells that the name is taken and nothing else.
+
+At the end of a run, texts that repeat across documents are flagged (`repeats.py`): what repeats is known only then.
 """
 
 from __future__ import annotations
@@ -15,19 +17,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from citewell.errors import NotFound, ReadError
-from citewell.protocols import Embedder, NewVersion, Reader, SourceState, Splitter, Store, Transform, vector_key
+from citewell.flows.repeats import Cohorts, Repeated
+from citewell.flows.stages import Pieces, Stages
+from citewell.protocols import NewVersion, Repeatable, SourceState
 from citewell.reading.attachments import JOINT
 from citewell.reading.folder import Unreadable
-from citewell.types import Account, Document, Metadata, Node, Principal, Source, content_hash
+from citewell.types import Account, Document, Metadata, Principal, Source, content_hash
 from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
 
 if TYPE_CHECKING:
     from citewell.protocols import Vectors
+
+__all__ = ["MAX_DEPTH", "MAX_PARTS", "MAX_PART_BYTES", "IngestReport", "Ingested", "Ingestion", "Requested", "Stages"]
 
 _LANES = 2
 _BATCH_SOURCES = 32
@@ -62,13 +68,15 @@ class IngestReport:
     """What an ingestion did, source by source, in the order of their uris.
 
     `mirror` tells the strategy that ran: false where mirroring was asked for and a place could not be listed, because
-    then nothing was deleted. Of a uri given several times the last source counts, and it has one line.
+    then nothing was deleted. Of a uri given several times the last source counts, and it has one line. `repeated` tells
+    what is flagged as boilerplate for repeating across documents.
     """
 
     run_id: str
     bucket: str
     mirror: bool
     sources: tuple[Ingested, ...]
+    repeated: Repeated = field(default_factory=Repeated)
 
     def count(self, outcome: str) -> int:
         """How many sources had this outcome."""
@@ -122,27 +130,18 @@ class Drained(PlainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Settled(PlainEvent):
+    """All sources are in, and what is gone is out: `removed` by mirroring, if that was done (`mirrored`)."""
+
+    mirrored: bool
+    removed: tuple[Ingested, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished(PlainStopEvent):
     """The end of the run. `result` is the report."""
 
     result: IngestReport
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """The parts an ingestion works with."""
-
-    store: Store
-    reader: Reader
-    splitter: Splitter
-    embedder: Embedder
-    terms: Callable[[str], Mapping[str, int]]
-    transforms: Sequence[Transform] = ()
-
-    @property
-    def identity(self) -> str:
-        """Changes whenever the same bytes would become other rows."""
-        return "\0".join([self.reader.identity, self.splitter.identity, *(one.identity for one in self.transforms)])
 
 
 @dataclass(slots=True)
@@ -167,8 +166,8 @@ class _Work:
     known: Ingested | None = None
     parts: tuple[Source, ...] = ()
     document: Document | None = None
-    nodes: list[Node] = field(default_factory=list)
-    terms: list[Mapping[str, int]] = field(default_factory=list)
+    repeatable: Repeatable | None = None
+    pieces: Pieces = field(default_factory=Pieces)
     error: ReadError | None = None
 
 
@@ -199,11 +198,13 @@ class Ingestion(Workflow):
         self._lost: list[Ingested] = []
         self._incomplete = False
         self._requested: Requested | None = None
+        self._cohorts: Cohorts | None = None
 
     @step(inline=True)
     def begin(self, event: Requested) -> list[Pull]:
         """Open the lanes."""
         self._requested = event
+        self._cohorts = Cohorts(self.stages, self.principal.tenant, event.bucket)
         return [Pull(lane) for lane in range(_LANES)]
 
     @step(num_workers=_LANES)
@@ -231,8 +232,8 @@ class Ingestion(Workflow):
         return Pull(event.lane) if event.sources else Drained(event.lane)
 
     @step(num_workers=1)
-    async def finish(self, event: Drained, ctx: Context) -> Finished | None:
-        """The report, and with `mirror` the removal of what is gone."""
+    async def settle(self, event: Drained, ctx: Context) -> Settled | None:
+        """With `mirror`, the removal of what is gone."""
         if ctx.collect_events(event, {Drained: _LANES}) is None:
             return None
         assert self._requested is not None
@@ -240,8 +241,23 @@ class Ingestion(Workflow):
         # A place that could not be listed would look like an empty one, and take its documents with it.
         mirrored = request.mirror and not self._incomplete
         removed = await self._remove_vanished(request.bucket) if mirrored else []
-        lines = sorted([*self._done.values(), *self._lost, *removed], key=lambda one: one.uri)
-        return Finished(IngestReport(ctx.run_id, request.bucket, mirrored, tuple(lines)))
+        return Settled(mirrored, tuple(removed))
+
+    @step(num_workers=1)
+    async def finish(self, event: Settled, ctx: Context) -> Finished:
+        """What repeats across documents is flagged and what does not any more is not; then the report."""
+        assert self._requested is not None
+        assert self._cohorts is not None
+        repeated = await self._cohorts.settle(self.principal)
+        done = [
+            replace(one, nodes=other.nodes, account=one.account and other.account)
+            if (other := self._cohorts.revised.get(one.uri))
+            else one
+            for one in self._done.values()
+        ]
+        lines = sorted([*done, *self._lost, *event.removed], key=lambda one: one.uri)
+        bucket = self._requested.bucket
+        return Finished(IngestReport(ctx.run_id, bucket, event.mirrored, tuple(lines), repeated))
 
     def _take(self) -> list[Source | Unreadable]:
         taken: list[Source | Unreadable] = []
@@ -278,6 +294,8 @@ class Ingestion(Workflow):
         while level:
             level, lines, closed = await self._sift(level, bucket)
             note(lines)
+            assert self._cohorts is not None
+            await self._cohorts.look({work.source.access for work in level})
             await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in level))
             for work in level:
                 _admit(work)
@@ -291,7 +309,7 @@ class Ingestion(Workflow):
         note([work.known for work in works if work.known])
         good = [work for work in works if not work.known]
         gone = await self._gone(good, bucket)
-        vectors = await self._embed([node.indexed_text for work in good for node in work.nodes])
+        vectors = await self.stages.embed([node.indexed_text for work in good for node in work.pieces.nodes])
         note(await self._commit(good, vectors))
         note([Ingested(uri, "deleted") for uri in gone])
         self._done.update((one.uri, one) for one in done[len(lost) :])
@@ -386,33 +404,17 @@ class Ingestion(Workflow):
             title = work.source.metadata.get("title")
             if isinstance(title, str):  # who hands a source over knows its name better than the reader
                 document = replace(document, title=title)
-            nodes = self.stages.splitter.split(document)
-            for transform in self.stages.transforms:
-                nodes = transform.apply(document, nodes)
-            if not nodes:
+            if self._cohorts is not None:
+                document, work.repeatable = self._cohorts.flagged(work.source, document)
+            work.pieces = self.stages.pieces(document)
+            if not work.pieces.nodes:
                 raise ReadError("no_text", "Nothing in it can be searched. Is it the right file?")
-            work.terms = [self.stages.terms(node.indexed_text) for node in nodes]
-            work.nodes, work.document = nodes, document
+            work.document = document
         except ReadError as error:
             work.error = error
         except Exception as error:  # noqa: BLE001 - what one document does to a splitter must not stop the others
             reason = f"It was read, but could not be split and indexed: {type(error).__name__}: {error}"
             work.error = ReadError("corrupt", " ".join(reason.split())[:400])
-
-    async def _embed(self, texts: Sequence[str]) -> Vectors:
-        """One vector a text; none is computed that the store already has, and equal texts only once."""
-        import numpy as np
-
-        embedder = self.stages.embedder
-        keys = [vector_key(embedder.identity, "passage", text) for text in texts]
-        known = await self.stages.store.vectors(list(dict.fromkeys(keys)))
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        if missing:
-            made = await embedder.embed(list(missing.values()), role="passage")
-            known.update(zip(missing, made, strict=True))
-        if not keys:
-            return np.zeros((0, embedder.dimensions), np.float32)
-        return np.stack([known[key] for key in keys])
 
     async def _commit(self, works: Sequence[_Work], vectors: Vectors) -> list[Ingested]:
         versions, at = [], 0
@@ -422,18 +424,21 @@ class Ingestion(Workflow):
                 NewVersion(
                     source=work.source,
                     document=work.document,
-                    nodes=tuple(work.nodes),
-                    vectors=vectors[at : at + len(work.nodes)],
-                    terms=tuple(work.terms),
+                    nodes=work.pieces.nodes,
+                    vectors=vectors[at : at + len(work.pieces.nodes)],
+                    terms=work.pieces.terms,
                     metadata={**work.document.metadata, **work.source.metadata},
                     fingerprint=work.fingerprint,
                     parts=frozenset(part.uri for part in work.parts),
+                    repeatable=work.repeatable,
                 )
             )
-            at += len(work.nodes)
+            at += len(work.pieces.nodes)
         if not versions:
             return []
         done = []
+        assert self._cohorts is not None
+        self._cohorts.committed += len(versions)
         for work, committed in zip(works, await self.stages.store.commit(versions), strict=True):
             assert work.document is not None
             done.append(
@@ -442,7 +447,7 @@ class Ingestion(Workflow):
                     "updated" if committed.replaced else "added",
                     committed.document.id,
                     committed.document.version,
-                    len(work.nodes),
+                    len(work.pieces.nodes),
                     len(work.document.text),
                     warnings=work.document.warnings,
                     account=work.document.account,

@@ -14,10 +14,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from citewell.errors import NotFound
-from citewell.protocols import CatalogueRow, Contents, RowBatch, SourceState
-from citewell.storage import codec
+from citewell.protocols import CatalogueRow, Contents, NewVersion, Revision, RowBatch, SourceState
+from citewell.storage import codec, repeats
 from citewell.storage.schema import PART, TERM_PAGE, TEXT_PAGE
-from citewell.types import EVERYONE, Access, Block, BlockKind, DocumentRef, Node, Principal, Span
+from citewell.types import (
+    EVERYONE,
+    Access,
+    Asset,
+    Block,
+    BlockKind,
+    Document,
+    DocumentRef,
+    Node,
+    Principal,
+    Source,
+    Span,
+)
 
 if TYPE_CHECKING:
     from citewell.protocols import Vectors
@@ -195,9 +207,22 @@ def document(
     """The newest version with this id that `principal` may read, with its text and blocks, or NotFound."""
     with _snapshot(db):
         key, ref = _permitted(db, document_id, principal)
-        pages = db.execute("SELECT content FROM texts WHERE document = ? ORDER BY page", (key,)).fetchall()
-        (blocks,) = db.execute("SELECT content FROM blocks WHERE document = ?", (key,)).fetchone()
-        return ref, codec.unpack_text(b"".join(raw for (raw,) in pages)), codec.load_blocks(blocks)
+        return ref, *_text(db, key)
+
+
+def _text(db: sqlite3.Connection, key: int) -> tuple[str, tuple[Block, ...]]:
+    pages = db.execute("SELECT content FROM texts WHERE document = ? ORDER BY page", (key,)).fetchall()
+    (blocks,) = db.execute("SELECT content FROM blocks WHERE document = ?", (key,)).fetchone()
+    return codec.unpack_text(b"".join(raw for (raw,) in pages)), codec.load_blocks(blocks)
+
+
+def _assets(db: sqlite3.Connection, key: int) -> tuple[Asset, ...]:
+    found = db.execute(
+        "SELECT a.id, a.media_type, a.width, a.height, a.content, s.about FROM shown s"
+        " JOIN assets a ON a.number = s.asset WHERE s.document = ? ORDER BY s.ordinal",
+        (key,),
+    )
+    return tuple(map(codec.load_asset, found))
 
 
 def contents(db: sqlite3.Connection, document_id: str, principal: Principal) -> Contents:
@@ -207,11 +232,6 @@ def contents(db: sqlite3.Connection, document_id: str, principal: Principal) -> 
         reader, sha256, pages, warnings, account = db.execute(
             "SELECT reader, sha256, pages, warnings, account FROM documents WHERE key = ?", (key,)
         ).fetchone()
-        assets = db.execute(
-            "SELECT a.id, a.media_type, a.width, a.height, a.content, s.about FROM shown s"
-            " JOIN assets a ON a.number = s.asset WHERE s.document = ? ORDER BY s.ordinal",
-            (key,),
-        ).fetchall()
         return Contents(
             ref,
             reader,
@@ -219,8 +239,45 @@ def contents(db: sqlite3.Connection, document_id: str, principal: Principal) -> 
             pages,
             codec.load_strings(warnings),
             codec.load_account(account),
-            tuple(map(codec.load_asset, assets)),
+            _assets(db, key),
         )
+
+
+def revisable(db: sqlite3.Connection, keys: Sequence[int]) -> list[Revision]:
+    """Those of `keys` that are current, as they stand, without nodes; by key.
+
+    Their metadata is the source's over the document's own, and what was read from is not kept: `content` is empty.
+    """
+    found = []
+    with _snapshot(db):
+        for key, tenant, rule, reader, sha256, pages, warnings, account, *columns in by_keys(
+            db,
+            "SELECT d.key, b.tenant, d.access, d.reader, d.sha256, d.pages, d.warnings, d.account,"
+            f" {_REF} {_FROM} WHERE d.valid_to IS NULL AND d.key",
+            list(dict.fromkeys(keys)),
+        ):
+            ref = _ref(columns)
+            text, blocks = _text(db, key)
+            document = Document(
+                id=ref.id,
+                uri=ref.uri,
+                title=ref.title,
+                text=text,
+                blocks=blocks,
+                media_type=ref.media_type,
+                reader=reader,
+                sha256=sha256,
+                metadata=ref.metadata,
+                pages=pages,
+                warnings=codec.load_strings(warnings),
+                account=codec.load_account(account),
+                assets=_assets(db, key),
+            )
+            source = Source(ref.uri, b"", tenant, ref.bucket, ref.media_type, codec.load_access(rule), ref.metadata)
+            held = repeats.repeatable(db, key)
+            empty = np.zeros((0, 0), np.float32)
+            found.append(Revision(key, held, NewVersion(source, document, (), empty, (), ref.metadata, "")))
+    return sorted(found, key=lambda one: one.key)
 
 
 @contextmanager
@@ -345,6 +402,7 @@ def problems(db: sqlite3.Connection) -> list[str]:
             "SELECT id FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.vector = v.id)"
         )
     ]
+    found += repeats.problems(db)
     uses: dict[int, int] = {}
     for _, blobs in groupby(db.execute("SELECT document, terms FROM nodes ORDER BY document"), key=itemgetter(0)):
         pairs = np.frombuffer(b"".join(terms for _, terms in blobs), dtype="<u4").reshape(-1, 2)

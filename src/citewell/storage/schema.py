@@ -161,7 +161,70 @@ CREATE TABLE shown (
 CREATE INDEX shown_by_asset ON shown (asset);
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+# Flags on blocks change with the neighbours of a document, not with its source: a re-flagged version keeps its number
+# and becomes a new revision. SQLite cannot drop a constraint, so the table is made anew, with its counter of keys.
+_VERSION_3 = """
+CREATE TABLE documents_3 (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    source INTEGER NOT NULL REFERENCES sources (id),
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0,
+    title TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    pages INTEGER,
+    metadata TEXT NOT NULL,
+    access TEXT NOT NULL,
+    warnings TEXT NOT NULL,
+    characters INTEGER NOT NULL,
+    nodes INTEGER NOT NULL,
+    valid_from INTEGER NOT NULL,
+    valid_to INTEGER,
+    ingested_at TEXT NOT NULL,
+    account TEXT NOT NULL,
+    UNIQUE (source, version, revision),
+    CHECK (valid_to > valid_from)
+) STRICT;
+INSERT INTO documents_3 (key, source, id, version, title, media_type, reader, sha256, pages, metadata, access, warnings,
+    characters, nodes, valid_from, valid_to, ingested_at, account)
+    SELECT key, source, id, version, title, media_type, reader, sha256, pages, metadata, access, warnings, characters,
+    nodes, valid_from, valid_to, ingested_at, account FROM documents;
+DELETE FROM sqlite_sequence WHERE name = 'documents_3';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'documents_3', seq FROM sqlite_sequence WHERE name = 'documents';
+DROP TABLE documents;
+ALTER TABLE documents_3 RENAME TO documents;
+CREATE INDEX documents_by_id ON documents (id);
+CREATE UNIQUE INDEX documents_current ON documents (source) WHERE valid_to IS NULL;
+
+CREATE TABLE cohorts (
+    id INTEGER PRIMARY KEY,
+    bucket INTEGER NOT NULL REFERENCES buckets (id),
+    access TEXT NOT NULL,
+    judged TEXT NOT NULL DEFAULT '',
+    touched INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (bucket, access)
+) STRICT;
+
+CREATE TABLE repeatables (
+    document INTEGER PRIMARY KEY REFERENCES documents (key),
+    cohort INTEGER NOT NULL REFERENCES cohorts (id),
+    series TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    flagged INTEGER NOT NULL,
+    content BLOB,
+    repeated BLOB NOT NULL
+) STRICT;
+CREATE INDEX repeatables_by_cohort ON repeatables (cohort);
+
+INSERT INTO cohorts (bucket, access) SELECT DISTINCT s.bucket, d.access
+    FROM documents d JOIN sources s ON s.id = d.source WHERE d.valid_to IS NULL;
+INSERT INTO repeatables SELECT d.key, c.id, '', 0, 0, NULL, x'' FROM documents d JOIN sources s ON s.id = d.source
+    JOIN cohorts c ON c.bucket = s.bucket AND c.access = d.access WHERE d.valid_to IS NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statement lists that lead from format n to n + 1; `PRAGMA user_version` counts those applied."""
 
 
@@ -216,6 +279,15 @@ def prepare(db: sqlite3.Connection, path: Path, busy_timeout_s: float) -> None:
     _write_ahead(db, busy_timeout_s)
     if _format(db, path) == len(MIGRATIONS):
         return
+    # A table that is made anew is gone for a moment, which rows that point into it must bear.
+    db.execute("PRAGMA foreign_keys = OFF")
+    try:
+        _migrate(db, path)
+    finally:
+        db.execute("PRAGMA foreign_keys = ON")
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         # Asked again under the lock: another process may have brought the file up to date meanwhile.
@@ -227,6 +299,8 @@ def prepare(db: sqlite3.Connection, path: Path, busy_timeout_s: float) -> None:
                 db.execute("INSERT INTO meta VALUES ('uuid', ?), ('created_at', ?)", (uuid.uuid4().hex, now()))
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {number + 1}")
+        if lost := db.execute("PRAGMA foreign_key_check").fetchone():
+            raise StoreError(f"{path} cannot be brought to format {len(MIGRATIONS)}: {lost[0]} has lost its {lost[2]}.")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

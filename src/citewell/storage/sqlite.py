@@ -12,9 +12,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from citewell.errors import IndexMismatch, StoreError
-from citewell.protocols import CatalogueRow, Committed, Contents, NewVersion, RowBatch, RunRecord, SourceState
-from citewell.storage import codec, journal, reads, schema, writes
-from citewell.types import Block, DocumentRef, Node, Principal, Source
+from citewell.protocols import (
+    CatalogueRow,
+    Cohort,
+    CohortTexts,
+    Committed,
+    Contents,
+    NewVersion,
+    Revision,
+    RowBatch,
+    RunRecord,
+    SourceState,
+)
+from citewell.storage import codec, journal, reads, repeats, schema, writes
+from citewell.types import Access, Block, DocumentRef, Node, Principal, Source
 
 if TYPE_CHECKING:
     from citewell.protocols import Vectors
@@ -213,6 +224,22 @@ class SqliteStore:
             await self._tidy(SWEEP_BYTES)
         return committed
 
+    async def revise(self, revisions: Sequence[Revision]) -> dict[int, str]:
+        """Set other flags on current versions, in one transaction; the uris of those done, by key.
+
+        The revision before the new one stays, and answers as of before. Raises as `commit` does.
+        """
+        if not revisions:
+            return {}
+        identity = self.identity
+        self._require_open()
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._writing, writes.prepare_revisions, revisions, identity)
+        return await self._write(lambda db: writes.revise(db, prepared, self._lexicon))
+
+    async def judged(self, cohort: Cohort, rule: str) -> bool:
+        return await self._write(lambda db: repeats.judged(db, cohort, rule))
+
     async def fail(self, source: Source, kind: str, message: str) -> None:
         writes.require_keys(source)
         await self._write(lambda db: writes.fail(db, source, kind, message, schema.now()))
@@ -254,6 +281,21 @@ class SqliteStore:
             )
 
     # Reading
+
+    async def cohorts(self, tenant: str, bucket: str, rule: str) -> list[Cohort]:
+        return self._short(lambda db: repeats.cohorts(db, tenant, bucket, rule))
+
+    async def cohort(self, tenant: str, bucket: str, access: Access) -> Cohort | None:
+        return self._short(lambda db: repeats.cohort(db, tenant, bucket, access))
+
+    async def cohort_texts(self, number: int) -> CohortTexts:
+        return await self._long(lambda db: repeats.texts(db, number))
+
+    async def flagged(self, cohorts: Sequence[int]) -> tuple[int, int]:
+        return await self._long(lambda db: repeats.flagged(db, cohorts))
+
+    async def revisable(self, keys: Sequence[int]) -> list[Revision]:
+        return await self._long(lambda db: reads.revisable(db, keys))
 
     async def sources(self, principal: Principal, bucket: str | None = None) -> list[SourceState]:
         return await self._long(lambda db: reads.sources(db, principal, bucket))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from citewell.errors import IndexMismatch, StoreError
-from citewell.protocols import Committed, NewVersion, SourceState, vector_key
-from citewell.storage import codec, reads
+from citewell.protocols import Committed, NewVersion, Revision, SourceState, vector_key
+from citewell.storage import codec, reads, repeats
 from citewell.storage.schema import PART, TERM_PAGE, TEXT_PAGE, UNSWEPT
 from citewell.types import DocumentRef, Principal, Source
 
@@ -145,10 +145,11 @@ def commit(db: sqlite3.Connection, versions: Sequence[Prepared], lexicon: Lexico
     lexicon.refresh(db)
     postings = _register_terms(db, versions, lexicon.ids)
     vectors = _register_vectors(db, versions)
-    committed = [
-        _write(db, version, sequence=sequence, postings=held, vectors=vectors, at=at)
-        for version, held in zip(versions, postings, strict=True)
-    ]
+    committed = []
+    for version, held in zip(versions, postings, strict=True):
+        place = _take_place(db, version, sequence, at)
+        ref = _write(db, version, place, postings=held, vectors=vectors)
+        committed.append(Committed(ref, sequence, place.replaced))
     # Last, so that words and vectors that a part shares with a new version stay.
     if _remove_parts(db, [prepared.version for prepared in versions], at):
         lexicon.forget()
@@ -237,16 +238,23 @@ def _register_vectors(db: sqlite3.Connection, versions: Sequence[Prepared]) -> d
     return found | made
 
 
-def _write(
-    db: sqlite3.Connection,
-    prepared: Prepared,
-    *,
-    sequence: int,
-    postings: Postings,
-    vectors: Mapping[bytes, int],
-    at: str,
-) -> Committed:
-    source, document, nodes = prepared.version.source, prepared.version.document, prepared.version.nodes
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a document version goes: its source, its number, and from when on it is valid. `replaced`: by id."""
+
+    source: int
+    version: int
+    revision: int
+    valid_from: int
+    ingested_at: str
+    replaced: str | None
+    cohort: int | None = None
+    """The one of the revision before; None for a new version."""
+
+
+def _take_place(db: sqlite3.Connection, prepared: Prepared, sequence: int, at: str) -> Place:
+    """The place of the next version of a source, whose present one ends."""
+    source = prepared.version.source
     number, last_version = db.execute(
         "INSERT INTO sources (bucket, uri, state, fingerprint, access, last_version, updated_at)"
         " VALUES (?, ?, 'active', ?, ?, 1, ?)"
@@ -256,26 +264,36 @@ def _write(
         (_bucket(db, source), source.uri, prepared.version.fingerprint, prepared.access, at),
     ).fetchone()
     replaced = db.execute(
-        "UPDATE documents SET valid_to = ? WHERE source = ? AND valid_to IS NULL RETURNING id", (sequence, number)
+        "UPDATE documents SET valid_to = ? WHERE source = ? AND valid_to IS NULL RETURNING id, key", (sequence, number)
     ).fetchone()
+    if replaced:
+        repeats.leave(db, replaced[1])
+    return Place(number, last_version, 0, sequence, at, replaced[0] if replaced else None)
+
+
+def _write(
+    db: sqlite3.Connection, prepared: Prepared, place: Place, *, postings: Postings, vectors: Mapping[bytes, int]
+) -> DocumentRef:
+    source, document, nodes = prepared.version.source, prepared.version.document, prepared.version.nodes
     ref = DocumentRef(
         id=document.id,
         uri=source.uri,
         title=codec.shown(document.title),
-        version=last_version,
+        version=place.version,
         bucket=source.bucket,
         media_type=document.media_type,
         metadata=codec.load_metadata(prepared.metadata),
-        ingested_at=at,
+        ingested_at=place.ingested_at,
     )
     key = db.execute(
-        "INSERT INTO documents (source, id, version, title, media_type, reader, sha256, pages, metadata, access,"
-        " warnings, characters, nodes, valid_from, ingested_at, account)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO documents (source, id, version, revision, title, media_type, reader, sha256, pages, metadata,"
+        " access, warnings, characters, nodes, valid_from, ingested_at, account)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            number,
+            place.source,
             ref.id,
             ref.version,
+            place.revision,
             ref.title,
             ref.media_type,
             document.reader,
@@ -286,12 +304,13 @@ def _write(
             codec.dump_strings(document.warnings),
             len(document.text),
             len(nodes),
-            sequence,
-            at,
+            place.valid_from,
+            place.ingested_at,
             prepared.account,
         ),
     ).lastrowid
     assert key is not None
+    repeats.join(db, key, prepared.version, _bucket(db, source), prepared.access, place.cohort)
     _write_assets(db, key, prepared)
     db.execute("INSERT INTO blocks (document, content) VALUES (?, ?)", (key, prepared.blocks))
     db.executemany(
@@ -329,7 +348,66 @@ def _write(
         " context, derived, terms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
-    return Committed(ref, sequence, replaced[0] if replaced else None)
+    return ref
+
+
+@dataclass(frozen=True, slots=True)
+class Reflagged:
+    """A revision checked and encoded; `prepared` is None where only what is known of its texts changes."""
+
+    revision: Revision
+    prepared: Prepared | None
+
+
+def prepare_revisions(revisions: Sequence[Revision], identity: Mapping[str, str]) -> list[Reflagged]:
+    """`revisions` checked and encoded like the versions that they hold; raises as `prepare` does."""
+    made = iter(prepare([one.version for one in revisions if one.version], identity))
+    return [Reflagged(one, next(made) if one.version else None) for one in revisions]
+
+
+def revise(db: sqlite3.Connection, given: Sequence[Reflagged], lexicon: Lexicon) -> dict[int, str]:
+    """Give current versions other flags and nodes under the next sequence number; the uris of those done, by key.
+
+    Of each version one older revision stays, so that a query under way still finds the rows that it ranked. It stands
+    for all before it: what of a document is boilerplate is judged by its neighbours, and is no part of its history.
+    """
+    held = {
+        key: (uri, *place)
+        for key, uri, *place in reads.by_keys(
+            db,
+            "SELECT d.key, s.uri, d.source, d.version, d.revision, d.valid_from, d.ingested_at FROM documents d"
+            " JOIN sources s ON s.id = d.source WHERE d.valid_to IS NULL AND d.key",
+            [one.revision.key for one in given],
+        )
+    }
+    for one in given:
+        if one.revision.key in held and one.prepared is None:
+            repeats.note(db, one.revision.key, one.revision.repeatable)
+    changed = [(one.revision.key, one.prepared) for one in given if one.prepared and one.revision.key in held]
+    if changed:
+        sequence = _advance(db)
+        lexicon.refresh(db)
+        versions = [prepared for _, prepared in changed]
+        postings = _register_terms(db, versions, lexicon.ids)
+        vectors = _register_vectors(db, versions)
+        older: list[int] = []
+        for (key, prepared), pairs in zip(changed, postings, strict=True):
+            _, source, version, revision, valid_from, ingested_at = held[key]
+            before = db.execute(
+                "SELECT key, valid_from FROM documents WHERE source = ? AND version = ? AND key <> ?",
+                (source, version, key),
+            ).fetchall()
+            older += [former for former, _ in before]
+            first = min([valid_from, *(start for _, start in before)])
+            db.execute("UPDATE documents SET valid_from = ?, valid_to = ? WHERE key = ?", (first, sequence, key))
+            place = Place(source, version, revision + 1, sequence, ingested_at, None, repeats.drop(db, key))
+            _write(db, prepared, place, postings=pairs, vectors=vectors)
+        # Last, so that words and vectors that the new nodes share with them stay.
+        for key in older:
+            _remove_document(db, key)
+        if older:
+            lexicon.forget()
+    return {key: uri for key, (uri, *_) in held.items()}
 
 
 def _write_assets(db: sqlite3.Connection, key: int, prepared: Prepared) -> None:
@@ -441,4 +519,5 @@ def _remove_document(db: sqlite3.Connection, key: int) -> None:
     )
     db.execute("DELETE FROM texts WHERE document = ?", (key,))
     db.execute("DELETE FROM blocks WHERE document = ?", (key,))
+    repeats.leave(db, key)
     db.execute("DELETE FROM documents WHERE key = ?", (key,))

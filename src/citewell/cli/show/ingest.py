@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("added", "updated", "unchanged", "deleted", "failed")
 _MOST_WARNINGS = 10
+_REPEATED = "repeat across documents and are flagged as boilerplate."
 
 
 @contextmanager
@@ -78,6 +79,10 @@ def show_report(screen: Screen, report: IngestReport) -> None:
     screen.show(made)
     if report.account.found != report.account.kept:
         screen.show("", account_table(report.account))
+    if report.repeated.blocks:
+        blocks, documents = count(report.repeated.blocks, "block"), count(report.repeated.documents, "document")
+        said = f"{blocks} of {documents} {_REPEATED}"
+        screen.show("", Text(said, style="dim"))
     if not report.failed:
         screen.note("", Text(f'Ask with: {screen.program} ask "…"', style="dim"))
 
@@ -91,6 +96,7 @@ def report_json(report: IngestReport) -> dict[str, Any]:
         "counts": {name: report.count(name) for name in OUTCOMES},
         "nodes": report.nodes,
         "account": report.account,
+        "repeated": report.repeated,
         "sources": report.sources,
     }
 
