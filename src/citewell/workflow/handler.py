@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from citewell.workflow import outside
 from citewell.workflow.errors import WorkflowCancelledByUser
 from citewell.workflow.outlet import Stream
 from citewell.workflow.plain import PlainEvent
@@ -129,7 +130,7 @@ class WorkflowHandler:
         self._outlet.touched = True
         if self._runs is not None and self._run.parked:
             await self._runs.wake(self.run_id)
-        self._run.send_from_outside(event, step)
+        outside.send(self._run, event, step)
 
     def stream_events(self, expose_internal: bool = False, *, after: int | None = None) -> Stream:
         """The streamed events with sequence numbers above `after`: those present, those to come, the last.
