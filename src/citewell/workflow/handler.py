@@ -65,20 +65,16 @@ class WorkflowHandler:
         UndeclaredEvent, WorkflowStuck or JournalFailed.
         """
         if not self._outlet.finished:
-            yield from self._ended().__await__()
+            try:
+                yield from self._outlet.done()
+            except asyncio.CancelledError:
+                if self._first.parent_run_id is not None:
+                    # Inside a step of another run.
+                    self._run.cancel()
+                    yield from asyncio.wait([self._outlet.done()]).__await__()
+                    self._outlet.seen = True
+                raise
         return self._outlet.result()
-
-    async def _ended(self) -> None:
-        done = self._outlet.done()
-        try:
-            await done
-        except asyncio.CancelledError:
-            if self._first.parent_run_id is not None:
-                # Inside a step of another run.
-                self._run.cancel()
-                await asyncio.wait([self._outlet.done()])
-                self._outlet.seen = True
-            raise
 
     def is_done(self) -> bool:
         """Whether the run has ended and its steps have finished their clean-up."""

@@ -108,7 +108,7 @@ class Run:
         watch: Watch | None = None,
         keeper: "Keeper | None" = None,
     ) -> None:
-        self._id: str | bytes = run_id or os.urandom(16)
+        self._id = run_id
         self.parent_run_id = parent.run.run_id if parent is not None else None
         self.graph = graph
         self.reducer = Reducer(graph) if reducer is None else reducer
@@ -165,9 +165,9 @@ class Run:
     @property
     def run_id(self) -> str:
         """The run's id; of a run that nobody named 32 hexadecimal digits, made when they are first wanted."""
-        if type(self._id) is bytes:
-            self._id = self._id.hex()
-        return str(self._id)
+        if self._id is None:
+            self._id = os.urandom(16).hex()
+        return self._id
 
     @property
     def state(self) -> State:

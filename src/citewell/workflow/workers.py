@@ -76,12 +76,18 @@ async def _work(run: "Run", worker: Worker) -> None:
     assert task is not None
     worker.task = task
     try:
-        if (run.unstarted is not None or run.gate is not None) and not run.parked:
+        if run.unstarted is not None and run.recorder is None and run.gate is None:
+            # As begin() would, which is a coroutine of its own and most of what a short run costs beside its steps.
+            start, run.unstarted = run.unstarted, None
+            if not run.closing:
+                run.reducer.emit(start)
+        elif (run.unstarted is not None or run.gate is not None) and not run.parked:
             await run.begin()
         if run.reducer.stop is not None:
             # It goes on from a record that lacks only its end.
             ends.close(run, None)
-        await run.write()
+        if run.recorder is not None:
+            await run.write()
         if not run.parked:
             await _lead(run, worker)
     except asyncio.CancelledError:
@@ -93,7 +99,10 @@ async def _work(run: "Run", worker: Worker) -> None:
         run.on_quiet()
     assert run.workers is not None
     if run.closing and len(run.workers) == 1 and not run.outlet.finished:
-        await ends.record(run)
+        if run.recorder is None:
+            ends.finish(run)
+        else:
+            await ends.record(run)
     run.workers.pop(worker, None)
 
 

@@ -287,7 +287,7 @@ def launch(
         ) from None
     if timeout_s is not _UNSET and timeout_s is not None and timeout_s <= 0:
         raise WorkflowConfigurationError(f"timeout_s={timeout_s}: must be above 0, or None for no limit.")
-    if start is not None:
+    if start is not None and type(start) is not graph.start:
         workflow.start_event(start, {})
     if graph.wants_resources and not graph.resources_checked:
         workflow._check_resources(True, False)
