@@ -10,7 +10,6 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -33,6 +32,7 @@ from citewell.workflow import (
 )
 from citewell.workflow.runs import Runs
 from citewell.workflow.sqlite import SqliteJournal
+from citewell.workflow.sqlite_form import connect
 
 
 def on_a_loop(test: Callable[[Path], Awaitable[None]]) -> Callable[[Path], None]:
@@ -155,10 +155,8 @@ class Unlocked(SqliteJournal):
         self._lock_file = open(self.path, "ab")  # noqa: SIM115 - held until close()
         fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.path = path
-        self._db = self._connect()
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._write_on, daemon=True)
-        self._thread.start()
+        self._db = connect(self.path, read_only=False)
+        self._start()
 
 
 class Slow(Workflow):

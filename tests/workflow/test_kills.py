@@ -18,7 +18,7 @@ import pytest
 from kill_worker import POINTS, orders
 
 from citewell.workflow.journal import Entry
-from citewell.workflow.sqlite import _verify
+from citewell.workflow.sqlite_form import verify
 
 HERE = Path(__file__).parent
 LIVES = 80
@@ -135,7 +135,7 @@ class Watch:
             runs = {run: (key, status) for run, key, status in db.execute("SELECT run_id, key, status FROM runs")}
             records = {run: _entries(db, run) for run in runs}
             for run in runs:
-                assert _verify(db, run) is None
+                assert verify(db, run) is None
                 db.execute("COMMIT")
         for kind, *words in new:
             match kind:

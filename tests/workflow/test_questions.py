@@ -25,6 +25,7 @@ from citewell.workflow import (
     WorkflowRuntimeError,
     WorkflowTimeoutError,
     launch,
+    outside,
     step,
 )
 from citewell.workflow.retry_policy import retry_policy, stop_after_attempt, wait_none
@@ -355,8 +356,8 @@ def test_only_those_who_may_answer_can(recorded: bool):
         await waiting(handler, 1)
         for by, name in (("bob", "bob"), (None, "Somebody without a name")):
             with pytest.raises(AnswerRefused, match=rf"{name} may not answer 'ask/1/Reply:1' of run r; ann, zoe may"):
-                handler._run.send_from_outside(Reply("no"), by=by)
-        assert handler._run.send_from_outside(Reply("yes"), by="zoe") == ("ask/1/Reply:1",)
+                outside.send(handler._run, Reply("no"), by=by)
+        assert outside.send(handler._run, Reply("yes"), by="zoe") == ("ask/1/Reply:1",)
 
     assert drive(Once(who=["zoe", "ann"]), play, recorded=recorded) == ("yes", 1)
 
@@ -377,7 +378,7 @@ def test_an_answer_is_recorded_with_its_question_and_its_author(recorded: bool):
         for count, name in enumerate(("ann", "bob"), 1):
             await shown(handler, count)
             await waiting(handler, 1)
-            handler._run.send_from_outside(Reply(name.upper()), by=name)
+            outside.send(handler._run, Reply(name.upper()), by=name)
 
     journal = MemoryJournal()
     assert drive(Named(), play, journal=journal if recorded else None) == ["ANN", "BOB"]
@@ -482,7 +483,7 @@ def test_an_event_of_a_step_does_not_answer_a_question_that_is_put_to_certain_pe
 
     async def play(handler: WorkflowHandler) -> None:
         await until(lambda: len(seen) == 2)
-        handler._run.send_from_outside(Reply("ann's"), by="ann")
+        outside.send(handler._run, Reply("ann's"), by="ann")
 
     assert drive(Inside(), play, recorded=recorded, timeout_s=2) == "ann's"
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
-from citewell.workflow.reducer import Job, Reducer
+from citewell.workflow.buffers import collect
+from citewell.workflow.job import Job
+from citewell.workflow.reducer import Reducer
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def test_collect_gives_the_earliest_of_each_type_and_loses_none(kinds: list[type
         event = kind(number)
         if kind not in wanted:
             continue
-        got = machine.collect(Job(lane, number, event), event, wanted, "")
+        got = collect(machine, Job(lane, number, event), event, wanted, "")
         if got is not None:
             assert [type(one) for one in got] == wanted
             given_out += got
@@ -112,10 +114,10 @@ def test_an_undone_attempt_leaves_the_collection_as_it_was(fails: list[bool], ne
         event = B(number)
         job = Job(machine.lanes[2], number, event)
         if failing:
-            machine.collect(job, event, {B: need}, "")
+            collect(machine, job, event, {B: need}, "")
             machine.undo(job)
-        got = machine.collect(job, event, {B: need}, "")
-        assert got == plain.collect(Job(plain.lanes[2], number, event), event, {B: need}, "")
+        got = collect(machine, job, event, {B: need}, "")
+        assert got == collect(plain, Job(plain.lanes[2], number, event), event, {B: need}, "")
 
 
 def test_the_cost_of_an_event_does_not_grow_with_the_number_of_pending_events():

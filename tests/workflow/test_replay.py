@@ -27,6 +27,8 @@ from citewell.workflow import (
     Workflow,
     catch_error,
     launch,
+    outside,
+    questions,
     step,
 )
 from citewell.workflow.replay import Replay
@@ -195,7 +197,7 @@ async def answer_all(run: Run) -> None:
         for wait in list((run.reducer.waits or {}).values()):
             if not wait.promised:
                 to = wait.requirements["to"]
-                run.send_from_outside(Reply(to, to + 1000))
+                outside.send(run, Reply(to, to + 1000))
         await asyncio.sleep(0)
 
 
@@ -330,7 +332,7 @@ def test_a_run_continued_from_any_border_comes_to_the_same_result(sizes: tuple[i
             waiting = again.ready(now=0.0)
             assert again.failed is None
             second = Run(workflow, workflow._graph, None, state=again.state, reducer=again.reducer)
-            second.resume_waiting(waiting)
+            questions.resume(second, waiting)
             assert await result_of(second) == expected(sizes)
             assert second.state.values == run.state.values
 
@@ -350,7 +352,7 @@ def test_a_continued_run_goes_on_recording_without_gaps():
             run = Run(
                 workflow, workflow._graph, None, run_id="r", state=again.state, reducer=again.reducer, journal=second
             )
-            run.resume_waiting(waiting)
+            questions.resume(run, waiting)
             assert await result_of(run) == expected((5, 6))
             assert [entry.seq for entry in second.entries["r"]] == list(range(1, len(second.entries["r"]) + 1))
             whole = replayed(through_text(second.entries["r"]))
@@ -420,9 +422,9 @@ def test_a_question_goes_on_until_its_deadline_downtime_included(late: bool):
         waiting = again.ready(now=due + 1 if late else due - 1)
         assert [wait.key for _, waits in waiting for wait in waits] == ([] if late else ["ask/1/Reply:1"])
         run = Run(workflow, workflow._graph, None, state=again.state, reducer=again.reducer, timeout_s=5)
-        run.resume_waiting(waiting)
+        questions.resume(run, waiting)
         if not late:
-            run.send_from_outside(Reply(0, 7))
+            outside.send(run, Reply(0, 7))
         while not run.outlet.finished:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert run.outlet.result() == ([-1] if late else [7])

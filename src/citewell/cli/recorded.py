@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from citewell.cli.options import Session
     from citewell.workflow import Entry
-    from citewell.workflow.sqlite import RunRow
+    from citewell.workflow.sqlite_form import RunRow
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -117,8 +117,9 @@ async def _follow(
     after: int = 0,
     stream: Stream | None = None,
 ) -> Followed:
+    from citewell.workflow import questions
+    from citewell.workflow.ends import status_of
     from citewell.workflow.events import InternalDispatchEvent, WorkflowIdleEvent
-    from citewell.workflow.run import status_of
 
     found = Followed(handler.run_id, handler._run.graph.name)
     finished = handler.is_done()
@@ -126,7 +127,7 @@ async def _follow(
     async for event in stream:
         if isinstance(event, WorkflowIdleEvent):
             if handler._run.idle:
-                found.questions, found.kinds = handler._run.questions(), _kinds(handler._run)
+                found.questions, found.kinds = questions.listed(handler._run), _kinds(handler._run)
                 await _at_rest(handler, runs, found)
                 return found
         elif not isinstance(event, InternalDispatchEvent):

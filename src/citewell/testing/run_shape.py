@@ -10,7 +10,8 @@ from citewell.workflow.codec import encode
 from citewell.workflow.snapshot import pending
 
 if TYPE_CHECKING:
-    from citewell.workflow.reducer import Job, Reducer, Trail
+    from citewell.workflow.job import Job, Trail
+    from citewell.workflow.reducer import Reducer
     from citewell.workflow.replay import Replay
     from citewell.workflow.run import Run
     from citewell.workflow.wait import Wait

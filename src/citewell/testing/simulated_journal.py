@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from citewell.workflow.errors import JournalFailed
-from citewell.workflow.sqlite import _TABLES, SCHEMA, SqliteJournal, _Op, _resolve
+from citewell.workflow.sqlite import SqliteJournal
+from citewell.workflow.sqlite_form import SCHEMA, TABLES
+from citewell.workflow.sqlite_writer import Op, resolve
 
 FaultKind: TypeAlias = Literal["refuse", "slow", "slow to tell", "crash before", "crash after", "close"]
 FAULTS: tuple[FaultKind, ...] = ("refuse", "slow", "slow to tell", "crash before", "crash after", "close")
@@ -75,7 +77,7 @@ class SimulatedJournal(SqliteJournal):
             await self._busy
         self.dead = True
 
-    def _push(self, op: _Op) -> None:
+    def _push(self, op: Op) -> None:
         if self.dead or self._loop is None:
             raise JournalFailed("The simulated process has ended.")
         if not self._queue:
@@ -127,13 +129,13 @@ class SimulatedJournal(SqliteJournal):
     def _tell(self, outcomes: list[Any]) -> None:
         if self.dead:
             return
-        _resolve(outcomes)
+        resolve(outcomes)
         assert self._busy is not None
         self._busy.set_result(None)
         self._busy = None
         self._hand_over()
 
-    def _note(self, ops: Sequence[_Op], outcomes: list[Any]) -> None:
+    def _note(self, ops: Sequence[Op], outcomes: list[Any]) -> None:
         refused = {id(future) for future, _, error in outcomes if error is not None}
         for op in ops:
             if op.row is None or id(op.future) in refused:
@@ -179,7 +181,7 @@ def _empty() -> bytes:
     """A database without runs."""
     if not _EMPTY:
         db = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in _TABLES.split(";"):
+        for statement in TABLES.split(";"):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA}")
         _EMPTY.append(db.serialize())

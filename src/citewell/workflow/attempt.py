@@ -7,10 +7,12 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from citewell.workflow import outcomes
 from citewell.workflow.context import StepContext
+from citewell.workflow.ends import said
 from citewell.workflow.errors import UndeclaredEvent, WorkflowTimeoutError
-from citewell.workflow.past import Past
-from citewell.workflow.reducer import Job
+from citewell.workflow.job import Job
+from citewell.workflow.past import past_of
 
 if TYPE_CHECKING:
     from citewell.workflow.retry_policy import RetryPolicy
@@ -28,7 +30,7 @@ async def attempts(run: "Run", job: Job) -> Any:
         except Exception as error:
             if run.closing or isinstance(job.verdict, UndeclaredEvent):
                 raise
-            past = job.past = job.past or Past()
+            past = past_of(job)
             now = run.clock.wall()
             past.failed(error, now, job.started_at or now)
             if policy is None:
@@ -37,9 +39,7 @@ async def attempts(run: "Run", job: Job) -> Any:
             if delay_s is None:
                 raise
             past.due = now + delay_s
-            # As run.said() has it, which cannot be imported from here.
-            kind = getattr(error, "original_type", type(error).__name__)
-            run.note_failure(job, f"{kind}: {error}", due=past.due)
+            outcomes.note(run, job, said(error), due=past.due)
         run.reducer.undo(job)
         job.attempt += 1
         past.sending = 0

@@ -1,6 +1,9 @@
 """Timeouts of many runs: a run puts itself into the bucket of its second, and only the buckets have timers."""
 
 import asyncio
+import threading
+import weakref
+from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -62,9 +65,22 @@ class Deadlines:
 _BY_LOOP: WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines] = WeakKeyDictionary()
 
 
+class _Last(threading.local):
+    """What was asked for last in this thread, which is nearly always what is asked for next."""
+
+    loop: Callable[[], asyncio.AbstractEventLoop | None] = staticmethod(lambda: None)
+    found: Deadlines
+
+
+_LAST = _Last()
+
+
 def deadlines(loop: asyncio.AbstractEventLoop) -> Deadlines:
     """The deadlines of this loop."""
+    if _LAST.loop() is loop:
+        return _LAST.found
     found = _BY_LOOP.get(loop)
     if found is None:
         found = _BY_LOOP[loop] = Deadlines()
+    _LAST.loop, _LAST.found = weakref.ref(loop), found
     return found

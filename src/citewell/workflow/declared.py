@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from citewell.workflow.errors import UndeclaredEvent, WorkflowRuntimeError, WorkflowStepDoesNotExistError
 from citewell.workflow.events import Event
+from citewell.workflow.job import Job
 from citewell.workflow.plain import PlainEvent, PlainInputRequiredEvent, PlainStopEvent
-from citewell.workflow.reducer import Job
 
 if TYPE_CHECKING:
     from citewell.workflow.graph import Graph

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from citewell.workflow import outside
 from citewell.workflow.errors import WorkflowCancelledByUser
 from citewell.workflow.outlet import Stream
 from citewell.workflow.plain import PlainEvent
@@ -64,20 +65,16 @@ class WorkflowHandler:
         UndeclaredEvent, WorkflowStuck or JournalFailed.
         """
         if not self._outlet.finished:
-            yield from self._ended().__await__()
+            try:
+                yield from self._outlet.done()
+            except asyncio.CancelledError:
+                if self._first.parent_run_id is not None:
+                    # Inside a step of another run.
+                    self._run.cancel()
+                    yield from asyncio.wait([self._outlet.done()]).__await__()
+                    self._outlet.seen = True
+                raise
         return self._outlet.result()
-
-    async def _ended(self) -> None:
-        done = self._outlet.done()
-        try:
-            await done
-        except asyncio.CancelledError:
-            if self._first.parent_run_id is not None:
-                # Inside a step of another run.
-                self._run.cancel()
-                await asyncio.wait([self._outlet.done()])
-                self._outlet.seen = True
-            raise
 
     def is_done(self) -> bool:
         """Whether the run has ended and its steps have finished their clean-up."""
@@ -129,7 +126,7 @@ class WorkflowHandler:
         self._outlet.touched = True
         if self._runs is not None and self._run.parked:
             await self._runs.wake(self.run_id)
-        self._run.send_from_outside(event, step)
+        outside.send(self._run, event, step)
 
     def stream_events(self, expose_internal: bool = False, *, after: int | None = None) -> Stream:
         """The streamed events with sequence numbers above `after`: those present, those to come, the last.

@@ -25,6 +25,7 @@ class RunStart:
     key: str | None = None
 
 
+Status = Literal["done", "failed", "timed_out", "cancelled", "stuck"]
 EntryKind = Literal["event", "stream", "step", "wait", "memo"]
 
 
@@ -121,7 +122,7 @@ _EVENT = ("target", "sent", "listed", "answers", "by", "name")
 class Outcome:
     """How a run ended; `seq` is that of the event that ended it: the stop event, or the one that tells why not."""
 
-    status: Literal["done", "failed", "timed_out", "cancelled", "stuck"]
+    status: Status
     seq: int
     at: float
     error: str | None = None

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from citewell.workflow.clock import Clock
 from citewell.workflow.codec import codec, decode, encode
 from citewell.workflow.errors import CodecError, WorkflowValidationError
-from citewell.workflow.graph import Graph
+from citewell.workflow.job import Emitted, Job
 from citewell.workflow.journal import Entry, Journal, Outcome, RunStart
 from citewell.workflow.plain import PlainEvent
-from citewell.workflow.reducer import Emitted, Job, Reducer
+from citewell.workflow.reducer import Reducer
 from citewell.workflow.state import State
 from citewell.workflow.tagged import find_type, name_of
+
+if TYPE_CHECKING:
+    from citewell.workflow.graph import Graph
 
 FLUSHED = "flushed"
 """Name of the entry of an event that left its step before the step's outcome."""
@@ -35,7 +38,7 @@ class Recorder:
     __slots__ = ("_graph", "_journal", "_reducer", "_run_id", "_state", "broken", "clock", "outbox", "writing")
 
     def __init__(
-        self, run_id: str, journal: Journal, graph: Graph, reducer: Reducer, state: State, clock: Clock
+        self, run_id: str, journal: Journal, graph: "Graph", reducer: Reducer, state: State, clock: Clock
     ) -> None:
         self.outbox: list[Batch] = []
         self.writing = False
@@ -275,23 +278,23 @@ def _nothing() -> None:
     pass
 
 
-def name_in(graph: Graph, event: PlainEvent) -> str:
+def name_in(graph: "Graph", event: PlainEvent) -> str:
     """How a record names the event's type: plainly if the graph knows it, else with its module."""
     return name_of_kind(graph, type(event))
 
 
-def name_of_kind(graph: Graph, kind: type) -> str:
+def name_of_kind(graph: "Graph", kind: type) -> str:
     """As `name_in`, of a type."""
     return kind.__name__ if graph.events.get(kind.__name__) is kind else name_of(kind)
 
 
-def event_of(graph: Graph, name: str, payload: Any) -> PlainEvent:
+def event_of(graph: "Graph", name: str, payload: Any) -> PlainEvent:
     """The recorded event; CodecError when its type is gone or does not fit."""
     found: PlainEvent = decode(kind_of(graph, name), payload)
     return found
 
 
-def kind_of(graph: Graph, name: str) -> type[PlainEvent]:
+def kind_of(graph: "Graph", name: str) -> type[PlainEvent]:
     """The type of event that a record names so; CodecError when it is gone."""
     kind: type | None = graph.events.get(name)
     if kind is None and ":" in name:
@@ -301,7 +304,7 @@ def kind_of(graph: Graph, name: str) -> type[PlainEvent]:
     return kind
 
 
-def check_recordable(graph: Graph) -> None:
+def check_recordable(graph: "Graph") -> None:
     """Raise before a run begins if any event of its class has no JSON form, or shares its name with another."""
     if graph.recordable:
         return

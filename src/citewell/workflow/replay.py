@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from citewell.workflow.buffers import buffer_of
 from citewell.workflow.errors import CodecError
 from citewell.workflow.events import RecordedError, StepFailedEvent
+from citewell.workflow.job import Emitted, Job
 from citewell.workflow.journal import Entry
-from citewell.workflow.past import Past
+from citewell.workflow.past import Past, past_of
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainInputRequiredEvent
 from citewell.workflow.record import CANCELLED, DROPPED, FLUSHED, event_of, kind_of
-from citewell.workflow.reducer import Emitted, Job, Reducer
+from citewell.workflow.reducer import Reducer
 from citewell.workflow.snapshot import Waiting, load
 from citewell.workflow.state import State
 from citewell.workflow.tagged import from_json
@@ -65,7 +67,7 @@ class Replay:
                     self._wait(entry)
                 case "memo":
                     past = self._past(entry)
-                    past.memos = {**(past.memos or {}), str(entry.name): from_json(entry.payload, str(entry.name))}
+                    past.remembers(str(entry.name), from_json(entry.payload, str(entry.name)))
             self.reducer.seq = entry.seq
             self._gather_jobs()
 
@@ -80,8 +82,7 @@ class Replay:
         for wait in self._waits.values():
             place = (wait.job.spec.name, wait.job.seq)
             if wait.due is not None and wait.due <= now:
-                past = wait.job.past = wait.job.past or Past()
-                past.spent = {*(past.spent or ()), wait.name}
+                past_of(wait.job).lapsed(wait.name)
             elif place in self._jobs:
                 waiting.setdefault(place, (wait.job, []))[1].append(wait)
         spent = {place for place, job in self._jobs.items() if job.past is not None and job.past.spent}
@@ -127,8 +128,7 @@ class Replay:
 
     def _past(self, entry: Entry) -> Past:
         job = self._job(entry)
-        past = job.past = job.past or Past()
-        return past
+        return past_of(job)
 
     def _event(self, entry: Entry) -> None:
         event = self._read(entry)
@@ -186,7 +186,7 @@ class Replay:
 
     def _hold(self, job: Job, entry: Entry) -> None:
         for name, seqs in entry.held:
-            buffer = self.reducer.buffer(job.spec.name, name)
+            buffer = buffer_of(self.reducer, job.spec.name, name)
             if seqs is None:
                 buffer.put_back(job.seq, job.event)
             else:
@@ -196,7 +196,7 @@ class Replay:
         job = self._job(entry)
         past = self._past(entry)
         name = str(entry.name)
-        past.asked = {**(past.asked or {}), name: entry.due}
+        past.was_asked(name, entry.due)
         terms = entry.payload
         who = terms.get("who")
         wait = Wait(
@@ -225,7 +225,6 @@ class Replay:
                 self._waits.pop(key_of(job.spec.name, job.seq, name), None)
 
     def _answered(self, wait: Wait, event: PlainEvent) -> None:
-        past = wait.job.past = wait.job.past or Past()
-        past.answers = {**(past.answers or {}), wait.name: event}
+        past_of(wait.job).answered(wait.name, event)
         if any(other.job is wait.job for other in self._waits.values()):
             self._moved.add((wait.job.spec.name, wait.job.seq))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
+from citewell.workflow import ends, outside, questions
 from citewell.workflow.clock import clock_of
 from citewell.workflow.codec import encode
 from citewell.workflow.definition import check_unchanged, definition
@@ -29,7 +30,8 @@ from citewell.workflow.record import check_recordable, event_of, name_in
 from citewell.workflow.replay import Replay
 from citewell.workflow.run import Run
 from citewell.workflow.snapshot import capture_replay
-from citewell.workflow.sqlite import RunRow, RunStatus, SqliteJournal
+from citewell.workflow.sqlite import SqliteJournal
+from citewell.workflow.sqlite_form import RunRow, RunStatus
 from citewell.workflow.workflow import Workflow
 
 log = logging.getLogger("citewell.workflow")
@@ -261,7 +263,7 @@ class Runs:
             await run.settled()
             if not run.parked:
                 break
-        await run.receive(event, by=by, question=question)
+        await outside.receive(run, event, by=by, question=question)
 
     async def cancel(self, run_id: str) -> None:
         """End a run after the clean-up of its steps; recorded when this returns. JournalFailed when it was not."""
@@ -352,7 +354,7 @@ class Runs:
             handler = self._launch(workflow, row.started, replay, waiting)
             if replay.failed is not None or replay.reducer.stop is not None:
                 # Before anything else can end it in another way.
-                handler._run.fail(replay.failed)
+                ends.close(handler._run, replay.failed)
             return handler._run
 
     def _turn(self, run_id: str) -> asyncio.Lock:
@@ -411,7 +413,7 @@ class Runs:
             keeper=self,
         )
         if waiting:
-            run.resume_waiting(waiting)
+            questions.resume(run, waiting)
         self._live[started.run_id] = run
         return self._handler(run)
 
@@ -449,9 +451,9 @@ class Runs:
             # Somebody has answered already, and the mark would come after what came of that.
             return
         seq = run.reducer.seq
-        due = run.next_due
+        due = questions.next_due(run)
         try:
-            await self.journal.rest(run.run_id, due, run.questions())
+            await self.journal.rest(run.run_id, due, questions.listed(run))
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything
             # Unmarked, nobody would see what it asks.
             log.warning("Run %s could not be marked as waiting, which is tried again: %s", run.run_id, error)
@@ -460,7 +462,7 @@ class Runs:
                 await self._rest(run)
             return
         self._set_alarm(due)
-        if run.suspended:
+        if questions.suspended(run):
             await asyncio.sleep(self._park_after_s)
         if run.idle and run.reducer.seq == seq and self._live.get(run.run_id) is run:
             run.leave()

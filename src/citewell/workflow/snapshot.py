@@ -4,12 +4,14 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from citewell.workflow.buffers import buffer_of
 from citewell.workflow.codec import encode
 from citewell.workflow.errors import CodecError
+from citewell.workflow.job import Job, Scope, Trail
 from citewell.workflow.past import Past
 from citewell.workflow.plain import PlainEvent
 from citewell.workflow.record import event_of, kind_of, name_in, name_of_kind
-from citewell.workflow.reducer import Job, Reducer, Scope, Trail
+from citewell.workflow.reducer import Reducer
 from citewell.workflow.state import State
 from citewell.workflow.tagged import TAG, from_json, to_json
 from citewell.workflow.wait import Wait
@@ -371,7 +373,7 @@ def load(graph: "Graph", form: Form, serializer: "BaseSerializer | None") -> tup
         reducer.emit(reader.event(form["start"]))
         jobs += reducer.fetch()
     for one in form["buffers"]:
-        buffer = reducer.buffer(one["step"], one["name"])
+        buffer = buffer_of(reducer, one["step"], one["name"])
         for seq, event in one["held"]:
             buffer.put_back(seq, reader.event(event))
         buffer.early = set(one["early"]) or None

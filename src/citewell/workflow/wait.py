@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from citewell.workflow.plain import PlainEvent
 
 if TYPE_CHECKING:
-    from citewell.workflow.reducer import Job
+    from citewell.workflow.job import Job
 
 
 class Wait:

@@ -5,12 +5,13 @@ import contextvars
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from citewell.workflow.ends import status_of
 from citewell.workflow.events import StepState, StepStateChanged
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-    from citewell.workflow.reducer import Job
+    from citewell.workflow.job import Job
     from citewell.workflow.run import Run
 
 
@@ -44,8 +45,6 @@ class Watch:
         if span is None:
             return
         from opentelemetry.trace import Status, StatusCode
-
-        from citewell.workflow.run import status_of
 
         status = status_of(run.error)
         span.set_attribute("citewell.status", "parked" if run.parked else status)

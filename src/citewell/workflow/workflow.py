@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
+from citewell.workflow import questions
 from citewell.workflow.context import Context
 from citewell.workflow.errors import (
     ContextStateError,
@@ -17,17 +18,18 @@ from citewell.workflow.graph import CHECKS, Graph, GraphView, compile_graph, com
 from citewell.workflow.handler import WorkflowHandler
 from citewell.workflow.journal import Entry, Journal
 from citewell.workflow.plain import PlainEvent, PlainHumanResponseEvent, PlainStartEvent
-from citewell.workflow.run import CURRENT, Run
+from citewell.workflow.run import Run
 from citewell.workflow.state import State
 from citewell.workflow.step import MARK
 from citewell.workflow.watch import Watch
+from citewell.workflow.workers import CURRENT
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from citewell.workflow.context.serializers import BaseSerializer
     from citewell.workflow.resource import ResourceManager
-    from citewell.workflow.run import Worker
+    from citewell.workflow.workers import Worker
 
 log = logging.getLogger("citewell.workflow")
 _UNSET: Any = object()
@@ -285,7 +287,7 @@ def launch(
         ) from None
     if timeout_s is not _UNSET and timeout_s is not None and timeout_s <= 0:
         raise WorkflowConfigurationError(f"timeout_s={timeout_s}: must be above 0, or None for no limit.")
-    if start is not None:
+    if start is not None and type(start) is not graph.start:
         workflow.start_event(start, {})
     if graph.wants_resources and not graph.resources_checked:
         workflow._check_resources(True, False)
@@ -323,7 +325,7 @@ def launch(
     if run_id is not None:
         _ACTIVE[run_id] = run
     if waiting:
-        run.resume_waiting(waiting)
+        questions.resume(run, waiting)
     if ctx is not None:
         ctx._run = run
         ctx._outer_workflow = workflow

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from citewell.cli.recorded import Recorded
     from citewell.cli.running import Followed
     from citewell.cli.screen import Screen
-    from citewell.workflow.sqlite import RunRow
+    from citewell.workflow.sqlite_form import RunRow
 
 SHORT_ID = 12
 STEPS = 100

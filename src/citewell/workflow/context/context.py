@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from citewell.workflow import outside, questions
+from citewell.workflow.buffers import collect
 from citewell.workflow.declared import check_sent
 from citewell.workflow.errors import (
     CodecError,
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
 
     from citewell.workflow.context.serializers import BaseSerializer
+    from citewell.workflow.job import Job
     from citewell.workflow.outlet import Stream
-    from citewell.workflow.reducer import Job
     from citewell.workflow.retry_policy import RetryInfo
     from citewell.workflow.run import Run
     from citewell.workflow.state import DictState
@@ -101,7 +103,7 @@ class Context(Generic[S]):
 
         Raises WorkflowRuntimeError outside of a step.
         """
-        from citewell.workflow.run import CURRENT
+        from citewell.workflow.workers import CURRENT
 
         worker = CURRENT.get()
         if worker is None or worker.job is None:
@@ -132,7 +134,7 @@ class Context(Generic[S]):
         """
         run = self._outer("send_event()")
         run.outlet.touched = True
-        run.send_from_outside(message, step)
+        outside.send(run, message, step)
 
     def stream_events(self, expose_internal: bool = True) -> "Stream":
         """The stream of the run; see `WorkflowHandler.stream_events`."""
@@ -335,7 +337,7 @@ class StepContext(Context[S]):
         expected: Sequence[type[PlainEvent]] | Mapping[type[Any], int],
         buffer_id: str | None = None,
     ) -> list[Any] | None:
-        return self._inside.reducer.collect(self._job, ev, expected, buffer_id or "")
+        return collect(self._inside.reducer, self._job, ev, expected, buffer_id or "")
 
     def write_event_to_stream(self, ev: PlainEvent | None) -> None:
         if ev is not None:
@@ -354,8 +356,8 @@ class StepContext(Context[S]):
         self._asked += 1
         name = waiter_id or f"{event_type.__name__}:{self._asked}"
         allowed = None if who is None else frozenset(who)
-        found: Any = await self._inside.ask(
-            self._job, name, event_type, waiter_event, requirements or {}, timeout, allowed
+        found: Any = await questions.ask(
+            self._inside, self._job, name, event_type, waiter_event, requirements or {}, timeout, allowed
         )
         return found  # type: ignore[no-any-return]
 
