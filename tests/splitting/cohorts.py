@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -49,9 +50,11 @@ def plainly(held: list[Held], rule: Repeats) -> dict[str, set[int]]:
 
     often = {digest for one in held for digest, _ in one.texts if works(held, digest) >= rule.documents}
 
+    @cache
     def own(one: Held) -> bool:
         return one.total - sum(size for digest, size in one.texts if digest in often) >= OWN_SHARE * one.total
 
+    @cache
     def repeats_in(folder: str, digest: int) -> bool:
         there = [one for one in held if folder in folders(one.uri) and own(one)]
         holding = works(there, digest)
