@@ -54,7 +54,7 @@ rules = st.builds(Repeats, st.integers(2, 5), st.sampled_from([0.1, 0.3, 0.5, 1.
 
 
 @given(documents, rules, st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_judgement_is_the_rule_in_any_order(held, rule, chance):
     expected = plainly(held, rule)
     assert judged(held, rule) == expected
@@ -63,7 +63,7 @@ def test_the_judgement_is_the_rule_in_any_order(held, rule, chance):
 
 
 @given(documents, rules)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_stands_at_hand_while_ingesting_is_the_judgement_but_for_the_copy_that_is_kept(held, rule):
     texts = cohort(held)
     made = judge(texts, rule)
@@ -77,7 +77,7 @@ def test_what_stands_at_hand_while_ingesting_is_the_judgement_but_for_the_copy_t
 
 
 @given(documents, rules)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_repeated_text_is_kept_by_a_document(held, rule):
     found = judged(held, rule)
     for digest in {digest for one in held for digest, _ in one.texts}:
