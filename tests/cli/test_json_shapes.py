@@ -68,7 +68,8 @@ def test_search(run: Run, kb: Path) -> None:
 
 def test_ingest(run: Run, kb: Path, corpus: Path) -> None:
     report = run("ingest", str(corpus), "--kb", str(kb), "--json").json
-    assert keys(report) == {"run_id", "bucket", "mirror", "counts", "nodes", "account", "sources"}
+    assert keys(report) == {"run_id", "bucket", "mirror", "counts", "nodes", "account", "repeated", "sources"}
+    assert keys(report["repeated"]) == {"documents", "blocks"}
     assert keys(report["counts"]) == {"added", "updated", "unchanged", "deleted", "failed"}
     assert keys(report["sources"][0]) == INGESTED
 

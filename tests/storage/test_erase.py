@@ -11,7 +11,7 @@ import pytest
 from citewell.errors import StoreError
 from citewell.protocols import NewVersion
 from citewell.storage import SqliteStore
-from citewell.testing.store_samples import ANN, IDENTITY, version
+from citewell.testing.store_samples import ANN, IDENTITY, flagged, repeating, version
 from citewell.types import Asset, Span, content_hash
 
 
@@ -93,6 +93,32 @@ def test_images_and_parts_leave_no_trace_either(tmp_path):
     for uri, canary in canaries.items():
         assert (canary in files) == (uri not in gone), uri
         assert (canary.hex().encode() in files) == (uri not in gone and uri not in changed), uri
+
+
+def test_digests_of_deleted_texts_are_gone_too(tmp_path):
+    chance = random.Random(4)
+    digests = {f"doc{number}": [chance.getrandbits(64) for _ in range(6)] for number in range(60)}
+
+    async def work():
+        async with await SqliteStore.open(tmp_path) as store:
+            await store.bind(IDENTITY)
+            made = {uri: version(uri, "\n".join(f"{uri} line {n}" for n in range(6))) for uri in digests}
+            await store.commit([repeating(made[uri], held, held[:2]) for uri, held in digests.items()])
+            keys = [row.key for row in await store.catalogue()]
+            await store.revise(
+                [flagged(one, digests[one.version.source.uri][:3]) for one in await store.revisable(keys)]
+            )
+            gone, changed = sorted(digests)[:20], sorted(digests)[20:40]
+            await store.commit([version(uri, "another text") for uri in changed])
+            await store.delete(gone, bucket="b", principal=ANN)
+            assert await store.check() == []
+            return {*gone, *changed}
+
+    gone = asyncio.run(work())
+    files = raw_bytes(tmp_path)
+    for uri, held in digests.items():
+        there = [one for one in held if one.to_bytes(8, "little") in files]
+        assert there == ([] if uri in gone else held)
 
 
 def test_words_that_moved_between_pages_are_gone_too(tmp_path):

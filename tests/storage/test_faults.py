@@ -7,7 +7,7 @@ import pytest
 
 from citewell.errors import StoreError
 from citewell.storage import SqliteStore
-from citewell.testing.store_samples import ANN, IDENTITY, version
+from citewell.testing.store_samples import ANN, IDENTITY, flagged, repeating, version
 
 
 class Failing(sqlite3.Connection):
@@ -80,7 +80,12 @@ def fail_one(store):
     return store.fail(version("a", "x").source, "corrupt", "damaged")
 
 
-@pytest.mark.parametrize("work", [commit_two, delete_two, fail_one], ids=lambda work: work.__name__)
+async def revise_two(store):
+    keys = [row.key for row in await store.catalogue() if row.valid_to is None]
+    return await store.revise([flagged(held, [1]) for held in await store.revisable(keys)])
+
+
+@pytest.mark.parametrize("work", [commit_two, delete_two, fail_one, revise_two], ids=lambda work: work.__name__)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     "error", [(sqlite3.OperationalError, "disk I/O error"), (MemoryError, "no more")], ids=["io", "memory"]
@@ -94,7 +99,8 @@ def test_a_failing_statement_leaves_all_or_nothing(tmp_path, work, after, error)
         try:
             if not store.identity:
                 await store.bind(IDENTITY)
-                await store.commit([version("a", "old text\nof a"), version("b", "b stays\nold text")])
+                both = [version("a", "old text\nof a"), version("b", "b stays\nold text")]
+                await store.commit([repeating(one, [1, 2]) for one in both])
             before = await state_of(store)
             Failing.arm(number, after=after, error=error)
             failed = False

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from citewell.errors import IndexMismatch, StoreError
-from citewell.storage import SqliteStore
+from citewell.storage import SqliteStore, schema
 from citewell.storage.schema import MIGRATIONS
 from citewell.testing.store_samples import ANN, IDENTITY, raised, version
 
@@ -77,6 +77,72 @@ def test_a_newer_format_is_refused(tmp_path):
     said = refused(tmp_path)
     assert f"format {len(MIGRATIONS) + 1}" in said
     assert "Update Citewell" in said
+
+
+def test_a_file_of_an_older_format_is_brought_up_to_date_whole(tmp_path, monkeypatch):
+    """Format 2 as it was written: today's rows in the tables of then."""
+    made = version("a", "old text\nof two lines", metadata={"n": 1})
+
+    async def fill():
+        async with await SqliteStore.open(tmp_path) as store:
+            await store.bind(IDENTITY)
+            await store.commit([version("a", "first"), version("gone", "x")])
+            await store.commit([made])
+            await store.delete(["gone"], bucket="b", principal=ANN)
+
+    asyncio.run(fill())
+    path = tmp_path / "citewell.db"
+    new = sqlite3.connect(path, isolation_level=None)
+    held = {
+        table: new.execute(f"SELECT * FROM {table}").fetchall()
+        for table in (
+            "meta",
+            "clock",
+            "buckets",
+            "sources",
+            "texts",
+            "blocks",
+            "vectors",
+            "terms",
+            "term_uses",
+            "nodes",
+        )
+    }
+    columns = [name for _, name, *_ in new.execute("PRAGMA table_info(documents)") if name != "revision"]
+    documents = new.execute(f"SELECT {', '.join(columns)} FROM documents").fetchall()
+    (last,) = new.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").fetchone()
+    new.close()
+    path.unlink()
+    with monkeypatch.context() as then:
+        then.setattr(schema, "MIGRATIONS", MIGRATIONS[:2])
+        old = schema.connect(path, sqlite3.Connection, 5)
+        schema.prepare(old, path, 5)
+    old.execute("PRAGMA foreign_keys = OFF")
+    old.execute("DELETE FROM meta")
+    old.execute("DELETE FROM clock")
+    for table, rows in held.items():
+        old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    marks = ", ".join("?" * len(columns))
+    old.executemany(f"INSERT INTO documents ({', '.join(columns)}) VALUES ({marks})", documents)
+    old.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'documents'", (last,))
+    assert old.execute("PRAGMA user_version").fetchone() == (2,)
+    old.close()
+
+    async def read():
+        async with await SqliteStore.open(tmp_path, create=False) as store:
+            assert await store.check() == []
+            (cohort,) = await store.cohorts("acme", "b", "rule")
+            texts = await store.cohort_texts(cohort.number)
+            (current,) = (row for row in await store.catalogue() if row.valid_to is None)
+            assert (len(texts.keys), texts.unknown) == (0, (current.key,))
+            ref, text, blocks = await store.document(made.document.id, ANN)
+            assert (ref.version, text, blocks) == (2, made.document.text, made.document.blocks)
+            assert len((await store.rows(0, 10)).rows) == 3
+            await store.commit([version("new", "y")])
+            assert max(row.key for row in await store.catalogue()) == last + 1
+            assert await store.check() == []
+
+    asyncio.run(read())
 
 
 def test_a_half_made_file_is_made_whole(tmp_path):

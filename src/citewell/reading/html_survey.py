@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading.html_consent import is_consent
 from citewell.reading.html_tags import SKIPPED
 
 _BOILER_TAGS: Final = frozenset({"nav", "footer", "menu", "noscript", "button", "select"})
@@ -15,14 +16,14 @@ _BOILER_ROLES: Final = frozenset({
     "dialog",
 })  # fmt: skip
 _HINTS: Final = frozenset({
-    "nav", "navbar", "navigation", "navbox", "menu", "topbar", "sidebar", "breadcrumb", "breadcrumbs", "cookie",
-    "cookies", "consent", "gdpr", "footer", "masthead", "banner", "social", "share", "sharing", "related",
-    "advert", "advertisement", "ads", "promo", "newsletter", "subscribe", "skip", "pagination", "pager", "toc",
-    "toolbar", "popup", "modal", "copyright",
+    "nav", "navbar", "navigation", "navbox", "menu", "topbar", "sidebar", "breadcrumb", "breadcrumbs", "footer",
+    "masthead", "banner", "social", "share", "sharing", "related", "advert", "advertisement", "ads", "promo",
+    "newsletter", "subscribe", "skip", "pagination", "pager", "toc", "toolbar", "popup", "modal", "copyright",
 })  # fmt: skip
 _HINTED: Final = frozenset({
     "div", "section", "ul", "ol", "aside", "table", "form", "p", "span", "header", "dialog", "a", "li",
 })  # fmt: skip
+_OVERLAID: Final = frozenset({"div", "section", "aside", "form", "dialog", "p"})
 _DENSE: Final = frozenset({"div", "section", "ul", "ol", "td", "table", "p", "dl"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _MIN_MAIN: Final = 200  # characters: less is no main part, whatever it is called
@@ -60,6 +61,8 @@ class Survey:
             names = f"{element.get('class') or ''} {element.get('id') or ''}"
             if names != " " and not _HINTS.isdisjoint(word.lower() for word in _WORD.findall(names)):
                 return True
+        if tag in _OVERLAID and is_consent(element, size, total, sectioned=sectioned):
+            return True
         return (
             tag in _DENSE
             and not sectioned

@@ -27,7 +27,9 @@ from citewell.testing.store_samples import (
     OpenStore,
     bound,
     current,
+    flagged,
     raised,
+    repeating,
     version,
 )
 from citewell.types import (
@@ -490,6 +492,92 @@ async def what_is_inside_a_source_goes_with_it(open_store: OpenStore) -> None:
     await store.close()
 
 
+async def what_may_repeat_is_kept_by_cohort(open_store: OpenStore) -> None:
+    store = await bound(open_store)
+    one = repeating(version("a", "notice\ntext", metadata={"series": "s"}), [5, 2**64 - 1])
+    two, closed = repeating(version("b", "notice"), [5]), repeating(version("c", "notice", access=HR_ONLY), [5])
+    await store.commit([one, two, closed, version("d", "nobody looked"), version("e", "elsewhere", bucket="q")])
+    (cohort, other) = await store.cohorts("acme", "b", "rule")
+    assert (cohort.access, other.access) == (Access.everyone(), HR_ONLY)
+    assert await store.cohort("acme", "b", HR_ONLY) == other
+    assert await store.cohort("other", "b", HR_ONLY) is None
+    texts = await store.cohort_texts(cohort.number)
+    keys = {row.ref.uri: row.key for row in await store.catalogue()}
+    assert texts.keys.tolist() == [keys["a"], keys["b"]]
+    assert (list(texts.uris), list(texts.series), texts.totals.tolist()) == (["a", "b"], ["s", ""], [10, 6])
+    assert (texts.documents.tolist(), texts.digests.tolist()) == ([0, 0, 1], [5, 2**64 - 1, 5])
+    assert texts.unknown == (keys["d"],)
+    assert len((await store.cohort_texts(other.number)).digests) == 1
+    await store.close()
+
+
+async def a_cohort_is_judged_until_it_is_touched(open_store: OpenStore) -> None:
+    store = await bound(open_store)
+    await store.commit([version("a", "x"), version("b", "y")])
+    (cohort,) = await store.cohorts("acme", "b", "rule")
+    await store.commit([version("a", "z")])
+    assert not await store.judged(cohort, "rule")
+    (cohort,) = await store.cohorts("acme", "b", "rule")
+    assert await store.judged(cohort, "rule")
+    assert await store.cohorts("acme", "b", "rule") == []
+    assert len(await store.cohorts("acme", "b", "another rule")) == 1
+    await store.delete(["a"], bucket="b", principal=ANN)
+    (cohort,) = await store.cohorts("acme", "b", "rule")
+    await store.commit([version("b", "y", access=HR_ONLY)])
+    assert len(await store.cohorts("acme", "b", "rule")) == 2
+    await store.close()
+    store = await open_store()
+    for cohort in await store.cohorts("acme", "b", "rule"):
+        assert await store.judged(cohort, "rule")
+    assert await store.cohorts("acme", "b", "another rule") == [await store.cohort("acme", "b", HR_ONLY)]
+    await store.close()
+
+
+async def other_flags_are_no_new_version(open_store: OpenStore) -> None:
+    store = await bound(open_store)
+    new = repeating(version("a", "notice\ntext"), [5, 6])
+    (first,) = await store.commit([new])
+    await store.commit([version("b", "other")])
+    (cohort,) = await store.cohorts("acme", "b", "rule")
+    assert await store.judged(cohort, "rule")
+    old = (await store.rows(0, 10)).rows.tolist()[:2]
+    revisions = []
+    for repeated in ([5], [6], []):
+        key = max(row.key for row in await store.catalogue() if row.ref.uri == "a")
+        (held,) = await store.revisable([key])
+        assert held.version is not None
+        assert held.version.document.text == "notice\ntext"
+        assert held.version.document.id == new.document.id
+        assert [block.boilerplate for block in held.version.document.blocks] == [
+            digest in held.repeatable.repeated.tolist() for digest in (5, 6)
+        ]
+        made = flagged(held, repeated)
+        assert await store.revise([made]) == {key: "a"}
+        assert await store.revise([made]) == {}  # it is not current any more
+        revisions.append(await store.sequence())
+        ref, text, blocks = await store.document(new.document.id, ANN)
+        assert (ref, text) == (first.document, "notice\ntext")
+        assert [block.boilerplate for block in blocks] == [digest in repeated for digest in (5, 6)]
+        assert await store.flagged([cohort.number]) == (bool(repeated), len(repeated))
+        (state,) = (one for one in await store.sources(ANN) if one.uri == "a")
+        assert (state.document, state.nodes) == (first.document, 2 - len(repeated))
+        # Rows that a query ranked before can be fetched after.
+        assert len(await store.nodes(old)) == len(old)
+        old = [row for row in (await store.rows(0, 100)).rows.tolist() if row > max(old) and row > 3]
+    assert revisions == [3, 4, 5]
+    assert await store.cohorts("acme", "b", "rule") == []  # its documents are the same
+    valid = [(row.valid_from, row.valid_to) for row in await store.catalogue() if row.ref.uri == "a"]
+    assert valid == [(1, 5), (5, None)]
+    for sequence in range(1, 6):
+        assert current(await store.catalogue(), sequence)["a"] == new.document.id
+    await store.commit([version("a", "later")])
+    assert (await store.source_states("acme", "b", ["a"]))["a"].document != first.document
+    await store.delete(["a"], bucket="b", principal=ANN)
+    assert [row.ref.uri for row in await store.catalogue()] == ["b"]
+    assert "notice" not in await store.term_ids(["notice", "other"])
+    await store.close()
+
+
 async def long_and_odd_texts_are_kept_to_the_letter(open_store: OpenStore) -> None:
     store = await bound(open_store)
     long = "".join(chr(0x4E00 + number % 5000) if number % 7 else "é𝕏" for number in range(30_000))
@@ -645,6 +733,9 @@ CASES: tuple[Callable[[OpenStore], Awaitable[None]], ...] = (
     blocks_keep_all_that_is_known_of_them,
     images_and_the_account_are_kept_with_the_document,
     what_is_inside_a_source_goes_with_it,
+    what_may_repeat_is_kept_by_cohort,
+    a_cohort_is_judged_until_it_is_touched,
+    other_flags_are_no_new_version,
     long_and_odd_texts_are_kept_to_the_letter,
     a_uri_that_is_no_text_is_refused_with_a_remedy,
     thousands_of_keys_are_looked_up_at_once,

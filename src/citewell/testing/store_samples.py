@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
 from citewell.errors import CitewellError
-from citewell.protocols import CatalogueRow, NewVersion, Store
+from citewell.protocols import CatalogueRow, NewVersion, Repeatable, Revision, Store
 from citewell.types import (
     Access,
     Block,
@@ -97,6 +98,42 @@ def version(
         metadata=metadata or {},
         fingerprint=document.sha256,
     )
+
+
+def repeating(new: NewVersion, digests: Sequence[int], repeated: Sequence[int] = ()) -> NewVersion:
+    """`new` with `digests` for the texts of its first blocks, of which `repeated` count as repeated."""
+    sizes = [len(block.span) for block in new.document.blocks]
+    held = Repeatable(
+        digests=np.array(digests, np.uint64),
+        blocks=np.arange(len(digests)),
+        sizes=np.array(sizes[: len(digests)], np.int64),
+        total=sum(sizes),
+        repeated=np.array(sorted(repeated), np.uint64),
+        flagged=len(repeated),
+    )
+    return replace(new, repeatable=held)
+
+
+def flagged(held: Revision, repeated: Sequence[int]) -> Revision:
+    """What becomes of a stored document when its texts with the digests `repeated` are flagged and make no nodes."""
+    assert held.version is not None
+    document = held.version.document
+    marks = dict(zip(held.repeatable.blocks.tolist(), held.repeatable.digests.tolist(), strict=True))
+    blocks = tuple(
+        replace(block, boilerplate=marks.get(number) in repeated) for number, block in enumerate(document.blocks)
+    )
+    plain = version(document.uri, document.text, bucket=held.version.source.bucket)
+    kept = [n for n, block in enumerate(blocks) if not block.boilerplate]
+    made = replace(
+        held.version,
+        document=replace(document, blocks=blocks),
+        nodes=tuple(plain.nodes[n] for n in kept),
+        vectors=plain.vectors[kept],
+        terms=tuple(plain.terms[n] for n in kept),
+    )
+    made = repeating(made, held.repeatable.digests.tolist(), repeated)
+    assert made.repeatable is not None
+    return Revision(held.key, made.repeatable, made)
 
 
 def vector(text: str) -> list[float]:
