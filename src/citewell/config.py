@@ -17,6 +17,7 @@ from citewell.errors import ConfigError
 
 if TYPE_CHECKING:
     from citewell.engine import Engine
+    from citewell.flows.describing import Pictures
     from citewell.protocols import Embedder, Writer
     from citewell.types import Principal
 
@@ -53,6 +54,20 @@ class ReadingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribingSettings:
+    """Which vision model says what pictures show (`openai:…`, `ollama:…`; "" for none), and of which pictures.
+
+    Each picture with sides of at least `min_side` pixels, the first `max_pictures` of a document, is sent to it once.
+    """
+
+    model: str = ""
+    max_pictures: int = 50
+    min_side: int = 100
+    max_output_tokens: int = 300
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalSettings:
     """Fusion of the dense and the lexical ranking: by z-score or by reciprocal rank, from pools of this size."""
 
@@ -86,6 +101,7 @@ class Settings:
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     splitting: SplittingSettings = field(default_factory=SplittingSettings)
     reading: ReadingSettings = field(default_factory=ReadingSettings)
+    describing: DescribingSettings = field(default_factory=DescribingSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     answering: AnsweringSettings = field(default_factory=AnsweringSettings)
 
@@ -148,7 +164,15 @@ def _validated(given: dict[str, Any], place: Callable[[tuple[str, ...]], str]) -
     # Pydantic is loaded only when there is something to check: opening a default knowledge base stays cheap.
     from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-    for kind in (EmbeddingSettings, SplittingSettings, ReadingSettings, RetrievalSettings, AnsweringSettings, Settings):
+    for kind in (
+        EmbeddingSettings,
+        SplittingSettings,
+        ReadingSettings,
+        DescribingSettings,
+        RetrievalSettings,
+        AnsweringSettings,
+        Settings,
+    ):
         with_config(ConfigDict(extra="forbid"))(kind)
     try:
         return TypeAdapter(Settings).validate_python(given)
@@ -162,12 +186,16 @@ def _validated(given: dict[str, Any], place: Callable[[tuple[str, ...]], str]) -
 
 def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = None) -> None:
     """Raises ConfigError for numbers with which nothing could work."""
-    reading, answering = settings.reading, settings.answering
+    reading, answering, describing = settings.reading, settings.answering, settings.describing
     at_least: list[tuple[str, str, float, float]] = [
         ("reading", "max_bytes", reading.max_bytes, 1),
         ("reading", "timeout_s", reading.timeout_s, 0.001),
         ("reading", "memory_bytes", reading.memory_bytes, 1 << 20),
         ("reading", "workers", reading.workers, 1),
+        ("describing", "max_pictures", describing.max_pictures, 1),
+        ("describing", "min_side", describing.min_side, 1),
+        ("describing", "max_output_tokens", describing.max_output_tokens, 1),
+        ("describing", "timeout_s", describing.timeout_s, 0.001),
         ("retrieval", "pool", settings.retrieval.pool, 1),
         ("answering", "evidence", answering.evidence, 1),
         ("answering", "budget_tokens", answering.budget_tokens, 1),
@@ -239,6 +267,7 @@ async def assemble(
         pool=retrieval.pool,
     )
     writer = _writer(settings.answering, embedder)
+    pictures = _pictures(settings.describing)
     limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
     reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
     # Last, so that settings that make no engine leave no empty knowledge base behind.
@@ -268,6 +297,7 @@ async def assemble(
         evidence=settings.answering.evidence,
         budget_tokens=settings.answering.budget_tokens,
         max_bytes=reading.max_bytes,
+        pictures=pictures,
         principal=principal,
         closing=[reader.close],
     )
@@ -281,6 +311,19 @@ def _make(kind: str, provider: str, options: Mapping[str, Any]) -> Any:
         return make(**options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{kind} {provider!r} does not take these options: {error}.") from error
+
+
+def _pictures(settings: DescribingSettings) -> Pictures | None:
+    if not settings.model:
+        return None
+    from citewell.flows.describing import Pictures
+
+    options = {
+        "model": settings.model,
+        "max_output_tokens": settings.max_output_tokens,
+        "timeout_s": settings.timeout_s,
+    }
+    return Pictures(_make("describer", "llm", options), settings.max_pictures, settings.min_side)
 
 
 def _writer(settings: AnsweringSettings, embedder: Embedder) -> Writer:

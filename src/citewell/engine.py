@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from citewell.audit.account import Account
+    from citewell.flows.describing import Pictures
     from citewell.flows.ingest import Ingested, IngestReport, Requested
     from citewell.protocols import (
         Contents,
@@ -84,6 +85,7 @@ class Engine:
         evidence: int = 8,
         budget_tokens: int = 2000,
         max_bytes: int = 50_000_000,
+        pictures: Pictures | None = None,
         principal: Principal | None = None,
         closing: Sequence[Callable[[], None]] = (),
     ) -> None:
@@ -99,6 +101,7 @@ class Engine:
         self.evidence = evidence
         self.budget_tokens = budget_tokens
         self.max_bytes = max_bytes
+        self.pictures = pictures
         self.principal = principal
         self._closing = closing
         self._closed = False
@@ -240,7 +243,7 @@ class Engine:
         from citewell.flows.journal import StoreJournal
         from citewell.workflow import launch
 
-        stages = Stages(self.store, self.reader, self.splitter, self.embedder, self.terms)
+        stages = Stages(self.store, self.reader, self.splitter, self.embedder, self.terms, pictures=self.pictures)
         flow = Ingestion(stages, sources, principal=who, on_done=on_done)
         summary = f"ingest {' '.join(request.places)} into {request.bucket}"
         journal = StoreJournal(self.store, who, summary)

@@ -1,4 +1,4 @@
-"""From places to searchable documents: find → read → split → embed → commit, a batch at a time, one report.
+"""From places to searchable documents: find → read → split → describe → embed → commit, a batch at a time, one report.
 
 A document becomes visible with its nodes, vectors, postings and access rule in one transaction, and its older version
 answers until then. One source that cannot be read is a line in the report; the others go on.
@@ -20,9 +20,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from citewell.errors import NotFound, ReadError
+from citewell.flows.describing import Describing, Pictures
 from citewell.protocols import Embedder, NewVersion, Reader, SourceState, Splitter, Store, Transform, vector_key
 from citewell.reading.attachments import JOINT
 from citewell.reading.folder import Unreadable
+from citewell.reading.silent_picture import silent_picture
+from citewell.splitting.figures import DESCRIBED, described_nodes
 from citewell.types import Account, Document, Metadata, Node, Principal, Source, content_hash
 from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
 
@@ -33,6 +36,9 @@ _LANES = 2
 _BATCH_SOURCES = 32
 _BATCH_BYTES = 4_000_000
 _NO_SOURCE = ("missing", "not_permitted")
+_SILENT = ("no_text", "unsupported_type")
+_INCOMPLETE = "?"
+"""Behind a fingerprint: it equals none, so that the next run reads the source anew and asks about its pictures."""
 MAX_DEPTH = 3
 """How deep sources may lie inside each other: an archive in a mail in an archive is 2 deep."""
 MAX_PARTS = 1_000
@@ -138,11 +144,14 @@ class Stages:
     embedder: Embedder
     terms: Callable[[str], Mapping[str, int]]
     transforms: Sequence[Transform] = ()
+    pictures: Pictures | None = None
+    """Who describes pictures, and which; None for nobody."""
 
     @property
     def identity(self) -> str:
         """Changes whenever the same bytes would become other rows."""
-        return "\0".join([self.reader.identity, self.splitter.identity, *(one.identity for one in self.transforms)])
+        parts = [self.reader.identity, self.splitter.identity, *(one.identity for one in self.transforms)]
+        return "\0".join(parts + ([DESCRIBED, self.pictures.identity] if self.pictures else []))
 
 
 @dataclass(slots=True)
@@ -157,7 +166,8 @@ class _Inside:
 class _Work:
     """One source on its way through a batch; `depth` counts the sources around it.
 
-    `known` is set when the store has it already and it is only read for what is inside it.
+    `known` is set when the store has it already and it is only read for what is inside it. `silent` is why a picture
+    could not be read: it fails with this unless somebody says what it shows.
     """
 
     source: Source
@@ -170,6 +180,7 @@ class _Work:
     nodes: list[Node] = field(default_factory=list)
     terms: list[Mapping[str, int]] = field(default_factory=list)
     error: ReadError | None = None
+    silent: ReadError | None = None
 
 
 class Ingestion(Workflow):
@@ -191,6 +202,7 @@ class Ingestion(Workflow):
         self.stages = stages
         self.principal = principal
         self.on_done = on_done
+        self._describing = Describing(stages.pictures, stages.store) if stages.pictures else None
         self._sources = sources
         self._taking = asyncio.Lock()
         self._landed = asyncio.Condition()
@@ -279,6 +291,8 @@ class Ingestion(Workflow):
             level, lines, closed = await self._sift(level, bucket)
             note(lines)
             await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in level))
+            if self._describing is not None:
+                await asyncio.gather(*(self._describe(work, self._describing) for work in level))
             for work in level:
                 _admit(work)
             note([await self._fail(work.source, work.error, closed) for work in level if work.error])
@@ -395,9 +409,27 @@ class Ingestion(Workflow):
             work.nodes, work.document = nodes, document
         except ReadError as error:
             work.error = error
+            if self._describing is not None and error.kind in _SILENT and not work.known:
+                work.document = silent_picture(work.source)
+                work.error, work.silent = (None, error) if work.document else (error, None)
         except Exception as error:  # noqa: BLE001 - what one document does to a splitter must not stop the others
             reason = f"It was read, but could not be split and indexed: {type(error).__name__}: {error}"
             work.error = ReadError("corrupt", " ".join(reason.split())[:400])
+
+    async def _describe(self, work: _Work, describing: Describing) -> None:
+        """Add what the pictures of one document show as derived nodes, where that can be said."""
+        if work.error is not None or work.document is None or not work.document.assets:
+            return
+        work.document, complete = await describing.describe(work.document)
+        embedder = self.stages.embedder
+        nodes = await asyncio.to_thread(described_nodes, work.document, embedder, embedder.max_tokens)
+        work.nodes += nodes
+        work.terms += [self.stages.terms(node.indexed_text) for node in nodes]
+        if work.silent is not None and not nodes:
+            said = " ".join([str(work.silent), *work.document.warnings])
+            work.error = ReadError(work.silent.kind, said)
+        if not complete:
+            work.fingerprint += _INCOMPLETE
 
     async def _embed(self, texts: Sequence[str]) -> Vectors:
         """One vector a text; none is computed that the store already has, and equal texts only once."""
