@@ -45,12 +45,19 @@ class SplittingSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSettings:
-    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number."""
+    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number.
+
+    `ocr` reads text in pictures and scans: `ppocr` (of citewell[ocr]), `tesseract` (the program, with languages as in
+    `tesseract:eng+rus`), `none`, or `auto`: the first of the two that is installed. With `figure_words` it also reads
+    the words in the figures of PDFs: 2 to 5 seconds of CPU a figure, most of what a report with charts takes.
+    """
 
     max_bytes: int = 50_000_000
     timeout_s: float = 60.0
     memory_bytes: int = 768 << 20
     workers: int = 2
+    ocr: str = "auto"
+    figure_words: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +275,14 @@ async def assemble(
     )
     writer = _writer(settings.answering, embedder)
     pictures = _pictures(settings.describing)
-    limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
-    reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
+    factories = default_factories(
+        ocr=reading.ocr,
+        figure_words=reading.figure_words,
+        timeout_s=reading.timeout_s,
+        memory_bytes=reading.memory_bytes,
+        workers=reading.workers,
+    )
+    reader = Readers(factories, max_bytes=reading.max_bytes)
     # Last, so that settings that make no engine leave no empty knowledge base behind.
     store = await factory("store", "sqlite").open(root, create=create)  # type: ignore[attr-defined]
     try:

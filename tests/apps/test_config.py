@@ -129,6 +129,7 @@ def test_options_from_variables_have_types(tmp_path):
         ),
         (Settings(EmbeddingSettings("hashing"), splitting=SplittingSettings(3)), "splitting.max_tokens is 3"),
         (Settings(EmbeddingSettings("hashing"), reading=ReadingSettings(workers=0)), "reading.workers is 0"),
+        (Settings(EmbeddingSettings("hashing"), reading=ReadingSettings(ocr="abbyy")), "OCR engine is called 'abbyy'"),
         (Settings(EmbeddingSettings("hashing"), describing=DescribingSettings("gpt")), "provider:model"),
         (Settings(EmbeddingSettings("hashing"), describing=DescribingSettings("a:b", 0)), "describing.max_pictures"),
         (Settings(EmbeddingSettings("hashing"), retrieval=RetrievalSettings("best")), "fusion method 'best'"),

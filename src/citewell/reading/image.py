@@ -13,7 +13,7 @@ from citewell.errors import ModelUnavailable, ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
 from citewell.reading.images import Picture, picture
-from citewell.reading.ocr import NOT_INSTALLED, Quad, Recogniser, engine
+from citewell.reading.ocr import AUTO, NOT_INSTALLED, Quad, Recogniser, engine
 from citewell.reading.pdf_flow import flag_margins, join, lay_down, mend_headings, rank_headings, split_lists
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.reading.pieces import Piece
@@ -46,17 +46,17 @@ class ImageReader:
     `width` and `height` of the first page go with them.
     """
 
-    ocr: str = "ppocr"
+    ocr: str = AUTO
     max_pixels: int = 64_000_000
     max_pages: int = 200
 
     @cached_property
-    def _recogniser(self) -> Recogniser:
+    def _recogniser(self) -> Recogniser | None:
         return engine(self.ocr)
 
     @property
     def identity(self) -> str:
-        return versions.with_ocr(versions.IMAGE) if self.ocr == "ppocr" else f"{versions.IMAGE}+{self.ocr}"
+        return versions.with_ocr(versions.IMAGE, self.ocr)
 
     def read(self, source: Source) -> Document:
         """Tables, headings, list items and paragraphs in reading order, or one figure with the labels in it.
@@ -65,6 +65,8 @@ class ImageReader:
         """
         if not source.content:
             raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
+        if self._recogniser is None:
+            raise ReadError("unsupported_type", "Pictures are not read: OCR is off (reading.ocr).")
         pages: list[list[PagePiece]] = []
         sizes: list[tuple[int, int]] = []
         blank: list[int] = []

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 from typing import Final
 
+from citewell.reading.ocr import AUTO, engine_identity
+
 CODE: Final = "code@1"
 CSV: Final = "csv@2"
 DOCX: Final = "docx@3"
@@ -23,7 +25,6 @@ MBOX: Final = "mbox@1"
 MHTML: Final = "mhtml@1"
 MSG: Final = "msg@1"
 NOTEBOOK: Final = "notebook@1"
-OCR: Final = "ppocr-v6-small@1"
 ODF: Final = "odf@1"
 ODS: Final = "ods@1"
 PDF: Final = "pdf@4"
@@ -36,9 +37,15 @@ XLSX: Final = "xlsx@1"
 XML: Final = "xml@1"
 
 
-def with_ocr(reader: str) -> str:
-    """The identity of `reader` on this machine: what it makes of pictures depends on whether OCR is installed."""
-    return f"{reader}+{OCR}" if _installed("citewell_ppocr") and _installed("PIL") else reader
+def with_ocr(reader: str, ocr: str = AUTO) -> str:
+    """The identity of `reader` with the engine called `ocr` on this machine, where it may not be installed."""
+    engine = engine_identity(ocr)
+    return f"{reader}+{engine}" if engine else reader
+
+
+def of_pdf(ocr: str = AUTO, *, figure_words: bool = True) -> str:
+    """The identity of the reader of PDFs with these options."""
+    return with_ocr(PDF, ocr) + ("" if figure_words else "-figures")
 
 
 def with_grammars(reader: str) -> str:
