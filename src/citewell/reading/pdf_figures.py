@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from citewell.reading.images import Picture
+from citewell.reading.pdf_images import image_objects
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.types import BlockKind, Region
 
@@ -69,6 +70,7 @@ def place_figures(page: Any, number: int, pieces: list[PagePiece], kept: Kept, w
         piece.asset = replace(found.picture, alt=alt, regions=(Region(number, found.box),))
         written = any(
             one.box is not None
+            and not one.hidden
             and x0 <= (one.box[0] + one.box[2]) / 2 <= x1
             and y0 <= (one.box[1] + one.box[3]) / 2 <= y1
             for one in pieces
@@ -87,11 +89,10 @@ def figures(page: Any, kept: Kept) -> Iterator[Found]:
     One that fills the page is the page itself, and none of these.
     """
     import pypdfium2
-    from pypdfium2 import raw
 
     width, height = page.get_size()
     try:
-        objects = list(page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=5))
+        objects = list(image_objects(page))
     except pypdfium2.PdfiumError:
         return
     shown: list[tuple[Box, Any]] = []
@@ -177,6 +178,7 @@ def _caption(box: Box, pieces: Sequence[PagePiece]) -> int | None:
     for place, piece in enumerate(pieces):
         if (
             piece.box is None
+            or piece.hidden
             or not _CAPTION.match(piece.text)
             or min(piece.box[2], box[2]) <= max(piece.box[0], box[0])
         ):
