@@ -243,7 +243,7 @@ def pdf_speed(folders: list[Path]) -> dict[str, float]:
         keep_headers_footers=True,
         extract_links=False,
     )
-    ours = PdfReader(ocr=None)  # like with like: the words in pictures are not looked for
+    ours = PdfReader(ocr="none")  # like with like: the words in pictures are not looked for
     spent: dict[str, float] = defaultdict(float)
     pages = 0
     for _ in range(3):

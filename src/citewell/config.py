@@ -17,6 +17,7 @@ from citewell.errors import ConfigError
 
 if TYPE_CHECKING:
     from citewell.engine import Engine
+    from citewell.flows.describing import Pictures
     from citewell.protocols import Embedder, Writer
     from citewell.types import Principal
 
@@ -44,12 +45,33 @@ class SplittingSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSettings:
-    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number."""
+    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number.
+
+    `ocr` reads text in pictures and scans: `ppocr` (of citewell[ocr]), `tesseract` (the program, with languages as in
+    `tesseract:eng+rus`), `none`, or `auto`: the first of the two that is installed. With `figure_words` it also reads
+    the words in the figures of PDFs: 2 to 5 seconds of CPU a figure, most of what a report with charts takes.
+    """
 
     max_bytes: int = 50_000_000
     timeout_s: float = 60.0
     memory_bytes: int = 768 << 20
     workers: int = 2
+    ocr: str = "auto"
+    figure_words: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DescribingSettings:
+    """Which vision model says what pictures show (`openai:…`, `ollama:…`; "" for none), and of which pictures.
+
+    Each picture with sides of at least `min_side` pixels, the first `max_pictures` of a document, is sent to it once.
+    """
+
+    model: str = ""
+    max_pictures: int = 50
+    min_side: int = 100
+    max_output_tokens: int = 300
+    timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,7 @@ class Settings:
     splitting: SplittingSettings = field(default_factory=SplittingSettings)
     reading: ReadingSettings = field(default_factory=ReadingSettings)
     ingestion: IngestionSettings = field(default_factory=IngestionSettings)
+    describing: DescribingSettings = field(default_factory=DescribingSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     answering: AnsweringSettings = field(default_factory=AnsweringSettings)
 
@@ -177,13 +200,17 @@ def _validated(given: dict[str, Any], place: Callable[[tuple[str, ...]], str]) -
 
 def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = None) -> None:
     """Raises ConfigError for numbers with which nothing could work."""
-    reading, answering = settings.reading, settings.answering
+    reading, answering, describing = settings.reading, settings.answering, settings.describing
     at_least: list[tuple[str, str, float, float]] = [
         ("reading", "max_bytes", reading.max_bytes, 1),
         ("reading", "timeout_s", reading.timeout_s, 0.001),
         ("reading", "memory_bytes", reading.memory_bytes, 1 << 20),
         ("reading", "workers", reading.workers, 1),
         ("ingestion", "boilerplate_documents", settings.ingestion.boilerplate_documents, 2),
+        ("describing", "max_pictures", describing.max_pictures, 1),
+        ("describing", "min_side", describing.min_side, 1),
+        ("describing", "max_output_tokens", describing.max_output_tokens, 1),
+        ("describing", "timeout_s", describing.timeout_s, 0.001),
         ("retrieval", "pool", settings.retrieval.pool, 1),
         ("answering", "evidence", answering.evidence, 1),
         ("answering", "budget_tokens", answering.budget_tokens, 1),
@@ -258,8 +285,15 @@ async def assemble(
         pool=retrieval.pool,
     )
     writer = _writer(settings.answering, embedder)
-    limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
-    reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
+    pictures = _pictures(settings.describing)
+    factories = default_factories(
+        ocr=reading.ocr,
+        figure_words=reading.figure_words,
+        timeout_s=reading.timeout_s,
+        memory_bytes=reading.memory_bytes,
+        workers=reading.workers,
+    )
+    reader = Readers(factories, max_bytes=reading.max_bytes)
     # Last, so that settings that make no engine leave no empty knowledge base behind.
     store = await factory("store", "sqlite").open(root, create=create)  # type: ignore[attr-defined]
     try:
@@ -290,6 +324,7 @@ async def assemble(
         evidence=settings.answering.evidence,
         budget_tokens=settings.answering.budget_tokens,
         max_bytes=reading.max_bytes,
+        pictures=pictures,
         principal=principal,
         closing=[reader.close],
     )
@@ -303,6 +338,19 @@ def _make(kind: str, provider: str, options: Mapping[str, Any]) -> Any:
         return make(**options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{kind} {provider!r} does not take these options: {error}.") from error
+
+
+def _pictures(settings: DescribingSettings) -> Pictures | None:
+    if not settings.model:
+        return None
+    from citewell.flows.describing import Pictures
+
+    options = {
+        "model": settings.model,
+        "max_output_tokens": settings.max_output_tokens,
+        "timeout_s": settings.timeout_s,
+    }
+    return Pictures(_make("describer", "llm", options), settings.max_pictures, settings.min_side)
 
 
 def _writer(settings: AnsweringSettings, embedder: Embedder) -> Writer:

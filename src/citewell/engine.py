@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from citewell.audit.account import Account
+    from citewell.flows.describing import Pictures
     from citewell.flows.ingest import Ingested, IngestReport, Requested
     from citewell.flows.stages import Stages
     from citewell.protocols import (
@@ -87,6 +88,7 @@ class Engine:
         evidence: int = 8,
         budget_tokens: int = 2000,
         max_bytes: int = 50_000_000,
+        pictures: Pictures | None = None,
         principal: Principal | None = None,
         closing: Sequence[Callable[[], None]] = (),
     ) -> None:
@@ -103,6 +105,7 @@ class Engine:
         self.evidence = evidence
         self.budget_tokens = budget_tokens
         self.max_bytes = max_bytes
+        self.pictures = pictures
         self.principal = principal
         self._closing = closing
         self._closed = False
@@ -254,7 +257,15 @@ class Engine:
     def _stages(self) -> Stages:
         from citewell.flows.stages import Stages
 
-        return Stages(self.store, self.reader, self.splitter, self.embedder, self.terms, repeats=self.repeats)
+        return Stages(
+            self.store,
+            self.reader,
+            self.splitter,
+            self.embedder,
+            self.terms,
+            repeats=self.repeats,
+            pictures=self.pictures,
+        )
 
     async def search(
         self,

@@ -120,6 +120,17 @@ class Generator(Protocol):
         ...
 
 
+class Describer(Protocol):
+    """Picture → words, by a vision model. `identity` changes whenever the same picture would be described otherwise."""
+
+    @property
+    def identity(self) -> str: ...
+
+    async def describe(self, image: bytes, media_type: str) -> str:
+        """What the picture shows, in a few sentences; "" when nothing can be said. Raises ModelUnavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """Rows and their scores, best first, ties by ascending row; arrays of equal length.
@@ -496,6 +507,13 @@ class Store(Protocol):
 
     async def vectors(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
         """Stored vectors by content key (see `vector_key`); unknown keys are left out."""
+        ...
+
+    async def descriptions(self, assets: Sequence[str], by: str) -> dict[str, str]:
+        """What the describer `by` said of images with these ids that are kept; "" where it had nothing to say.
+
+        Those that it was not asked about are left out. They go when the last document that shows the image goes.
+        """
         ...
 
     async def catalogue(self) -> list[CatalogueRow]:

@@ -20,6 +20,9 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "hashing": "citewell.models.hashing:HashEmbedder",
         "openai": "citewell.models.remote:OpenAIEmbedder",
     },
+    "describer": {
+        "llm": "citewell.models.describe:ModelDescriber",
+    },
     "generator": {
         "llm": "citewell.models.generate:ModelGenerator",
     },
@@ -35,7 +38,7 @@ def providers(kind: str) -> list[str]:
 
 
 def factory(kind: str, name: str) -> Callable[..., Any]:
-    """What makes parts of `kind` (`embedder`, `generator`, `store`) for the provider `name`.
+    """What makes parts of `kind` (`describer`, `embedder`, `generator`, `store`) for the provider `name`.
 
     Raises ConfigError for an unknown name, and for a provider whose package cannot be imported.
     """

@@ -9,6 +9,7 @@ import pytest
 from citewell.config import (
     FILE_NAME,
     AnsweringSettings,
+    DescribingSettings,
     EmbeddingSettings,
     ReadingSettings,
     RetrievalSettings,
@@ -130,6 +131,9 @@ def test_options_from_variables_have_types(tmp_path):
         ),
         (Settings(EmbeddingSettings("hashing"), splitting=SplittingSettings(3)), "splitting.max_tokens is 3"),
         (Settings(EmbeddingSettings("hashing"), reading=ReadingSettings(workers=0)), "reading.workers is 0"),
+        (Settings(EmbeddingSettings("hashing"), reading=ReadingSettings(ocr="abbyy")), "OCR engine is called 'abbyy'"),
+        (Settings(EmbeddingSettings("hashing"), describing=DescribingSettings("gpt")), "provider:model"),
+        (Settings(EmbeddingSettings("hashing"), describing=DescribingSettings("a:b", 0)), "describing.max_pictures"),
         (Settings(EmbeddingSettings("hashing"), retrieval=RetrievalSettings("best")), "fusion method 'best'"),
         (Settings(EmbeddingSettings("hashing"), retrieval=RetrievalSettings("rrf", 0, 0)), "weights"),
         (Settings(EmbeddingSettings("hashing"), retrieval=RetrievalSettings("rrf", -1, 1)), "weights"),

@@ -10,11 +10,12 @@ import pytest
 pytest.importorskip("pydantic_ai")
 
 from pydantic_ai.exceptions import ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 
 from citewell.errors import ConfigError, ModelUnavailable
+from citewell.models.describe import ModelDescriber
 from citewell.models.generate import ModelGenerator
 
 
@@ -36,6 +37,23 @@ def test_both_texts_are_sent_and_the_answer_comes_back_with_its_usage() -> None:
     assert seen == ["system-prompt: Be brief.", "user-prompt: How many?"]
     assert made.usage.model_calls == 1
     assert made.usage.input_tokens > 0
+
+
+def test_pictures_are_shown_after_the_prompt_and_nothing_to_say_is_no_description() -> None:
+    asked: list[list[ModelMessage]] = []
+
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        asked.append(messages)
+        return ModelResponse([TextPart("A meadow\nunder a sky." if len(asked) == 1 else "NOTHING.")])
+
+    describer = ModelDescriber(FunctionModel(answer, model_name="eyes"))
+    assert asyncio.run(describer.describe(b"\x89PNG", "image/png")) == "A meadow under a sky."
+    (prompt,) = [part for part in asked[0][0].parts if isinstance(part, UserPromptPart)]
+    words, picture = prompt.content
+    assert isinstance(words, str)
+    assert (picture.data, picture.media_type) == (b"\x89PNG", "image/png")
+    assert asyncio.run(describer.describe(b"\x89PNG", "image/png")) == ""
+    assert describer.identity == "function:eyes/describe@1"
 
 
 def test_a_test_model_answers() -> None:

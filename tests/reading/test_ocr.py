@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import math
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -19,10 +21,12 @@ from PIL import Image
 from reportlab.lib.utils import simpleSplit
 
 from citewell.errors import ConfigError, ModelUnavailable, ReadError
-from citewell.reading.ocr import Line, engine
+from citewell.reading.isolation import Isolated
+from citewell.reading.ocr import Line, engine, engine_identity
 from citewell.reading.ppocr import PpOcr
 from citewell.reading.rectangles import Bits, rectangles, runs, spots
 from citewell.reading.tesseract import Tesseract
+from citewell.types import Source
 
 PACKAGE = Path(__file__).parents[2] / "packages" / "citewell-ppocr"
 LINES = ("Invoice 2024-117 of Müller & Co", "Amount due: 1,250.75 EUR", "Pay within 30 days, please.")
@@ -127,8 +131,26 @@ def test_the_rectangle_around_a_bar_has_its_angle_and_size(degrees: float) -> No
 
 
 def test_an_engine_that_does_not_exist_is_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"'abbyy'.*ppocr, tesseract"):
+    with pytest.raises(ConfigError, match=r"'abbyy'.*auto, none, ppocr, tesseract"):
         engine("abbyy")
+    with pytest.raises(ConfigError, match="ppocr:deu"):
+        engine("ppocr:deu")
+    assert engine("none") is None
+
+
+def test_the_engine_of_auto_is_what_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert isinstance(engine("auto"), PpOcr)
+    assert engine_identity("auto") == engine_identity("ppocr") == PpOcr.identity
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "citewell_ppocr" else real(name))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert isinstance(engine("auto"), PpOcr)  # which says what to install
+    assert engine_identity("auto") == engine_identity("ppocr") == ""
+    program(tmp_path, "echo tesseract 5.9.9")
+    assert isinstance(engine("auto"), Tesseract)
+    assert engine_identity("auto") == "tesseract@5.9.9(eng)"
+    assert engine_identity("tesseract:eng+deu") == "tesseract@5.9.9(eng+deu)"
+    assert engine_identity("ppocr") == engine_identity("none") == ""
 
 
 def test_a_missing_install_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,3 +250,31 @@ def test_tesseract_that_fails_hangs_or_is_missing_is_told_apart(
     with pytest.raises(ModelUnavailable, match="not installed"):
         Tesseract().lines(picture)
     assert Tesseract().identity == "tesseract@none(eng)"
+
+
+needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="the program tesseract is not installed")
+
+
+@needs_tesseract
+def test_the_real_tesseract_reads_a_page_where_it_stands() -> None:
+    found = Tesseract().lines(scan(text(*LINES, size=14)).convert("RGB"))
+    assert [line.text.replace("ii", "ü") for line in found][1:] == list(LINES[1:])
+    assert found[0].text.startswith("Invoice 2024-117 of")
+    for number, line in enumerate(found):
+        x0, y0, _, y1 = (value * 72 / 150 for value in line.box)
+        baseline = 240 - 200 + 1.4 * 14 * number
+        assert abs(x0 - 30) < 3
+        assert baseline - 14 < y0 < baseline - 6
+        assert baseline - 2 < y1 < baseline + 7
+        assert line.confidence > 0.7
+
+
+@needs_tesseract
+def test_the_real_tesseract_reads_in_a_worker_under_its_limits() -> None:
+    picture = io.BytesIO()
+    scan(text(*LINES, size=14)).save(picture, "PNG")
+    with Isolated("citewell.reading.image:ImageReader", options={"ocr": "tesseract"}) as reader:
+        document = reader.read(Source("letter.png", picture.getvalue()))
+    assert LINES[1] in document.text
+    assert LINES[2] in document.text
+    assert document.reader.startswith("image@1+tesseract@")

@@ -111,7 +111,7 @@ def test_a_stamp_on_a_scan_does_not_stand_for_its_text() -> None:
 
 def test_blank_and_unread_pages_are_named_and_counted() -> None:
     content = pdf(text("Only this page has text."), lambda canvas: None, scanned(*LINES))
-    without = read(content, ocr=None)
+    without = read(content, ocr="none")
     assert "Page 2 without text: blank." in without.warnings
     assert any(warning.startswith("Page 3 not read") for warning in without.warnings)
     assert without.account.left_out == {Reason.UNREADABLE: Tally(pages=1), Reason.TOO_SMALL: Tally(pages=1)}
@@ -122,7 +122,7 @@ def test_blank_and_unread_pages_are_named_and_counted() -> None:
 
 def test_a_scan_is_refused_with_the_reason_when_ocr_is_off() -> None:
     with pytest.raises(ReadError, match=r"seems to be a scan. OCR is off") as caught:
-        read(pdf(scanned(*LINES)), ocr=None)
+        read(pdf(scanned(*LINES)), ocr="none")
     assert caught.value.kind == "no_text"
 
 

@@ -458,4 +458,4 @@ def test_the_dispatcher_reads_presentations_in_a_worker() -> None:
         document = readers.read(Source("file:///plan", saved(deck)))
     finally:
         readers.close()
-    assert (document.reader, document.pages) == (PptxReader.identity, 1)
+    assert (document.reader, document.pages) == (PptxReader().identity, 1)

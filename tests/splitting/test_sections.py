@@ -54,6 +54,7 @@ pieces = st.lists(
     st.one_of(
         st.tuples(st.just(BlockKind.HEADING), st.text("abc ", min_size=1, max_size=60).filter(str.strip)),
         st.tuples(st.sampled_from([BlockKind.PARAGRAPH, BlockKind.LIST_ITEM, BlockKind.CODE]), words),
+        st.tuples(st.sampled_from([BlockKind.FIGURE, BlockKind.CAPTION]), words),
         st.tuples(st.just(BlockKind.TABLE), st.integers(0, 30).map(table)),
     ),
     min_size=1,
@@ -104,6 +105,49 @@ def test_caption_stands_in_the_first_piece_and_in_the_context_of_the_others():
     assert all("Table 1: daily rates" in node.indexed_text for node in nodes)
     assert nodes[0].text.startswith("Table 1")
     assert "Table 1" not in nodes[1].text
+
+
+def illustrated(words: int) -> Document:
+    """A section with a figure of so many words, its caption behind it, and the paragraph that names it before it."""
+    labels = " ".join(f"label{number}" for number in range(words))
+    return document(
+        (BlockKind.HEADING, "Pumps"),
+        (BlockKind.PARAGRAPH, "Efficiency falls with age, as Figure 7 shows for three plants."),
+        (BlockKind.PARAGRAPH, "Nothing else was measured in that year, for want of money and of time."),
+        (BlockKind.FIGURE, labels),
+        (BlockKind.CAPTION, "Figure 7: Efficiency by age"),
+        (BlockKind.PARAGRAPH, "Costs are another matter."),
+    )
+
+
+def test_every_piece_of_a_large_figure_carries_its_caption_and_the_paragraph_that_speaks_of_it():
+    whole = illustrated(200)
+    nodes = Sections(Words(), 100).split(whole)
+    pieces = [node for node in nodes if "label" in node.text]
+    assert len(pieces) > 2
+    for node in pieces:
+        assert "Figure 7: Efficiency by age" in node.context
+        assert "Efficiency falls with age" in node.context
+        assert node.tokens <= 100
+    assert sum("Figure 7: Efficiency by age" in node.text for node in nodes) == 1
+
+
+def test_a_figure_that_begins_a_node_has_the_paragraph_before_it_as_context_and_its_caption_in_its_text():
+    (figure,) = [node for node in Sections(Words(), 44).split(illustrated(15)) if "label0" in node.text]
+    assert figure.text.startswith("label0")
+    assert "Figure 7: Efficiency by age" in figure.text
+    assert "Figure 7: Efficiency by age" not in figure.context
+    assert "Efficiency falls with age" in figure.context
+
+
+def test_the_caption_that_a_figure_names_is_in_a_node():
+    whole = document((BlockKind.CAPTION, "Station one"), (BlockKind.FIGURE, "roof gauge"), (BlockKind.PARAGRAPH, "x"))
+    caption, figure, rest = whole.blocks
+    named = Block(figure.kind, figure.span, caption=caption.span)
+    whole = Document.of(
+        Source("a", b""), reader="r", media_type="m", title="T", text=whole.text, blocks=(caption, named, rest)
+    )
+    assert any("Station one" in node.text for node in Sections(Words(), 64).split(whole))
 
 
 def test_metadata_and_headings_longer_than_a_node_are_shortened_not_refused():

@@ -14,9 +14,9 @@ One JSON document on stdout; keys may be added, none is renamed or dropped withi
                      reader]
     documents show   source (as listed), content: {characters, blocks, kinds, nodes} or null, warnings,
                      account: {found, kept, left_out: {reason: tally}} or null; a tally is {characters, cells, images,
-                     pages}; figures: [id, media_type, bytes, width, height, name, alt, span, regions],
-                     blocks: [kind, text, span, level, heading_path, regions, source, boilerplate, hidden, confidence,
-                     language, links, figure, cells]
+                     pages}; figures: [id, media_type, bytes, width, height, name, alt, description, described_by,
+                     span, regions], blocks: [kind, text, span, level, heading_path, regions, source, boilerplate,
+                     hidden, confidence, language, links, figure, cells]
     delete           deleted: [as listed by documents]
     runs             runs: [run_id, flow, principal, status, started_at, ended_at, summary]
     runs show        run, steps: [step, attempt, started_at, duration_s, inputs, outputs, error]

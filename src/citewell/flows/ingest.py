@@ -1,4 +1,4 @@
-"""From places to searchable documents: find → read → split → embed → commit, a batch at a time, one report.
+"""From places to searchable documents: find → read → split → describe → embed → commit, a batch at a time, one report.
 
 A document becomes visible with its nodes, vectors, postings and access rule in one transaction, and its older version
 answers until then. One source that cannot be read is a line in the report; the others go on.
@@ -22,11 +22,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from citewell.errors import NotFound, ReadError
+from citewell.flows.describing import Describing
 from citewell.flows.repeats import Cohorts, Repeated
 from citewell.flows.stages import Pieces, Stages
 from citewell.protocols import NewVersion, Repeatable, SourceState
 from citewell.reading.attachments import JOINT
 from citewell.reading.folder import Unreadable
+from citewell.reading.silent_picture import silent_picture
 from citewell.types import Account, Document, Metadata, Principal, Source, content_hash
 from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
 
@@ -39,6 +41,9 @@ _LANES = 2
 _BATCH_SOURCES = 32
 _BATCH_BYTES = 4_000_000
 _NO_SOURCE = ("missing", "not_permitted")
+_SILENT = ("no_text", "unsupported_type")
+_INCOMPLETE = "?"
+"""Behind a fingerprint: it equals none, so that the next run reads the source anew and asks about its pictures."""
 MAX_DEPTH = 3
 """How deep sources may lie inside each other: an archive in a mail in an archive is 2 deep."""
 MAX_PARTS = 1_000
@@ -156,7 +161,8 @@ class _Inside:
 class _Work:
     """One source on its way through a batch; `depth` counts the sources around it.
 
-    `known` is set when the store has it already and it is only read for what is inside it.
+    `known` is set when the store has it already and it is only read for what is inside it. `silent` is why a picture
+    could not be read: it fails with this unless somebody says what it shows.
     """
 
     source: Source
@@ -169,6 +175,7 @@ class _Work:
     repeatable: Repeatable | None = None
     pieces: Pieces = field(default_factory=Pieces)
     error: ReadError | None = None
+    silent: ReadError | None = None
 
 
 class Ingestion(Workflow):
@@ -190,6 +197,7 @@ class Ingestion(Workflow):
         self.stages = stages
         self.principal = principal
         self.on_done = on_done
+        self._describing = Describing(stages.pictures, stages.store) if stages.pictures else None
         self._sources = sources
         self._taking = asyncio.Lock()
         self._landed = asyncio.Condition()
@@ -297,6 +305,8 @@ class Ingestion(Workflow):
             assert self._cohorts is not None
             await self._cohorts.look({work.source.access for work in level})
             await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in level))
+            if self._describing is not None:
+                await asyncio.gather(*(self._describe(work, self._describing) for work in level))
             for work in level:
                 _admit(work)
             note([await self._fail(work.source, work.error, closed) for work in level if work.error])
@@ -412,9 +422,25 @@ class Ingestion(Workflow):
             work.document = document
         except ReadError as error:
             work.error = error
+            if self._describing is not None and error.kind in _SILENT and not work.known:
+                work.document = silent_picture(work.source)
+                work.error, work.silent = (None, error) if work.document else (error, None)
         except Exception as error:  # noqa: BLE001 - what one document does to a splitter must not stop the others
             reason = f"It was read, but could not be split and indexed: {type(error).__name__}: {error}"
             work.error = ReadError("corrupt", " ".join(reason.split())[:400])
+
+    async def _describe(self, work: _Work, describing: Describing) -> None:
+        """Add what the pictures of one document show as derived nodes, where that can be said."""
+        if work.error is not None or work.document is None or not work.document.assets:
+            return
+        work.document, complete = await describing.describe(work.document)
+        described = await asyncio.to_thread(self.stages.described, work.document)
+        work.pieces += described
+        if work.silent is not None and not described.nodes:
+            said = " ".join([str(work.silent), *work.document.warnings])
+            work.error = ReadError(work.silent.kind, said)
+        if not complete:
+            work.fingerprint += _INCOMPLETE
 
     async def _commit(self, works: Sequence[_Work], vectors: Vectors) -> list[Ingested]:
         versions, at = [], 0

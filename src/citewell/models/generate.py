@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from citewell.errors import ConfigError, ModelUnavailable
@@ -46,22 +47,26 @@ class ModelGenerator:
             return self._model
         return f"{self._model.system}:{self._model.model_name}"
 
-    async def generate(self, system: str, prompt: str, *, max_tokens: int) -> Generation:
+    async def generate(
+        self, system: str, prompt: str, *, max_tokens: int, images: Sequence[tuple[bytes, str]] = ()
+    ) -> Generation:
         """The model's whole answer. Raises ModelUnavailable once it has failed `attempts` times.
 
-        `usage` counts every attempt that was answered, the empty ones too: they were paid for.
+        `images`, each with its media type, are shown after the prompt, to models that can see. `usage` counts every
+        attempt that was answered, the empty ones too: they were paid for.
         """
         try:
             from pydantic_ai.direct import model_request
             from pydantic_ai.exceptions import UserError
-            from pydantic_ai.messages import ModelRequest, SystemPromptPart, UserPromptPart
+            from pydantic_ai.messages import BinaryContent, ModelRequest, SystemPromptPart, UserPromptPart
             from pydantic_ai.settings import ModelSettings
         except ImportError as missing:
             raise ModelUnavailable(
                 f"{self.identity} needs pydantic-ai, which is not installed. Install citewell[llm].",
                 last_error=str(missing),
             ) from missing
-        request = ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(prompt)])
+        shown = [BinaryContent(content, media_type=media_type) for content, media_type in images]
+        request = ModelRequest(parts=[SystemPromptPart(system), UserPromptPart([prompt, *shown] if shown else prompt)])
         settings = ModelSettings(max_tokens=max_tokens, timeout=self._timeout_s)
         used, last, made = Usage(), "", 0
         for attempt in range(self._attempts):

@@ -19,6 +19,7 @@ from citewell.reading.docx_styles import Styles, page_colour
 from citewell.reading.docx_tables import read_table
 from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, name
 from citewell.reading.formats import DOCX
+from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import properties
 from citewell.reading.omml import linear
 from citewell.reading.package import Package
@@ -36,7 +37,9 @@ _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": 
 class DocxReader:
     """Reads .docx and .docm bytes; macros are never looked at, nothing outside the file is fetched or written."""
 
-    identity = versions.with_ocr(versions.DOCX)
+    def __init__(self, *, ocr: str = AUTO) -> None:
+        self._ocr = ocr
+        self.identity = versions.with_ocr(versions.DOCX, ocr)
 
     def read(self, source: Source) -> Document:
         """The document's headings, paragraphs, list items, tables, footnotes, headers and footers, in body order.
@@ -53,7 +56,7 @@ class DocxReader:
         walk.body(body)
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
-        read_pictures(walk.builder)
+        read_pictures(walk.builder, self._ocr)
         return walk.builder.document(
             source,
             reader=self.identity,

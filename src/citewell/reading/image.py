@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from citewell.errors import ModelUnavailable, ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
 from citewell.reading.images import Picture, picture
-from citewell.reading.ocr import NOT_INSTALLED, Quad, Recogniser, engine
+from citewell.reading.ocr import AUTO, NOT_INSTALLED, Quad, Recogniser, engine
 from citewell.reading.pdf_flow import flag_margins, join, lay_down, mend_headings, rank_headings, split_lists
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.reading.pieces import Piece
@@ -37,40 +37,26 @@ _PAGE_S = 30.0  # what one page may take; most take 1 to 6 s
 _WORKING_SIDE = 5000  # pixels: what is larger is made smaller once it is decoded
 
 
-class Describer(Protocol):
-    """Says in words what a picture shows: a vision model."""
-
-    @property
-    def identity(self) -> str:
-        """`name@version`; it is named beside every description."""
-        ...
-
-    def describe(self, image: bytes, media_type: str) -> str:
-        """What the picture shows, "" when nothing can be said. Raises ModelUnavailable."""
-        ...
-
-
 @dataclass(frozen=True)
 class ImageReader:
     """Reads PNG, JPEG, TIFF (its pages), WebP, BMP and GIF. Use it inside `isolation.Isolated`: decoders are native.
 
     `ocr` names the engine (see `ocr.engine`). Pictures of over `max_pixels` a page, or `max_pages`, are refused
     before they are decoded. Boxes are in pixels of the picture as it is shown, after its EXIF rotation; the metadata
-    `width` and `height` of the first page go with them. A `describer` adds a figure that says who described it.
+    `width` and `height` of the first page go with them.
     """
 
-    ocr: str = "ppocr"
+    ocr: str = AUTO
     max_pixels: int = 64_000_000
     max_pages: int = 200
-    describer: Describer | None = None
 
     @cached_property
-    def _recogniser(self) -> Recogniser:
+    def _recogniser(self) -> Recogniser | None:
         return engine(self.ocr)
 
     @property
     def identity(self) -> str:
-        return versions.with_ocr(versions.IMAGE) if self.ocr == "ppocr" else f"{versions.IMAGE}+{self.ocr}"
+        return versions.with_ocr(versions.IMAGE, self.ocr)
 
     def read(self, source: Source) -> Document:
         """Tables, headings, list items and paragraphs in reading order, or one figure with the labels in it.
@@ -79,6 +65,8 @@ class ImageReader:
         """
         if not source.content:
             raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
+        if self._recogniser is None:
+            raise ReadError("unsupported_type", "Pictures are not read: OCR is off (reading.ocr).")
         pages: list[list[PagePiece]] = []
         sizes: list[tuple[int, int]] = []
         blank: list[int] = []
@@ -101,12 +89,11 @@ class ImageReader:
                 blank.append(number)
         kept = picture(source.content) or Picture(source.content, media_type)
         kept = Picture(kept.content, media_type, kept.name, kept.alt, *sizes[0])
-        said = self._described(source.content, media_type)
-        if not any(pages) and not said:
+        if not any(pages):
             raise ReadError(
                 "no_text",
-                "The picture holds no text that could be recognised. To find it by what it shows, configure a vision "
-                "model that describes pictures, or write what it shows beside it.",
+                "The picture holds no text that could be recognised. To find it by what it shows, name a vision model "
+                "(describing.model), or write what it shows beside it.",
             )
         warnings += [f"No text on page {number}." for number in blank] if len(pages) > 1 else []
         if len(pages) > 1:
@@ -120,8 +107,6 @@ class ImageReader:
             figure.asset, figure.regions = kept, whole
         else:
             first.append(Piece(BlockKind.FIGURE, asset=kept, regions=whole))
-        if said:
-            first.append(Piece(BlockKind.FIGURE, said, path=(), regions=whole[:1]))
         builder = lay_down(pieces, first=first)
         if blank and len(blank) < len(pages):
             builder.leave_out(Reason.UNREADABLE, pages=len(blank))
@@ -133,13 +118,6 @@ class ImageReader:
             pages=len(pages),
             warnings=[*warnings, *doubts(pieces)],
         )
-
-    def _described(self, content: bytes, media_type: str) -> str:
-        if self.describer is None:
-            return ""
-        said = " ".join(self.describer.describe(content, media_type).split())
-        # Not what stands in the picture: whoever quotes it must see whose words they are.
-        return f"[Description by {self.describer.identity}] {said}" if said else ""
 
     def _images(self, content: bytes, warnings: list[str]) -> Iterator[tuple[Image, str]]:
         """The pages as RGB pictures the right way up, with their media type."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -12,6 +12,9 @@ from citewell.errors import ConfigError, ModelUnavailable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+PPOCR: Final = "ppocr-v6-small@2"
+"""The identity of the engine `ppocr`."""
 
 Point: TypeAlias = tuple[float, float]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
@@ -69,27 +72,55 @@ class Recogniser(Protocol):
 
 def require_pictures() -> None:
     """Raises ModelUnavailable where pictures cannot be opened, so that no engine can be shown any."""
-    if importlib.util.find_spec("PIL") is None:
+    if not _installed("PIL"):
         raise ModelUnavailable(NOT_INSTALLED)
 
 
-def engine(name: str) -> Recogniser:
-    """The engine called `name`: `ppocr` or `tesseract`. Nothing is loaded yet. Raises ConfigError for others."""
-    if name not in _ENGINES:
-        raise ConfigError(f"No OCR engine is called {name!r}. There are: {', '.join(sorted(_ENGINES))}.")
-    return _ENGINES[name]()
+NONE: Final = "none"
+"""The name of no engine: pictures stay unread."""
+
+AUTO: Final = "auto"
+"""The name of `ppocr` where it is installed, else of `tesseract` where that program is."""
+
+_ENGINES: Final = ("ppocr", "tesseract")
 
 
-def _ppocr() -> Recogniser:
+def engine(name: str) -> Recogniser | None:
+    """The engine called `name`: `ppocr`, `tesseract`, `tesseract:eng+deu` with languages, `auto`, or None for `none`.
+
+    Nothing is loaded yet. Raises ConfigError for other names.
+    """
+    if name == NONE:
+        return None
+    kind, _, languages = (_chosen() if name == AUTO else name).partition(":")
+    if kind == "tesseract":
+        from citewell.reading.tesseract import Tesseract
+
+        return Tesseract(languages=languages) if languages else Tesseract()
+    if kind not in _ENGINES or languages:
+        raise ConfigError(f"No OCR engine is called {name!r}. There are: {', '.join((AUTO, NONE, *_ENGINES))}.")
     from citewell.reading.ppocr import PpOcr
 
     return PpOcr()
 
 
-def _tesseract() -> Recogniser:
-    from citewell.reading.tesseract import Tesseract
+def engine_identity(name: str) -> str:
+    """The identity of the engine called `name`, "" where it is not installed or is none; nothing is loaded for it.
 
-    return Tesseract()
+    Raises ConfigError as `engine` does.
+    """
+    if name in (AUTO, "ppocr"):
+        if _installed("citewell_ppocr") and _installed("PIL"):
+            return PPOCR
+        if name == "ppocr" or _chosen() == "ppocr":
+            return ""
+    made = engine(name)
+    return "" if made is None or not _installed("PIL") else made.identity
 
 
-_ENGINES: Final[Mapping[str, Callable[[], Recogniser]]] = {"ppocr": _ppocr, "tesseract": _tesseract}
+def _chosen() -> str:
+    return "tesseract" if not _installed("citewell_ppocr") and shutil.which("tesseract") else "ppocr"
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None

@@ -12,6 +12,7 @@ from citewell.reading import versions
 from citewell.reading.formats import ODP, ODT
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
+from citewell.reading.ocr import AUTO
 from citewell.reading.odf_styles import TEXT, Styles
 from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
@@ -44,10 +45,10 @@ class OdfReader:
     comments are left out and counted. Slides are pages; what the speaker notes say follows each.
     """
 
-    identity = versions.with_ocr(versions.ODF)
-
-    def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS, ocr: str = AUTO) -> None:
         self._max_cells = max_cells
+        self._ocr = ocr
+        self.identity = versions.with_ocr(versions.ODF, ocr)
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, encrypted, no_text, limit_exceeded, unsafe_content."""
@@ -78,7 +79,7 @@ class OdfReader:
         fill_places(walk.pieces, Place(0, 1, "elements", "content.xml"))
         for piece in walk.pieces:
             walk.builder.add(piece)
-        read_pictures(walk.builder)
+        read_pictures(walk.builder, self._ocr)
         title = metadata.pop("title", "")
         return walk.builder.document(
             source,

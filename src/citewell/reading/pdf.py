@@ -20,7 +20,7 @@ from citewell.reading.allowance import allow
 from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
-from citewell.reading.ocr import Recogniser, engine
+from citewell.reading.ocr import AUTO, Recogniser, engine
 from citewell.reading.pdf_figures import Kept, place_figures
 from citewell.reading.pdf_flow import (
     flag_margins,
@@ -63,26 +63,25 @@ class PdfReader:
     """Reads PDFs. It runs native code on what strangers send: use it inside `isolation.Isolated`.
 
     Files over `max_pages` or `max_bytes` are refused whole, never cut. Pages that are pictures are read by the engine
-    `ocr` (see `ocr.engine`; None for none), drawn at `ocr_dpi`, for at most `ocr_budget_s` together; with
-    `figure_words` it also reads the words in large pictures on other pages.
+    `ocr` (see `ocr.engine`), drawn at `ocr_dpi`, for at most `ocr_budget_s` together; with `figure_words` it also reads
+    the words in large pictures on other pages, for at most `figure_budget_s`.
     """
 
     max_pages: int = 5_000
     max_bytes: int = 512 << 20
     layout: bool = True
-    ocr: str | None = "ppocr"
+    ocr: str = AUTO
     ocr_dpi: int = 200
     ocr_budget_s: float = 1500.0
     figure_words: bool = True
+    figure_budget_s: float = 300.0
 
     RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
     """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
 
     @property
     def identity(self) -> str:
-        if self.ocr == "ppocr":
-            return versions.with_ocr(versions.PDF)
-        return f"{versions.PDF}+{self.ocr}" if self.ocr else versions.PDF
+        return versions.of_pdf(self.ocr, figure_words=self.figure_words)
 
     @without_collector
     def read(self, source: Source) -> Document:
@@ -107,7 +106,7 @@ class PdfReader:
             rescued = plain.rescue(pages)
             for number, pieces_on_page in enumerate(pages, 1):
                 restore(pieces_on_page, plain.look(number).text)
-            recogniser = engine(self.ocr) if self.ocr else None
+            recogniser = engine(self.ocr)
             scanned = plain.scans(pages, heights, self, recogniser)
             kept = plain.figures(pages, scanned, self, recogniser if self.figure_words and not scanned.why else None)
             found = plain.characters()
@@ -131,7 +130,7 @@ class PdfReader:
         builder.leave_out(Reason.DUPLICATE, images=kept.pages)
         warnings += doubts(pieces)
         if kept.silent:
-            why = f"the time for OCR ({self.ocr_budget_s:g} s) was used up"
+            why = f"the time for them ({min(self.ocr_budget_s, self.figure_budget_s):g} s) was used up"
             warnings.append(f"Words were not looked for in {kept.silent} pictures: {why}.")
         if any(piece.hidden for piece in pieces):
             where = _numbers(sorted({piece.page for piece in pieces if piece.hidden}))
@@ -300,7 +299,7 @@ class _Plain:
         import pypdfium2
 
         kept = Kept()
-        deadline = time.monotonic() + how.ocr_budget_s
+        deadline = time.monotonic() + min(how.ocr_budget_s, how.figure_budget_s)
         known: dict[bytes, tuple[str, float | None]] = {}  # a letterhead is the same picture on every page
 
         def words(shown: Picture) -> tuple[str, float | None]:

@@ -7,20 +7,23 @@ from typing import Final
 from citewell.errors import ModelUnavailable, ReadError
 from citewell.reading.allowance import allow
 from citewell.reading.images import Picture
-from citewell.reading.ocr import engine, require_pictures
+from citewell.reading.ocr import AUTO, engine, require_pictures
 from citewell.reading.pieces import Builder
 
 _MAX_PICTURES: Final = 200
 _PICTURE_S: Final = 30.0  # what one picture may take
 
 
-def read_pictures(builder: Builder) -> None:
+def read_pictures(builder: Builder, ocr: str = AUTO) -> None:
     """Where nothing that can be seen was added to `builder` but pictures, add the words in them as figures.
+
+    They are read by the engine `ocr` (see `ocr.engine`).
 
     Raises ReadError no_text when there are pictures and OCR is not installed.
     """
     pictures = builder.silent_pictures()
-    if not pictures:
+    recogniser = engine(ocr)
+    if not pictures or recogniser is None:
         return
     try:
         require_pictures()
@@ -29,7 +32,6 @@ def read_pictures(builder: Builder) -> None:
         raise ReadError("no_text", said) from error
     from citewell.reading.scan import picture_words
 
-    recogniser = engine("ppocr")
     for asset in pictures[:_MAX_PICTURES]:
         allow(_PICTURE_S)
         text, confidence = picture_words(recogniser, Picture(asset.content, asset.media_type))

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citewell.errors import ModelUnavailable
-from citewell.reading import versions
-from citewell.reading.ocr import NOT_INSTALLED, Line, Quad, Word, require_pictures
+from citewell.reading.ocr import NOT_INSTALLED, PPOCR, Line, Quad, Word, require_pictures
 from citewell.reading.rectangles import Rectangle, rectangles
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ _NOISE = 0.5  # below this mean probability it was no text
 class PpOcr:
     """A Recogniser on the CPU, with `threads` threads; its networks are loaded when first needed."""
 
-    identity = versions.OCR
+    identity = PPOCR
 
     def __init__(self, *, threads: int = 2) -> None:
         self._threads = threads
@@ -68,8 +67,11 @@ class PpOcr:
         found = self._find(colour)
         if not found:
             return []
-        turns = self._turns(colour, found)
-        read = self._read(colour, found, turns)
+        turns, known = self._turns(colour, found)
+        fresh = [place for place in range(len(found)) if place not in known]
+        read = self._read(colour, [found[place] for place in fresh], [turns[place] for place in fresh])
+        known |= dict(zip(fresh, read, strict=True))
+        read = [known[place] for place in range(len(found))]
         self._look_again(colour, found, turns, read)
         kept = [line for line in read if line.confidence >= _NOISE and line.text.strip()]
         return sorted(kept, key=lambda line: (line.box[1], line.box[0]))
@@ -117,6 +119,8 @@ class PpOcr:
         scale = min(_SHORT_SIDE / short, _MAX_UPSCALE)
         if _LONG_SIDE < long * scale < 1.6 * _LONG_SIDE:
             scale = _LONG_SIDE / long  # a page: better a little smaller than in two views
+        if scale > 1 and _VIEW_AREA < short * long * scale**2 < 1.6 * _VIEW_AREA:
+            scale = max(1.0, math.sqrt(_VIEW_AREA / (short * long)))  # the same of what is made larger
         width, height = (max(32, round(side * scale)) for side in image.size)
         small = image.resize((width, height), Resampling.BILINEAR, reducing_gap=2.0)
         heat = np.zeros((height, width), np.float32)
@@ -131,8 +135,11 @@ class PpOcr:
         grown = [one.grown(_UNCLIP).scaled(1 / scale) for one in found]
         return [one for one in grown if min(one.width, one.height) >= _LEAST and _fits(one, image.size)]
 
-    def _turns(self, image: Image, found: Sequence[Rectangle]) -> list[int]:
-        """How often a quarter turn to the right each line stands turned; of 180° apart, what reads better."""
+    def _turns(self, image: Image, found: Sequence[Rectangle]) -> tuple[list[int], dict[int, Line]]:
+        """How often a quarter turn to the right each line stands turned, and lines that were read to tell it, by place.
+
+        Of 180° apart it is what reads better.
+        """
         heights = [one.height for one in found if one.width > 2 * one.height]
         # A lone digit is higher than broad, and yet upright.
         usual = float(np.median(heights)) if heights else 0.0
@@ -140,17 +147,18 @@ class PpOcr:
         lengths = [max(one.width, one.height) for one in found]
         sideways = sum(length for length, is_tall in zip(lengths, tall, strict=True) if is_tall) > sum(lengths) / 2
         chosen = [place for place, is_tall in enumerate(tall) if is_tall == sideways]
-        sample = [found[place] for place in sorted(chosen, key=lambda place: -lengths[place])[:5]]
-        best, score = 0, -1.0
+        places = sorted(chosen, key=lambda place: -lengths[place])[:5]
+        sample = [found[place] for place in places]
+        best, score, known = 0, -1.0, dict[int, Line]()
         for turn in (3, 1) if sideways else (0, 2):
             lines = self._read(image, sample, [turn] * len(sample))
             mean = sum(line.confidence for line in lines) / max(1, len(lines))
             if mean > score:
-                best, score = turn, mean
+                best, score, known = turn, mean, dict(zip(places, lines, strict=True))
             if score > _SURE:
                 break
         other = {0: 3, 2: 1, 1: 0, 3: 0}[best]
-        return [best if is_tall == sideways else other for is_tall in tall]
+        return [best if is_tall == sideways else other for is_tall in tall], known
 
     def _read(self, image: Image, found: Sequence[Rectangle], turns: Sequence[int]) -> list[Line]:
         """What stands in each rectangle, read in its direction; a rectangle without text gives an empty line."""

@@ -16,6 +16,7 @@ from citewell.reading.charts import C, chart_piece
 from citewell.reading.docx_xml import FALLBACK, name, number
 from citewell.reading.drawing_text import Line, lines_of
 from citewell.reading.formats import PPTX
+from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
@@ -46,7 +47,9 @@ _WIDTH, _HEIGHT = 9_144_000, 6_858_000  # EMU, where the presentation does not s
 class PptxReader:
     """Reads .pptx, .pptm and .ppsx bytes; macros are never looked at, nothing outside the file is fetched."""
 
-    identity = versions.with_ocr(versions.PPTX)
+    def __init__(self, *, ocr: str = AUTO) -> None:
+        self._ocr = ocr
+        self.identity = versions.with_ocr(versions.PPTX, ocr)
 
     def read(self, source: Source) -> Document:
         """The slides in their order: title, text, tables, charts, SmartArt and pictures, then notes and comments.
@@ -63,7 +66,7 @@ class PptxReader:
         pages = show.read()
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
-        read_pictures(show.builder)
+        read_pictures(show.builder, self._ocr)
         return show.builder.document(
             source,
             reader=self.identity,

@@ -41,6 +41,7 @@ from citewell.reading.formats import (
     unread,
 )
 from citewell.reading.languages import CODE_TYPES
+from citewell.reading.ocr import AUTO
 from citewell.types import Document, Source
 
 Factory: TypeAlias = Callable[[], Reader]
@@ -74,14 +75,19 @@ class Lazy:
         return made
 
 
-def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
-    """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
+def default_factories(*, ocr: str = AUTO, figure_words: bool = True, **limits: Any) -> dict[str, tuple[Factory, ...]]:
+    """Media type → readers to try in order. Native parsers of formats that strangers make run in workers.
+
+    Text in pictures is read by the engine `ocr` (see `ocr.engine`), with `figure_words` in the figures of PDFs too.
+    """
+    seeing = {**limits, "options": {"ocr": ocr}}
+    pdf = {**limits, "options": {"ocr": ocr, "figure_words": figure_words}}
     text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
     code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), limits)
-    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
+    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE, ocr), seeing)
     return {
         CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
-        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX), limits),),
+        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX, ocr), seeing),),
         EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
         HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
         JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), Lazy(f"{_HERE}.json_:JsonReader", versions.JSON), text),
@@ -90,11 +96,11 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
         MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
         NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
-        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
+        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), seeing),),
         ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
-        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
-        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), limits),),
-        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX), limits),),
+        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), seeing),),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.of_pdf(ocr, figure_words=figure_words), pdf),),
+        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX, ocr), seeing),),
         RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
         RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
         TEXT: (text,),

@@ -25,6 +25,8 @@ DOUBTFUL: Final = 0.8
 
 _SAMPLE = 160  # points of the longer side when a picture is looked at as a whole
 _WORDS = 4  # letters and digits: fewer are a mark on something
+_EDGE = 12  # grey levels: the faintest print that is read
+_EDGES = 40  # points: a letter has ten
 _PROSE = 40  # characters of a line that is a sentence rather than a label
 
 
@@ -64,13 +66,22 @@ def picture_words(recogniser: Recogniser, shown: Picture) -> tuple[str, float | 
 
     try:
         with Pillow.open(io.BytesIO(shown.content)) as opened:
-            lines = recogniser.lines(opened.convert("RGB"))
+            image = opened.convert("RGB")
+            lines = [] if _is_plain(image) else recogniser.lines(image)
     except (OSError, SyntaxError, ValueError, ModelUnavailable, Pillow.DecompressionBombError):
         return "", None
     lines = [line for line in lines if line.confidence >= DOUBTFUL]
     if sum(sum(map(str.isalnum, line.text)) for line in lines) < _WORDS:
         return "", None
     return _rows(lines), mean_confidence(lines)
+
+
+def _is_plain(image: Image) -> bool:
+    """Whether so few points of a picture differ from their neighbours that no word can stand in it."""
+    grey = image.convert("L").resize((max(2, image.width // 2), max(2, image.height // 2)), 4)
+    points = np.asarray(grey, np.int16)
+    edges = (np.abs(np.diff(points, axis=0)) > _EDGE).sum() + (np.abs(np.diff(points, axis=1)) > _EDGE).sum()
+    return int(edges) < _EDGES
 
 
 def mean_confidence(lines: Sequence[Line]) -> float:

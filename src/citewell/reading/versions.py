@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 from typing import Final
 
+from citewell.reading.ocr import AUTO, engine_identity
+
 CODE: Final = "code@2"
 CSV: Final = "csv@3"
 DOCX: Final = "docx@4"
@@ -23,7 +25,6 @@ MBOX: Final = "mbox@2"
 MHTML: Final = "mhtml@3"
 MSG: Final = "msg@2"
 NOTEBOOK: Final = "notebook@2"
-OCR: Final = "ppocr-v6-small@1"
 ODF: Final = "odf@2"
 ODS: Final = "ods@2"
 PDF: Final = "pdf@5"
@@ -36,9 +37,15 @@ XLSX: Final = "xlsx@2"
 XML: Final = "xml@2"
 
 
-def with_ocr(reader: str) -> str:
-    """The identity of `reader` on this machine: what it makes of pictures depends on whether OCR is installed."""
-    return f"{reader}+{OCR}" if _installed("citewell_ppocr") and _installed("PIL") else reader
+def with_ocr(reader: str, ocr: str = AUTO) -> str:
+    """The identity of `reader` with the engine called `ocr` on this machine, where it may not be installed."""
+    engine = engine_identity(ocr)
+    return f"{reader}+{engine}" if engine else reader
+
+
+def of_pdf(ocr: str = AUTO, *, figure_words: bool = True) -> str:
+    """The identity of the reader of PDFs with these options."""
+    return with_ocr(PDF, ocr) + ("" if figure_words else "-figures")
 
 
 def with_grammars(reader: str) -> str:

@@ -11,6 +11,14 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from citewell.protocols import Tokenizer
+from citewell.splitting.figures import (
+    CHARACTERS_PER_TOKEN,
+    PATH_SEPARATOR,
+    caption_of,
+    paragraph_around,
+    path_under,
+    shortened,
+)
 from citewell.types import Block, BlockKind, Document, Node, Span, node_id
 
 # Where a block that is too large may be cut, best first. Each is tried only on pieces the one before left too large.
@@ -20,10 +28,6 @@ _CUTS = (
     re.compile(r"(?<=[;:,，、；])\s*"),
     re.compile(r"\s+"),
 )
-_CONTEXT_SEPARATOR = " > "
-# A "word" of thousands of letters (base64, CJK for a tokenizer that does not know it) can be a single token, so
-# tokens alone bound nothing. English has 4 to 5 characters a token; 16 leave every real text alone.
-_CHARACTERS_PER_TOKEN = 16
 # A table row is never cut below this many times the bound: half a row is worse evidence than a row whose end the
 # embedder does not see (the lexical index does). Above it, the "row" is a text in disguise.
 _OVERSIZE_ROW = 4
@@ -35,7 +39,8 @@ class Sections:
 
     A heading opens a new node and belongs to it; paragraphs, list items and code below it are packed while they fit.
     A table and a FAQ pair are always nodes of their own. A table that does not fit is cut between rows, and every
-    piece carries caption and header (the first in its text, the others as context). `context` holds the title and
+    piece carries caption and header (the first in its text, the others as context). A node that begins with a figure
+    has its caption, unless that stands in it, and the paragraph around it as context. `context` holds the title and
     the headings above; it takes at most half of the bound and is shortened, never refused.
 
     Boilerplate and hidden blocks make no nodes, unless the document holds nothing else (then boilerplate does).
@@ -51,7 +56,7 @@ class Sections:
     @property
     def identity(self) -> str:
         """Name and version of the rules, and the bound."""
-        return f"sections@1:{self.max_tokens}"
+        return f"sections@2:{self.max_tokens}"
 
     def split(self, document: Document) -> list[Node]:
         """Nodes in reading order; `document.text[node.span] == node.text` for each."""
@@ -72,10 +77,13 @@ class _Pieces:
         self.body = body
         self.starts = rules.tokenizer.token_starts(document.text)
         self.contexts: dict[tuple[str, ...], tuple[str, int]] = {}
+        self.shown = [block for block in blocks if block.span in body]
+        self.figures = {block.span: at for at, block in enumerate(self.shown) if block.kind is BlockKind.FIGURE}
+        self.around: dict[Span, str] = {}
 
     def nodes(self) -> Iterator[Node]:
         group: list[Block] = []
-        captions = {block.caption for block in self.blocks if block.span in self.body and block.caption}
+        captions = {block.caption for block in self.shown if block.caption and block.cells}
         for block in self.blocks:
             if block.span not in self.body:
                 # A node is everything from its first block to its last: it must end before what is left out.
@@ -177,7 +185,7 @@ class _Pieces:
         while at < span.end:
             first = bisect_left(self.starts, at)
             by_tokens = self.starts[first + room] if first + room < len(self.starts) else span.end
-            end = min(by_tokens, at + room * _CHARACTERS_PER_TOKEN, span.end)
+            end = min(by_tokens, at + room * CHARACTERS_PER_TOKEN, span.end)
             end = max(end, at + 1)
             if not self._blank(at, end):
                 yield Span(at, end)
@@ -248,7 +256,7 @@ class _Pieces:
         return bisect_left(self.starts, span.end) - bisect_left(self.starts, span.start)
 
     def _within(self, span: Span, room: int) -> bool:
-        return self._tokens(span) <= room and len(span) <= room * _CHARACTERS_PER_TOKEN
+        return self._tokens(span) <= room and len(span) <= room * CHARACTERS_PER_TOKEN
 
     def _fits(self, span: Span, first: Block) -> bool:
         return self._within(span, self._room(first))
@@ -258,27 +266,35 @@ class _Pieces:
 
     def _context(self, first: Block, extra: str = "") -> tuple[str, int]:
         """Title and headings above `first`, then `extra`; with its size. At most half of the bound."""
-        path = [part for part in (self.document.title, *first.heading_path) if part]
-        if len(path) > 1 and path[0].casefold() == path[1].casefold():
-            del path[0]
+        extra = extra or self._around(first)
+        path = path_under(self.document.title, first.heading_path)
         if path and first.kind is BlockKind.HEADING and first.span.of(self.text).casefold() == path[0].casefold():
             del path[0]  # the title itself, which opens the text of this node
         key = (extra, *path)
         if key not in self.contexts:
             budget = self.rules.max_tokens // 4
-            above = self._shortened(_CONTEXT_SEPARATOR.join(path), budget)
-            below = self._shortened(extra, self.rules.max_tokens // 2 - (budget if above else 0))
+            above = shortened(PATH_SEPARATOR.join(path), budget, self.rules.tokenizer)
+            below = shortened(extra, self.rules.max_tokens // 2 - (budget if above else 0), self.rules.tokenizer)
             context = "\n".join(part for part in (above, below) if part)
             self.contexts[key] = (context, len(self.rules.tokenizer.token_starts(context)))
         return self.contexts[key]
 
-    def _shortened(self, text: str, tokens: int) -> str:
-        """`text` up to `tokens` tokens; what was cut is shown as …"""
-        starts = self.rules.tokenizer.token_starts(text)
-        limit = tokens * _CHARACTERS_PER_TOKEN
-        if len(starts) <= tokens and len(text) <= limit:
-            return text
-        return text[: min(starts[tokens - 1] if len(starts) >= tokens else limit, limit)].rstrip() + "…"
+    def _around(self, first: Block) -> str:
+        """What a node that begins with the figure `first` needs as context: its caption, the paragraph around it."""
+        if first.span not in self.figures:
+            return ""
+        if first.span not in self.around:
+            at = self.figures[first.span]
+            caption = caption_of(self.shown, at)
+            if caption and self._within(Span(first.span.start, caption.end), self.rules.max_tokens // 2):
+                caption = None  # it follows in the same node
+            paragraph = paragraph_around(self.text, self.shown, at)
+            budget = self.rules.max_tokens // 8
+            parts = [
+                shortened(span.of(self.text), budget, self.rules.tokenizer) for span in (caption, paragraph) if span
+            ]
+            self.around[first.span] = "\n".join(parts)
+        return self.around[first.span]
 
     def _node(self, span: Span, first: Block, blocks: Sequence[Block], extra: str = "") -> Node:
         span = self._trimmed(span)

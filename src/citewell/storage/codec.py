@@ -175,15 +175,22 @@ def load_account(raw: str) -> Account:
 def dump_asset(asset: Asset) -> str:
     """JSON of all that is known of an asset beside its bytes and its id."""
     regions = [_region(region) for region in asset.regions]
-    return json.dumps([*_pair(asset.span), regions, asset.alt, asset.name])
+    said = (asset.description, asset.described_by) if asset.described_by else ()
+    return json.dumps([*_pair(asset.span), regions, asset.alt, asset.name, *said])
 
 
 def load_asset(columns: Sequence[Any]) -> Asset:
     """The asset of id, media type, width, height, bytes and what `dump_asset` wrote."""
     number, media_type, width, height, content, raw = columns
-    start, end, regions, alt, name = json.loads(raw)
+    start, end, regions, alt, name, *said = json.loads(raw)
     places = tuple(_as_region(region) for region in regions)
-    return Asset(number, media_type, content, Span(start, end), places, alt, name, width, height)
+    return Asset(number, media_type, content, Span(start, end), places, alt, name, width, height, *said)
+
+
+def load_description(raw: str) -> tuple[str, str] | None:
+    """The description in what `dump_asset` wrote, and who gave it; None where nobody did."""
+    said = json.loads(raw)[5:]
+    return (said[0], said[1]) if said else None
 
 
 def _extras(block: Block) -> tuple[object, ...]:

@@ -75,6 +75,17 @@ def vectors(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Vector
     return {key: np.frombuffer(content, dtype="<f4") for key, content in found}
 
 
+def descriptions(db: sqlite3.Connection, assets: Sequence[str], by: str) -> dict[str, str]:
+    """What `by` said of each of `assets` in any document version; those that it was not asked about are left out."""
+    select = "SELECT a.id, s.about FROM assets a JOIN shown s ON s.asset = a.number WHERE a.id"
+    found: dict[str, str] = {}
+    for name, about in by_keys(db, select, list(dict.fromkeys(assets))):
+        said = codec.load_description(about)
+        if said is not None and said[1] == by:
+            found[name] = said[0]
+    return found
+
+
 def rows(db: sqlite3.Connection, after: int, limit: int, dimensions: int) -> RowBatch:
     """Up to `limit` index rows above `after`, as arrays."""
     (last,) = db.execute("SELECT coalesce(max(row), 0) FROM nodes").fetchone()

@@ -317,6 +317,9 @@ class SqliteStore:
         """Stored vectors by content key, float32, shape (dimensions,) each; unknown keys are left out."""
         return await self._long(lambda db: reads.vectors(db, keys))
 
+    async def descriptions(self, assets: Sequence[str], by: str) -> dict[str, str]:
+        return await self._long(lambda db: reads.descriptions(db, assets, by))
+
     async def catalogue(self) -> list[CatalogueRow]:
         return await self._long(reads.catalogue)
 

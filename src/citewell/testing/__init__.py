@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from citewell.models.hashing import HashEmbedder
     from citewell.testing.clock import Deadlock, VirtualLoop, run_virtual
-    from citewell.testing.scripted import ScriptedGenerator
+    from citewell.testing.scripted import ScriptedDescriber, ScriptedGenerator
     from citewell.testing.scripted_steps import Recording, ScriptEnded, record, with_steps
     from citewell.testing.shuffle import ShuffledLoop, run_shuffled
 
 _HOMES = {
     "HashEmbedder": "models.hashing",
-    "ScriptedGenerator": "testing.scripted",
+    **dict.fromkeys(["ScriptedDescriber", "ScriptedGenerator"], "testing.scripted"),
     **dict.fromkeys(["Deadlock", "VirtualLoop", "run_virtual"], "testing.clock"),
     **dict.fromkeys(["Recording", "ScriptEnded", "record", "with_steps"], "testing.scripted_steps"),
     **dict.fromkeys(["ShuffledLoop", "run_shuffled"], "testing.shuffle"),
@@ -28,6 +28,7 @@ __all__ = [
     "HashEmbedder",
     "Recording",
     "ScriptEnded",
+    "ScriptedDescriber",
     "ScriptedGenerator",
     "ShuffledLoop",
     "VirtualLoop",

@@ -19,6 +19,30 @@ class Asked:
     max_tokens: int
 
 
+class ScriptedDescriber:
+    """Describer that plays a script: each call takes the next answer; an exception among them is raised.
+
+    Raises ModelUnavailable when the script is over. `seen` holds the pictures it was shown, with their media types.
+    """
+
+    def __init__(self, answers: Sequence[str | Exception], *, identity: str = "scripted") -> None:
+        self._answers = list(answers)
+        self.identity = identity
+        self.seen: list[tuple[bytes, str]] = []
+
+    async def describe(self, image: bytes, media_type: str) -> str:
+        """The next answer of the script."""
+        self.seen.append((image, media_type))
+        if len(self.seen) > len(self._answers):
+            raise ModelUnavailable(
+                f"The script has {len(self._answers)} answers and was shown one more picture.", attempts=1
+            )
+        answer = self._answers[len(self.seen) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
 class ScriptedGenerator:
     """Generator that plays a script: each call takes the next answer; an exception among them is raised.
 

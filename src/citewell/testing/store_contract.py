@@ -470,6 +470,27 @@ async def images_and_the_account_are_kept_with_the_document(open_store: OpenStor
     await store.close()
 
 
+async def descriptions_are_found_by_image_and_describer_and_go_with_the_image(open_store: OpenStore) -> None:
+    store = await bound(open_store)
+    pictures = [
+        Asset(content_hash(name), "image/png", name, Span(0, 0), description=said, described_by=by)
+        for name, said, by in ((b"told", "A pump.", "seer"), (b"mute", "", "seer"), (b"unasked", "", ""))
+    ]
+    told, mute, unasked = pictures
+    made = [version("a", "x"), version("b", "y")]
+    shown = {"a": (told, mute, unasked), "b": (replace(told, description="A motor.", described_by="other"),)}
+    await store.commit([replace(one, document=replace(one.document, assets=shown[one.source.uri])) for one in made])
+    ids = [one.id for one in pictures]
+    assert await store.descriptions([*ids, "f" * 64, ids[0]], "seer") == {told.id: "A pump.", mute.id: ""}
+    assert await store.descriptions(ids, "other") == {told.id: "A motor."}
+    assert await store.descriptions([], "seer") == {}
+    assert (await store.contents(made[0].document.id, ANN)).assets == shown["a"]
+    await store.delete(["a"], bucket="b", principal=ANN)
+    assert await store.descriptions(ids, "seer") == {}
+    assert await store.descriptions(ids, "other") == {told.id: "A motor."}
+    await store.close()
+
+
 async def what_is_inside_a_source_goes_with_it(open_store: OpenStore) -> None:
     store = await bound(open_store)
     inside = ["m!/a", "m!/b", "m!/b!/x", "m!/b!/y", "m!/b!0", "m!0", "m2!/a", "m"]
@@ -732,6 +753,7 @@ CASES: tuple[Callable[[OpenStore], Awaitable[None]], ...] = (
     sources_are_listed_by_bucket_and_uri,
     blocks_keep_all_that_is_known_of_them,
     images_and_the_account_are_kept_with_the_document,
+    descriptions_are_found_by_image_and_describer_and_go_with_the_image,
     what_is_inside_a_source_goes_with_it,
     what_may_repeat_is_kept_by_cohort,
     a_cohort_is_judged_until_it_is_touched,

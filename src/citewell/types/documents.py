@@ -111,6 +111,8 @@ class Asset:
     `span` is where it first stands in the text: the block that shows it, or the empty span of a place between blocks.
     `regions` are all its places on pages. `alt` is what the source says in its stead. `name` is what it is called
     inside the source (`word/media/image1.png`). `width` and `height` are in pixels, 0 where unknown.
+    `description` is what a vision model said of it, "" where it said nothing, and `described_by` the model, "" where
+    none was asked: words of the model, which stand nowhere in the source.
     """
 
     id: str
@@ -122,6 +124,8 @@ class Asset:
     name: str = ""
     width: int = 0
     height: int = 0
+    description: str = ""
+    described_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def show_contents(screen: Screen, contents: Contents, text: str, blocks: Sequenc
                 f"{asset.width} x {asset.height}" if asset.width else "",
                 f"{len(asset.content):,}",
                 ", ".join(f"p. {page}" for page in dict.fromkeys(region.page for region in asset.regions)),
-                _start(asset.alt),
+                _start(asset.alt or (f"[{asset.described_by}] {asset.description}" if asset.description else "")),
             )
         screen.show("", heading("Figures"), indented(made))
     shown = blocks if every else blocks[:BLOCKS]
@@ -78,6 +78,8 @@ def contents_json(contents: Contents | None, text: str, blocks: Sequence[Block])
             "height": asset.height,
             "name": asset.name,
             "alt": asset.alt,
+            "description": asset.description,
+            "described_by": asset.described_by,
             "span": asset.span,
             "regions": asset.regions,
         }
