@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,12 +44,22 @@ class SplittingSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSettings:
-    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number."""
+    """What one source may take: `max_bytes` of size here, and of a parser's process the limits of `isolation.Limits`.
+
+    Plain text of at most `inline_bytes` is read without such a process; Markdown, CSV and JSON of a sixteenth of that.
+    """
 
     max_bytes: int = 50_000_000
+    inline_bytes: int = 1_000_000
     timeout_s: float = 60.0
+    longest_s: float = 1800.0
+    cpu_s: float = 120.0
     memory_bytes: int = 768 << 20
+    output_bytes: int = 256 << 20
+    open_files: int = 64
+    processes: int = 32
     workers: int = 2
+    documents_per_worker: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +175,16 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
     reading, answering = settings.reading, settings.answering
     at_least: list[tuple[str, str, float, float]] = [
         ("reading", "max_bytes", reading.max_bytes, 1),
+        ("reading", "inline_bytes", reading.inline_bytes, 0),
         ("reading", "timeout_s", reading.timeout_s, 0.001),
+        ("reading", "longest_s", reading.longest_s, reading.timeout_s),
+        ("reading", "cpu_s", reading.cpu_s, 0.001),
         ("reading", "memory_bytes", reading.memory_bytes, 1 << 20),
+        ("reading", "output_bytes", reading.output_bytes, 1 << 10),
+        ("reading", "open_files", reading.open_files, 16),
+        ("reading", "processes", reading.processes, 1),
         ("reading", "workers", reading.workers, 1),
+        ("reading", "documents_per_worker", reading.documents_per_worker, 1),
         ("retrieval", "pool", settings.retrieval.pool, 1),
         ("answering", "evidence", answering.evidence, 1),
         ("answering", "budget_tokens", answering.budget_tokens, 1),
@@ -239,8 +256,10 @@ async def assemble(
         pool=retrieval.pool,
     )
     writer = _writer(settings.answering, embedder)
-    limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
-    reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
+    limits = asdict(reading)
+    max_bytes, inline_bytes = limits.pop("max_bytes"), limits.pop("inline_bytes")
+    factories = default_factories(inline_bytes=inline_bytes, private=(str(root),), **limits)
+    reader = Readers(factories, max_bytes=max_bytes)
     # Last, so that settings that make no engine leave no empty knowledge base behind.
     store = await factory("store", "sqlite").open(root, create=create)  # type: ignore[attr-defined]
     try:

@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from citewell.protocols import Vectors
 
 _LANES = 2
+_READING = 8
+"""Sources of one ingestion that are read at a time; most of them wait for a worker process."""
 _BATCH_SOURCES = 32
 _BATCH_BYTES = 4_000_000
 _NO_SOURCE = ("missing", "not_permitted")
@@ -199,6 +202,8 @@ class Ingestion(Workflow):
         self._lost: list[Ingested] = []
         self._incomplete = False
         self._requested: Requested | None = None
+        # Not the threads of the event loop: files that take long would hold all of them, and searches wait for one.
+        self._reading = ThreadPoolExecutor(_READING, "citewell-reading")
 
     @step(inline=True)
     def begin(self, event: Requested) -> list[Pull]:
@@ -241,6 +246,7 @@ class Ingestion(Workflow):
         mirrored = request.mirror and not self._incomplete
         removed = await self._remove_vanished(request.bucket) if mirrored else []
         lines = sorted([*self._done.values(), *self._lost, *removed], key=lambda one: one.uri)
+        self._reading.shutdown(wait=False)
         return Finished(IngestReport(ctx.run_id, request.bucket, mirrored, tuple(lines)))
 
     def _take(self) -> list[Source | Unreadable]:
@@ -278,7 +284,8 @@ class Ingestion(Workflow):
         while level:
             level, lines, closed = await self._sift(level, bucket)
             note(lines)
-            await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in level))
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(*(loop.run_in_executor(self._reading, self._read, work) for work in level))
             for work in level:
                 _admit(work)
             note([await self._fail(work.source, work.error, closed) for work in level if work.error])

@@ -12,6 +12,7 @@ parser can at worst make up text.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -50,7 +51,7 @@ class Isolated:
     ) -> None:
         self._spec = reader if isinstance(reader, str) else f"{reader.__module__}:{reader.__qualname__}"
         self._options = dict(options or {})
-        self._private = tuple(private)
+        self._private = tuple(map(os.path.abspath, private))
         self._limits = Limits(**limits)
         inner = make_reader(self._spec, self._options)
         self._identity = inner.identity

@@ -48,6 +48,9 @@ Factory: TypeAlias = Callable[[], Reader]
 MAX_BYTES: Final = 50_000_000
 """The largest source that is read, unless the caller says otherwise."""
 
+INLINE_BYTES: Final = 1_000_000
+"""The largest plain text that is read in this process; one search in it holds the interpreter for some milliseconds."""
+
 _HERE: Final = "citewell.reading"
 # What another reader of the same type cannot mend.
 _FINAL: Final = frozenset({"encrypted", "limit_exceeded", "unsafe_content", "not_permitted"})
@@ -57,36 +60,79 @@ _FINAL: Final = frozenset({"encrypted", "limit_exceeded", "unsafe_content", "not
 class Lazy:
     """Makes the reader `module:Name` when called; its module is imported then, and its `identity` known before.
 
-    With `limits` (as `Isolated` takes them) it runs in killable worker processes, else in this one.
+    With `limits` (as `Isolated` takes them) it runs in killable worker processes, else in this one; sources of at most
+    `inline_bytes` are read in this one all the same, unless `native` stands in them, which calls for a native parser.
     """
 
     spec: str
     identity: str
     limits: Mapping[str, Any] | None = None
+    inline_bytes: int = -1
+    native: bytes | None = None
 
     def __call__(self) -> Reader:
         module, _, name = self.spec.partition(":")
-        made: Reader = (
-            getattr(import_module(module), name)()
-            if self.limits is None
-            else import_module(f"{_HERE}.isolation").Isolated(self.spec, **self.limits)
-        )
+        if self.limits is None:
+            made: Reader = getattr(import_module(module), name)()
+        elif self.inline_bytes >= 0:
+            made = _BySize(replace(self, limits=None), replace(self, inline_bytes=-1))
+        else:
+            made = import_module(f"{_HERE}.isolation").Isolated(self.spec, **self.limits)
         return made
 
 
-def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
-    """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
-    text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
+class _BySize:
+    """Reads small sources here and others in worker processes; either reader is made when first needed."""
+
+    def __init__(self, here: Lazy, apart: Lazy) -> None:
+        self.identity = here.identity
+        self._here, self._apart = here, apart
+        self._made: dict[Lazy, Reader] = {}
+        self._lock = threading.Lock()
+
+    def read(self, source: Source) -> Document:
+        """As the reader does. Raises what it raises."""
+        content, native = source.content, self._here.native
+        small = len(content) <= self._here.inline_bytes
+        # In UTF-16 the letters stand apart.
+        here = small and (native is None or native not in content.replace(b"\0", b"").lower())
+        chosen = self._here if here else self._apart
+        with self._lock:
+            if chosen not in self._made:
+                self._made[chosen] = chosen()
+            reader = self._made[chosen]
+        return reader.read(source)
+
+    def close(self) -> None:
+        """End the worker processes, if there are any."""
+        with self._lock:
+            apart = self._made.pop(self._apart, None)
+        if apart is not None:
+            apart.close()  # type: ignore[attr-defined]
+
+
+def default_factories(*, inline_bytes: int = INLINE_BYTES, **limits: Any) -> dict[str, tuple[Factory, ...]]:
+    """Media type → readers to try in order; `limits` are those of `Isolated`.
+
+    Native parsers of formats that strangers make run in workers, and with them what is long enough to hold this
+    process up. Plain text is read here up to `inline_bytes`; what has a grammar, up to a sixteenth of that: it takes
+    time in proportion to its length (tests/reading/test_growth.py), but much more of it.
+    """
+
+    def inline(name: str, identity: str, share: int = 16, native: bytes | None = None) -> Lazy:
+        return Lazy(f"{_HERE}.{name}", identity, limits, inline_bytes // share, native)
+
+    text = inline("text:TextReader", versions.TEXT, 1)
     code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), limits)
     image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
     return {
-        CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
+        CSV: (inline("csv_:CsvReader", versions.CSV),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX), limits),),
         EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
-        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
-        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), Lazy(f"{_HERE}.json_:JsonReader", versions.JSON), text),
+        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML, limits),),
+        JSON: (inline("faq:FaqReader", versions.FAQ), inline("json_:JsonReader", versions.JSON), text),
         MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
-        MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
+        MARKDOWN: (inline("markdown:MarkdownReader", versions.MARKDOWN, native=b"<table"),),
         MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
         MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
         NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
