@@ -270,7 +270,7 @@ def pdf_speed(folders: list[Path]) -> dict[str, float]:
 def text_speed() -> dict[str, float]:
     """Megabytes a CPU second from bytes to document, of made-up prose in each format that is all text."""
     # In this process, whatever their size: the CPU time of workers does not show here.
-    factories = {kind: tuple(replace(one, limits=None) for one in made) for kind, made in default_factories().items()}
+    factories = {kind: tuple(replace(one, pool=None) for one in made) for kind, made in default_factories().items()}
     readers = Readers(factories)
     figures = {}
     for name, content in samples(4_000_000).items():

@@ -47,6 +47,7 @@ class ReadingSettings:
     """What one source may take: `max_bytes` of size here, and of a parser's process the limits of `isolation.Limits`.
 
     Plain text of at most `inline_bytes` is read without such a process; Markdown, CSV and JSON of a sixteenth of that.
+    `workers` are as many as there are cores, 2 to 8.
     """
 
     max_bytes: int = 50_000_000
@@ -58,7 +59,7 @@ class ReadingSettings:
     output_bytes: int = 256 << 20
     open_files: int = 64
     processes: int = 32
-    workers: int = 2
+    workers: int = max(2, min(8, os.cpu_count() or 2))
     documents_per_worker: int = 200
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
@@ -43,6 +43,9 @@ from citewell.reading.formats import (
 from citewell.reading.languages import CODE_TYPES
 from citewell.types import Document, Source
 
+if TYPE_CHECKING:
+    from citewell.reading.isolation import Pool
+
 Factory: TypeAlias = Callable[[], Reader]
 
 MAX_BYTES: Final = 50_000_000
@@ -60,24 +63,24 @@ _FINAL: Final = frozenset({"encrypted", "limit_exceeded", "unsafe_content", "not
 class Lazy:
     """Makes the reader `module:Name` when called; its module is imported then, and its `identity` known before.
 
-    With `limits` (as `Isolated` takes them) it runs in killable worker processes, else in this one; sources of at most
+    With the `pool` of workers that is given it runs in killable processes, else in this one; sources of at most
     `inline_bytes` are read in this one all the same, unless `native` stands in them, which calls for a native parser.
     """
 
     spec: str
     identity: str
-    limits: Mapping[str, Any] | None = None
+    pool: Callable[[], Pool] | None = None
     inline_bytes: int = -1
     native: bytes | None = None
 
     def __call__(self) -> Reader:
         module, _, name = self.spec.partition(":")
-        if self.limits is None:
+        if self.pool is None:
             made: Reader = getattr(import_module(module), name)()
         elif self.inline_bytes >= 0:
-            made = _BySize(replace(self, limits=None), replace(self, inline_bytes=-1))
+            made = _BySize(replace(self, pool=None), replace(self, inline_bytes=-1))
         else:
-            made = import_module(f"{_HERE}.isolation").Isolated(self.spec, **self.limits)
+            made = import_module(f"{_HERE}.isolation").Isolated(self.spec, pool=self.pool())
         return made
 
 
@@ -112,42 +115,47 @@ class _BySize:
 
 
 def default_factories(*, inline_bytes: int = INLINE_BYTES, **limits: Any) -> dict[str, tuple[Factory, ...]]:
-    """Media type → readers to try in order; `limits` are those of `Isolated`.
+    """Media type → readers to try in order; `limits` are those of `Pool`, which they share.
 
     Native parsers of formats that strangers make run in workers, and with them what is long enough to hold this
     process up. Plain text is read here up to `inline_bytes`; what has a grammar, up to a sixteenth of that: it takes
     time in proportion to its length (tests/reading/test_growth.py), but much more of it.
     """
 
+    @cache
+    def pool() -> Pool:
+        made: Pool = import_module(f"{_HERE}.isolation").Pool(**limits)
+        return made
+
     def inline(name: str, identity: str, share: int = 16, native: bytes | None = None) -> Lazy:
-        return Lazy(f"{_HERE}.{name}", identity, limits, inline_bytes // share, native)
+        return Lazy(f"{_HERE}.{name}", identity, pool, inline_bytes // share, native)
 
     text = inline("text:TextReader", versions.TEXT, 1)
-    code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), limits)
-    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
+    code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), pool)
+    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), pool)
     return {
         CSV: (inline("csv_:CsvReader", versions.CSV),),
-        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX), limits),),
-        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
-        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML, limits),),
+        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX), pool),),
+        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, pool),),
+        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML, pool),),
         JSON: (inline("faq:FaqReader", versions.FAQ), inline("json_:JsonReader", versions.JSON), text),
-        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
+        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, pool),),
         MARKDOWN: (inline("markdown:MarkdownReader", versions.MARKDOWN, native=b"<table"),),
-        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
-        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
-        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
-        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
-        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
-        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
-        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), limits),),
-        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX), limits),),
-        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
-        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
+        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, pool),),
+        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, pool),),
+        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, pool), text),
+        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), pool),),
+        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, pool),),
+        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), pool),),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), pool),),
+        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX), pool),),
+        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, pool), text),
+        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, pool),),
         TEXT: (text,),
-        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, limits),),
-        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, limits),),
-        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, limits),),
-        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, limits), text),
+        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, pool),),
+        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, pool),),
+        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, pool),),
+        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, pool), text),
         **dict.fromkeys(CODE_TYPES, (code, text)),
         **dict.fromkeys(IMAGES, (image,)),
     }
