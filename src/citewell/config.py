@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,7 +45,10 @@ class SplittingSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSettings:
-    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number.
+    """What one source may take: `max_bytes` of size here, and of a parser's process the limits of `isolation.Limits`.
+
+    Plain text of at most `inline_bytes` is read without such a process; Markdown, CSV and JSON of a sixteenth of that.
+    `workers` are as many as there are cores, 2 to 8.
 
     `ocr` reads text in pictures and scans: `ppocr` (of citewell[ocr]), `tesseract` (the program, with languages as in
     `tesseract:eng+rus`), `none`, or `auto`: the first of the two that is installed. With `figure_words` it also reads
@@ -53,9 +56,16 @@ class ReadingSettings:
     """
 
     max_bytes: int = 50_000_000
+    inline_bytes: int = 1_000_000
     timeout_s: float = 60.0
+    longest_s: float = 1800.0
+    cpu_s: float = 120.0
     memory_bytes: int = 768 << 20
-    workers: int = 2
+    output_bytes: int = 256 << 20
+    open_files: int = 64
+    processes: int = 32
+    workers: int = max(2, min(8, os.cpu_count() or 2))
+    documents_per_worker: int = 200
     ocr: str = "auto"
     figure_words: bool = True
 
@@ -203,9 +213,16 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
     reading, answering, describing = settings.reading, settings.answering, settings.describing
     at_least: list[tuple[str, str, float, float]] = [
         ("reading", "max_bytes", reading.max_bytes, 1),
+        ("reading", "inline_bytes", reading.inline_bytes, 0),
         ("reading", "timeout_s", reading.timeout_s, 0.001),
+        ("reading", "longest_s", reading.longest_s, reading.timeout_s),
+        ("reading", "cpu_s", reading.cpu_s, 0.001),
         ("reading", "memory_bytes", reading.memory_bytes, 1 << 20),
+        ("reading", "output_bytes", reading.output_bytes, 1 << 10),
+        ("reading", "open_files", reading.open_files, 16),
+        ("reading", "processes", reading.processes, 1),
         ("reading", "workers", reading.workers, 1),
+        ("reading", "documents_per_worker", reading.documents_per_worker, 1),
         ("ingestion", "boilerplate_documents", settings.ingestion.boilerplate_documents, 2),
         ("describing", "max_pictures", describing.max_pictures, 1),
         ("describing", "min_side", describing.min_side, 1),
@@ -286,14 +303,9 @@ async def assemble(
     )
     writer = _writer(settings.answering, embedder)
     pictures = _pictures(settings.describing)
-    factories = default_factories(
-        ocr=reading.ocr,
-        figure_words=reading.figure_words,
-        timeout_s=reading.timeout_s,
-        memory_bytes=reading.memory_bytes,
-        workers=reading.workers,
-    )
-    reader = Readers(factories, max_bytes=reading.max_bytes)
+    limits = asdict(reading)
+    max_bytes = limits.pop("max_bytes")
+    reader = Readers(default_factories(private=(str(root),), **limits), max_bytes=max_bytes)
     # Last, so that settings that make no engine leave no empty knowledge base behind.
     store = await factory("store", "sqlite").open(root, create=create)  # type: ignore[attr-defined]
     try:

@@ -17,7 +17,7 @@ import pytest
 
 from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment
-from citewell.reading.isolation import Isolated
+from citewell.reading.isolation import Isolated, Pool
 from citewell.reading.process_tree import descendants
 from citewell.reading.wire import LENGTH, answer_frame, parse_answer, to_data, to_document
 from citewell.reading.worker_process import Limits, WorkerProcess
@@ -188,11 +188,12 @@ def test_reader_that_asks_for_time_gets_it_within_the_longest() -> None:
         assert caught.value.kind == "corrupt"
 
 
-def test_boundless_allocation_is_stopped_at_the_memory_limit(reader: Isolated) -> None:
-    with pytest.raises(ReadError, match="memory") as caught:
-        reader.read(source("allocate"))
-    assert caught.value.kind == "limit_exceeded"
-    still_reads(reader)
+def test_boundless_allocation_is_stopped_at_the_memory_limit() -> None:
+    with Isolated("hostile:Obedient", timeout_s=60, memory_bytes=200 << 20) as reader:
+        with pytest.raises(ReadError, match="memory") as caught:
+            reader.read(source("allocate"))
+        assert caught.value.kind == "limit_exceeded"
+        still_reads(reader)
 
 
 @pytest.mark.parametrize(("order", "said"), [("abort", "SIGABRT"), ("exit", "code 3")])
@@ -339,7 +340,7 @@ def test_parser_is_refused_what_no_parser_needs(reader: Isolated, tmp_path: Path
 
 def held() -> tuple[str, ...]:
     """What the kernel keeps from workers here."""
-    worker = WorkerProcess("hostile:Obedient", {}, "local", Limits())
+    worker = WorkerProcess("local", Limits())
     worker.end()
     return worker.walls
 
@@ -400,14 +401,17 @@ def test_documents_are_read_side_by_side() -> None:
 
 
 @linux
-def test_readers_of_many_formats_leave_few_workers_idle() -> None:
+def test_readers_of_many_formats_share_their_workers() -> None:
     before = own_children()
-    readers = [Isolated("hostile:Obedient") for _ in range(10)]
-    for one in readers:
-        still_reads(one)
-    assert len(own_children() - before) == 8
-    for one in readers:
-        one.close()
+    pool = Pool()
+    readers = [Isolated(name, pool=pool) for name in ("hostile:Obedient", "hostile:Huge", "hostile:Liar")]
+    for _ in range(2):
+        still_reads(readers[0])
+        assert readers[1].read(source("x")).reader == "huge@1"
+    assert len(own_children() - before) == 1
+    assert failure(readers[2], "x").kind == "corrupt"
+    still_reads(readers[0])
+    pool.close()
     assert own_children() == before
 
 
@@ -418,7 +422,7 @@ def test_close_ends_what_is_being_read() -> None:
         caught: list[ReadError] = []
         thread = threading.Thread(target=lambda: caught.append(failure(reader, "sleep")))
         thread.start()
-        while not reader._busy:
+        while not reader._pool._busy:
             time.sleep(0.01)
     thread.join(30)
     assert not thread.is_alive()
@@ -439,7 +443,7 @@ def test_close_leaves_no_process_and_no_zombie(reader: Isolated) -> None:
 PARENT = """
 import sys, threading, time
 sys.path[:0] = {path!r}
-from citewell.reading.isolation import Isolated
+from citewell.reading.isolation import Isolated, Pool
 from citewell.types import Source
 reader = Isolated("hostile:Obedient", timeout_s=60)
 print(reader.read(Source("u", b"pid")).text, flush=True)

@@ -3,13 +3,15 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from laws import read
 
 from citewell.errors import ReadError
 from citewell.reading import versions
-from citewell.reading.formats import MARKDOWN, TEXT
+from citewell.reading.formats import HTML, MARKDOWN, TEXT
+from citewell.reading.html import HtmlReader
 from citewell.reading.markdown import MarkdownReader
 from citewell.reading.readers import Factory, Readers, default_factories
 from citewell.reading.text import TextReader
@@ -137,7 +139,7 @@ def test_a_reader_whose_library_is_missing_is_reported_as_such() -> None:
 def test_a_library_that_is_missing_only_when_it_reads_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lxml", None)
     with pytest.raises(ReadError, match="read with lxml, which is not installed") as caught:
-        Readers().read(Source("x.html", b"<!doctype html><p>x"))
+        Readers({HTML: HtmlReader}).read(Source("x.html", b"<!doctype html><p>x"))
     assert caught.value.kind == "unsupported_type"
 
 
@@ -202,3 +204,33 @@ def test_repeated_markup_takes_time_in_proportion_or_is_refused(suffix: str, uni
         if large < 8 * small + 0.3:
             return
     pytest.fail(f"CPU seconds for 10 and 40 KB: {measured}")
+
+
+def pids() -> set[str]:
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= set((task / "children").read_text().split())
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("uri", "content", "apart"),
+    [
+        ("x.md", b"x" * 62, False),
+        ("x.md", b"x" * 63, True),
+        ("x.md", b"a <table><tr><td>b</table>", True),
+        ("x.txt", b"x" * 1000, False),
+        ("x.txt", b"x" * 1001, True),
+        ("x.html", b"<!doctype html><p>x", True),
+    ],
+)
+def test_what_is_long_or_needs_a_native_parser_is_read_in_a_worker(uri: str, content: bytes, apart: bool) -> None:
+    before = pids()
+    readers = Readers(default_factories(inline_bytes=1000))
+    try:
+        assert readers.read(Source(uri, content)).text
+        assert bool(pids() - before) == apart
+    finally:
+        readers.close()
+    assert pids() == before

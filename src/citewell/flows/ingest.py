@@ -18,6 +18,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["MAX_DEPTH", "MAX_PARTS", "MAX_PART_BYTES", "IngestReport", "Ingested", "Ingestion", "Requested", "Stages"]
 
 _LANES = 2
+_READING = 8
+"""Sources of one ingestion that are read at a time; most of them wait for a worker process."""
 _BATCH_SOURCES = 32
 _BATCH_BYTES = 4_000_000
 _NO_SOURCE = ("missing", "not_permitted")
@@ -207,6 +210,8 @@ class Ingestion(Workflow):
         self._incomplete = False
         self._requested: Requested | None = None
         self._cohorts: Cohorts | None = None
+        # Not the threads of the event loop: files that take long would hold all of them, and searches wait for one.
+        self._reading = ThreadPoolExecutor(_READING, "citewell-reading")
 
     @step(inline=True)
     def begin(self, event: Requested) -> list[Pull]:
@@ -264,6 +269,7 @@ class Ingestion(Workflow):
             for one in self._done.values()
         ]
         lines = sorted([*done, *self._lost, *event.removed], key=lambda one: one.uri)
+        self._reading.shutdown(wait=False)
         bucket = self._requested.bucket
         return Finished(IngestReport(ctx.run_id, bucket, event.mirrored, tuple(lines), repeated))
 
@@ -304,7 +310,8 @@ class Ingestion(Workflow):
             note(lines)
             assert self._cohorts is not None
             await self._cohorts.look({work.source.access for work in level})
-            await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in level))
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(*(loop.run_in_executor(self._reading, self._read, work) for work in level))
             if self._describing is not None:
                 await asyncio.gather(*(self._describe(work, self._describing) for work in level))
             for work in level:

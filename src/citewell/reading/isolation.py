@@ -12,6 +12,7 @@ parser can at worst make up text.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -24,19 +25,115 @@ from citewell.reading.worker_process import CrashError, Limits, WorkerProcess
 from citewell.types import Document, Source
 
 _MAX_IDLE: Final = 8
-"""Workers that wait for documents, of all readers together: each takes some 25 to 100 MiB."""
+"""Workers of one pool that wait for documents: each takes some 25 to 100 MiB."""
+
+
+class Pool:
+    """Warm worker processes that readers of any format share; blocking and thread-safe.
+
+    `limits` are those of `Limits`, by name. Nothing in a worker can read what lies in the folders `private`, where the
+    system can hold that (see `walls`). A worker is replaced after `documents_per_worker` documents, when the tenant
+    changes, and after every error that may have harmed it. Workers end with this process however it ends, SIGKILL
+    included.
+    """
+
+    def __init__(self, *, private: Sequence[str] = (), **limits: Any) -> None:
+        self.limits = Limits(**limits)
+        self._private = tuple(map(os.path.abspath, private))
+        self._slots = threading.BoundedSemaphore(self.limits.workers)
+        self._lock = threading.Lock()
+        self._idle: list[WorkerProcess] = []  # the one that waits longest first
+        self._busy: set[WorkerProcess] = set()
+        self._closed = False
+
+    def ask(
+        self,
+        spec: str,
+        options: Mapping[str, Any],
+        source: Source,
+        finish: Callable[[tuple[dict[str, Any], list[bytes]]], Document],
+        *,
+        alone: bool = False,
+    ) -> Document:
+        """What `finish` makes of the answer that the reader `spec`, called with `options`, gives for `source`.
+
+        `alone` means in a worker that does nothing before and after. Raises what `finish` raises, and ReadError.
+        """
+        with self._slots:
+            worker = self._start(source.tenant) if alone else self._take(source.tenant, spec)
+            try:
+                answer = worker.ask(spec, options, source)
+                broken, worker.broken = worker.broken, True  # until the answer has proved to be a document
+                document = finish(answer)
+                worker.broken = broken
+                return document
+            except ReadError:
+                if self._closed:
+                    raise _closed() from None
+                raise
+            finally:
+                # An error that the inner reader itself raised leaves the worker whole; `ask` marks all others.
+                self._give_back(worker, done=alone or worker.broken)
+
+    def close(self) -> None:
+        """End all workers now; what they were reading fails as `missing`, and so does what comes later."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            busy = list(self._busy)
+        for worker in busy:
+            worker.stop()  # ended by the thread that waits for it
+        for worker in idle:
+            worker.end()
+
+    def _take(self, tenant: str, spec: str) -> WorkerProcess:
+        """A worker for `tenant`: one that knows the reader, else one that waits, else a new one."""
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise _closed()
+                if not self._idle:
+                    break
+                worker = max(
+                    enumerate(self._idle), key=lambda one: (one[1].tenant == tenant, spec in one[1].specs, one[0])
+                )[1]
+                if worker.tenant != tenant and len(self._idle) + len(self._busy) < self.limits.workers:
+                    break
+                self._idle.remove(worker)
+                if worker.tenant == tenant and worker.alive():
+                    self._busy.add(worker)
+                    return worker
+            worker.end()
+        return self._start(tenant)
+
+    def _start(self, tenant: str) -> WorkerProcess:
+        worker = WorkerProcess(tenant, self.limits, self._private)
+        with self._lock:
+            self._busy.add(worker)
+            closed = self._closed
+        if closed:
+            worker.stop()
+        return worker
+
+    def _give_back(self, worker: WorkerProcess, *, done: bool) -> None:
+        with self._lock:
+            self._busy.discard(worker)
+            gone = [worker]
+            if not (done or self._closed or worker.documents >= self.limits.documents_per_worker):
+                self._idle.append(worker)
+                gone = [self._idle.pop(0) for _ in range(len(self._idle) - _MAX_IDLE)]
+        for one in gone:
+            one.end()
 
 
 class Isolated:
     """A Reader whose inner reader runs in killable worker processes; blocking and thread-safe.
 
     `reader` is the inner reader's class or factory, or its name as `module:name`; it is called in the worker without
-    arguments other than `options` (JSON-able). `limits` are those of `Limits`, by name. Nothing in a worker can read
-    what lies in the folders `private`, where the system can hold that (see `walls`).
+    arguments other than `options` (JSON-able). The workers are those of `pool`, which others share; without one it has
+    its own, with these `limits` and `private` folders, as `Pool` takes them.
     A file that *crashed* its worker is tried once more in a worker of its own, with the options in `rescue`, by
     default those in the reader's `RESCUE`, where it has one.
-    A worker is replaced after `documents_per_worker` documents, when the tenant changes, and after every error that
-    may have harmed it. Workers end with this process however it ends, SIGKILL included.
     """
 
     def __init__(
@@ -45,20 +142,16 @@ class Isolated:
         *,
         options: Mapping[str, Any] | None = None,
         rescue: Mapping[str, Any] | None = None,
-        private: Sequence[str] = (),
+        pool: Pool | None = None,
         **limits: Any,
     ) -> None:
         self._spec = reader if isinstance(reader, str) else f"{reader.__module__}:{reader.__qualname__}"
         self._options = dict(options or {})
-        self._private = tuple(private)
-        self._limits = Limits(**limits)
+        self._pool = Pool(**limits) if pool is None else pool
         inner = make_reader(self._spec, self._options)
         self._identity = inner.identity
         chosen = getattr(inner, "RESCUE", None) if rescue is None else rescue
         self._rescue = None if chosen is None else {**self._options, **chosen}
-        self._slots = threading.BoundedSemaphore(self._limits.workers)
-        self._busy: set[WorkerProcess] = set()
-        self._closed = False
 
     @property
     def identity(self) -> str:
@@ -70,88 +163,26 @@ class Isolated:
         Raises ReadError `limit_exceeded` when time, memory or output ran over, `corrupt` when the worker died,
         `unsafe_content` when it tried what no parser may, and `missing` once this reader is closed.
         """
-        with self._slots:
-            try:
-                return self._read(self._take(source.tenant), source)
-            except CrashError:
-                if self._rescue is None or self._closed:
-                    raise
-                return self._read(self._start(self._rescue, source.tenant), source, once=True)
 
-    def _read(self, worker: WorkerProcess, source: Source, *, once: bool = False) -> Document:
+        def finish(answer: tuple[dict[str, Any], list[bytes]]) -> Document:
+            return to_document(*answer, source, self._identity)
+
         try:
-            answer = worker.ask(source)
-            broken, worker.broken = worker.broken, True  # until the answer has proved to be a document
-            document = to_document(*answer, source, self._identity)
-            worker.broken = broken
-            return document
-        except ReadError:
-            if self._closed:
-                raise _closed() from None
-            raise
-        finally:
-            # An error that the inner reader itself raised leaves the worker whole; `ask` marks all others.
-            worker.documents += 1
-            done = once or worker.broken or worker.documents >= self._limits.documents_per_worker
-            with _IDLE_LOCK:
-                self._busy.discard(worker)
-                keep = not (done or self._closed)
-                if keep:
-                    _IDLE.append((self, worker))
-                surplus = [_IDLE.pop(0)[1] for _ in range(len(_IDLE) - _MAX_IDLE)]
-            for one in surplus if keep else [*surplus, worker]:
-                one.end()
+            return self._pool.ask(self._spec, self._options, source, finish)
+        except CrashError:
+            if self._rescue is None:
+                raise
+            return self._pool.ask(self._spec, self._rescue, source, finish, alone=True)
 
     def close(self) -> None:
-        """End all workers now; what they were reading fails as `missing`, and so does a later `read`."""
-        with _IDLE_LOCK:
-            self._closed = True
-            idle = [worker for owner, worker in _IDLE if owner is self]
-            _IDLE[:] = [one for one in _IDLE if one[0] is not self]
-            busy = list(self._busy)
-        for worker in busy:
-            worker.stop()  # ended by the thread that waits for it
-        for worker in idle:
-            worker.end()
+        """End the pool's workers now; what they were reading fails as `missing`, and so does a later `read`."""
+        self._pool.close()
 
     def __enter__(self) -> Isolated:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _take(self, tenant: str) -> WorkerProcess:
-        """A worker for `tenant`: the one that waited least, else a new one."""
-        while True:
-            with _IDLE_LOCK:
-                if self._closed:
-                    raise _closed()
-                mine = [one for one in _IDLE if one[0] is self]
-                if not mine:
-                    break
-                _IDLE.remove(mine[-1])
-                worker = mine[-1][1]
-                usable = worker.tenant == tenant and worker.alive()
-                if usable:
-                    self._busy.add(worker)
-                    return worker
-            worker.end()
-        return self._start(self._options, tenant)
-
-    def _start(self, options: Mapping[str, Any], tenant: str) -> WorkerProcess:
-        worker = WorkerProcess(self._spec, options, tenant, self._limits, self._private)
-        with _IDLE_LOCK:
-            self._busy.add(worker)
-            closed = self._closed
-        if closed:
-            worker.stop()
-        return worker
-
-
-# Idle workers of all readers of this process, the one that waits longest first: a folder of twenty formats must not
-# leave forty processes behind.
-_IDLE: list[tuple[Isolated, WorkerProcess]] = []
-_IDLE_LOCK = threading.Lock()
 
 
 def _closed() -> ReadError:

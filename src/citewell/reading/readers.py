@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
@@ -44,10 +44,16 @@ from citewell.reading.languages import CODE_TYPES
 from citewell.reading.ocr import AUTO
 from citewell.types import Document, Source
 
+if TYPE_CHECKING:
+    from citewell.reading.isolation import Pool
+
 Factory: TypeAlias = Callable[[], Reader]
 
 MAX_BYTES: Final = 50_000_000
 """The largest source that is read, unless the caller says otherwise."""
+
+INLINE_BYTES: Final = 1_000_000
+"""The largest plain text that is read in this process; one search in it holds the interpreter for some milliseconds."""
 
 _HERE: Final = "citewell.reading"
 # What another reader of the same type cannot mend.
@@ -58,56 +64,107 @@ _FINAL: Final = frozenset({"encrypted", "limit_exceeded", "unsafe_content", "not
 class Lazy:
     """Makes the reader `module:Name` when called; its module is imported then, and its `identity` known before.
 
-    With `limits` (as `Isolated` takes them) it runs in killable worker processes, else in this one.
+    With the `pool` of workers that is given it runs in killable processes, else in this one; sources of at most
+    `inline_bytes` are read in this one all the same, unless `native` stands in them, which calls for a native parser.
+    `options` are the arguments of the reader, JSON-able.
     """
 
     spec: str
     identity: str
-    limits: Mapping[str, Any] | None = None
+    pool: Callable[[], Pool] | None = None
+    inline_bytes: int = -1
+    native: bytes | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self) -> Reader:
         module, _, name = self.spec.partition(":")
-        made: Reader = (
-            getattr(import_module(module), name)()
-            if self.limits is None
-            else import_module(f"{_HERE}.isolation").Isolated(self.spec, **self.limits)
-        )
+        if self.pool is None:
+            made: Reader = getattr(import_module(module), name)(**self.options)
+        elif self.inline_bytes >= 0:
+            made = _BySize(replace(self, pool=None), replace(self, inline_bytes=-1))
+        else:
+            made = import_module(f"{_HERE}.isolation").Isolated(self.spec, options=self.options, pool=self.pool())
         return made
 
 
-def default_factories(*, ocr: str = AUTO, figure_words: bool = True, **limits: Any) -> dict[str, tuple[Factory, ...]]:
-    """Media type → readers to try in order. Native parsers of formats that strangers make run in workers.
+class _BySize:
+    """Reads small sources here and others in worker processes; either reader is made when first needed."""
+
+    def __init__(self, here: Lazy, apart: Lazy) -> None:
+        self.identity = here.identity
+        self._here, self._apart = here, apart
+        self._made: dict[Lazy, Reader] = {}
+        self._lock = threading.Lock()
+
+    def read(self, source: Source) -> Document:
+        """As the reader does. Raises what it raises."""
+        content, native = source.content, self._here.native
+        small = len(content) <= self._here.inline_bytes
+        # In UTF-16 the letters stand apart.
+        here = small and (native is None or native not in content.replace(b"\0", b"").lower())
+        chosen = self._here if here else self._apart
+        with self._lock:
+            if chosen not in self._made:
+                self._made[chosen] = chosen()
+            reader = self._made[chosen]
+        return reader.read(source)
+
+    def close(self) -> None:
+        """End the worker processes, if there are any."""
+        with self._lock:
+            apart = self._made.pop(self._apart, None)
+        if apart is not None:
+            apart.close()  # type: ignore[attr-defined]
+
+
+def default_factories(
+    *, inline_bytes: int = INLINE_BYTES, ocr: str = AUTO, figure_words: bool = True, **limits: Any
+) -> dict[str, tuple[Factory, ...]]:
+    """Media type → readers to try in order; `limits` are those of `Pool`, which they share.
+
+    Native parsers of formats that strangers make run in workers, and with them what is long enough to hold this
+    process up. Plain text is read here up to `inline_bytes`; what has a grammar, up to a sixteenth of that: it takes
+    time in proportion to its length (tests/reading/test_growth.py), but much more of it.
 
     Text in pictures is read by the engine `ocr` (see `ocr.engine`), with `figure_words` in the figures of PDFs too.
     """
-    seeing = {**limits, "options": {"ocr": ocr}}
-    pdf = {**limits, "options": {"ocr": ocr, "figure_words": figure_words}}
-    text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
-    code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), limits)
-    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE, ocr), seeing)
+    seeing = {"ocr": ocr}
+    pdf = {"ocr": ocr, "figure_words": figure_words}
+
+    @cache
+    def pool() -> Pool:
+        made: Pool = import_module(f"{_HERE}.isolation").Pool(**limits)
+        return made
+
+    def inline(name: str, identity: str, share: int = 16, native: bytes | None = None) -> Lazy:
+        return Lazy(f"{_HERE}.{name}", identity, pool, inline_bytes // share, native)
+
+    text = inline("text:TextReader", versions.TEXT, 1)
+    code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), pool)
+    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE, ocr), pool, options=seeing)
     return {
-        CSV: (Lazy(f"{_HERE}.csv_:CsvReader", versions.CSV),),
-        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX, ocr), seeing),),
-        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, limits),),
-        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML),),
-        JSON: (Lazy(f"{_HERE}.faq:FaqReader", versions.FAQ), Lazy(f"{_HERE}.json_:JsonReader", versions.JSON), text),
-        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, limits),),
-        MARKDOWN: (Lazy(f"{_HERE}.markdown:MarkdownReader", versions.MARKDOWN),),
-        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, limits),),
-        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, limits),),
-        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, limits), text),
-        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), seeing),),
-        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
-        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), seeing),),
-        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.of_pdf(ocr, figure_words=figure_words), pdf),),
-        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX, ocr), seeing),),
-        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
-        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
+        CSV: (inline("csv_:CsvReader", versions.CSV),),
+        DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX, ocr), pool, options=seeing),),
+        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, pool),),
+        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML, pool),),
+        JSON: (inline("faq:FaqReader", versions.FAQ), inline("json_:JsonReader", versions.JSON), text),
+        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, pool),),
+        MARKDOWN: (inline("markdown:MarkdownReader", versions.MARKDOWN, native=b"<table"),),
+        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, pool),),
+        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, pool),),
+        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, pool), text),
+        ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), pool, options=seeing),),
+        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, pool),),
+        ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), pool, options=seeing),),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.of_pdf(ocr, figure_words=figure_words), pool, options=pdf),),
+        PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX, ocr), pool, options=seeing),),
+        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, pool), text),
+        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, pool),),
         TEXT: (text,),
-        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, limits),),
-        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, limits),),
-        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, limits),),
-        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, limits), text),
+        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, pool),),
+        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, pool),),
+        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, pool),),
+        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, pool), text),
         **dict.fromkeys(CODE_TYPES, (code, text)),
         **dict.fromkeys(IMAGES, (image,)),
     }

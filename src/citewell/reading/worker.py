@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -72,16 +72,14 @@ def work() -> NoReturn:
             setup = json.loads(hello)
             walls = put_up(setup["private"])  # before there is a second thread, which would stand outside
             _die_with_owner(int(lifeline))
-            reader = make_reader(setup["spec"], setup["options"])
             _limit(setup["memory_bytes"], setup["open_files"])
             on_allow(partial(_ask_for, channel, setup["cpu_share"]))
             # A document is millions of small objects without cycles: looking for some every 700 takes a third of the
             # time of a file of many small blocks.
-            gc.freeze()
             gc.set_threshold(100_000, 20, 100)
             channel.send({"ready": True, "walls": walls})
             while (head := channel.receive()) is not None and (body := channel.receive()) is not None:
-                channel.send(*_serve(reader, json.loads(head), body, setup["cpu_share"]))
+                channel.send(*_serve(json.loads(head), body, setup["cpu_share"]))
     except OSError:
         pass  # the owner went away in the middle of a frame
     os._exit(0)  # native libraries have been seen to crash in their exit handlers
@@ -92,13 +90,13 @@ def _ask_for(channel: _Channel, cpu_share: float, seconds: float) -> None:
     channel.send({ALLOW: seconds})
 
 
-def _serve(
-    reader: Reader, head: dict[str, Any], content: bytes, cpu_share: float
-) -> tuple[dict[str, Any], list[bytes]]:
+def _serve(head: dict[str, Any], content: bytes, cpu_share: float) -> tuple[dict[str, Any], list[bytes]]:
     """The document as data with its bytes, or what to say of the failure."""
     _limit_cpu(cpu_share * head.pop("timeout_s"))
     metadata = {key: tuple(value) if isinstance(value, list) else value for key, value in head.pop("metadata").items()}
+    spec, options = head.pop("spec"), head.pop("options")
     try:
+        reader = _reader(spec, json.dumps(options))
         return to_data(reader.read(Source(content=content, metadata=metadata, **head)))
     except ReadError as error:
         failure = {"error": error.kind, "message": str(error), "broken": False}
@@ -124,6 +122,13 @@ def _serve(
             "message": f"The parser failed with {type(error).__name__}: {said}. The file may be damaged.",
         }
     return failure, []
+
+
+@cache
+def _reader(spec: str, options: str) -> Reader:
+    made = make_reader(spec, json.loads(options))
+    gc.freeze()  # what was imported stays: no collection needs to look at it
+    return made
 
 
 def _die_with_owner(lifeline: int) -> None:
@@ -166,7 +171,7 @@ def _limit(memory_bytes: int, open_files: int) -> None:
         at_most(resource.RLIMIT_AS, size - resident + memory_bytes + _SLACK_BYTES)
 
 
-_SLACK_BYTES = 256 << 20  # libraries that load late, and the stacks of their threads
+_SLACK_BYTES = 512 << 20  # the libraries of readers, which load late, and the stacks of their threads
 
 
 def _limit_cpu(seconds: float) -> None:

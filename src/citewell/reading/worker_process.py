@@ -19,7 +19,7 @@ from typing import Any
 
 from citewell.errors import ReadError
 from citewell.reading.allowance import ALLOW
-from citewell.reading.process_tree import descendants, end_tree, taken
+from citewell.reading.process_tree import end_tree, taken
 from citewell.reading.wire import LENGTH, frame, parse_answer
 from citewell.types import Source
 
@@ -46,7 +46,7 @@ class Limits:
     output_bytes: int = 256 << 20
     open_files: int = 64
     processes: int = 32
-    workers: int = 2
+    workers: int = max(2, min(8, os.cpu_count() or 2))
     documents_per_worker: int = 200
 
 
@@ -55,17 +55,17 @@ class CrashError(ReadError):
 
 
 class WorkerProcess:
-    """A process that reads with the reader `spec`, called with `options`, for one tenant. Used by one thread at a time.
+    """A process that reads sources of one tenant, with whichever reader it is asked to. Used by one thread at a time.
 
     `private` are folders that nothing in it may read. Only `end` may be called from another thread, which makes `ask`
     fail at once.
     """
 
-    def __init__(
-        self, spec: str, options: Mapping[str, Any], tenant: str, limits: Limits, private: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, tenant: str, limits: Limits, private: tuple[str, ...] = ()) -> None:
         self.tenant = tenant
         self.documents = 0
+        self.specs: set[str] = set()
+        """The readers that it has loaded."""
         self.broken = False
         """Whether it has to be replaced before the next document."""
         self._limits = limits
@@ -98,14 +98,12 @@ class WorkerProcess:
         os.set_blocking(self._process.stderr.fileno(), False)
         try:
             setup = {
-                "spec": spec,
-                "options": dict(options),
                 "private": private,
                 "memory_bytes": limits.memory_bytes,
                 "open_files": limits.open_files,
                 "cpu_share": limits.cpu_s / limits.timeout_s,
             }
-            ready, _ = self._converse(frame(setup), _START_S, "Starting the reader")
+            ready, _ = self._converse(frame(setup), _START_S, "Starting a worker")
             self.walls: tuple[str, ...] = tuple(map(str, ready.get("walls", ())))
             """What the kernel keeps from it: network, files, signals (see `walls`)."""
         except BaseException:
@@ -115,9 +113,16 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, source: Source) -> tuple[dict[str, Any], list[bytes]]:
-        """The worker's answer for one document. Raises ReadError, after which `broken` says whether to replace it."""
+    def ask(self, spec: str, options: Mapping[str, Any], source: Source) -> tuple[dict[str, Any], list[bytes]]:
+        """What the reader `spec`, called with `options`, answers for one document.
+
+        Raises ReadError, after which `broken` says whether to replace this worker.
+        """
+        self.documents += 1
+        self.specs.add(spec)
         head = {
+            "spec": spec,
+            "options": dict(options),
             "uri": source.uri,
             "tenant": source.tenant,
             "bucket": source.bucket,
@@ -135,8 +140,10 @@ class WorkerProcess:
             self.broken = True
             self.end()
             raise
-        # A child that outlives its document would work on while the next one is read, or while none is.
-        self.broken = bool(descendants(self._process.pid))
+        # A child that outlives its document would work on while the next one is read, or while none is; and what is
+        # not given back would count as the next one's.
+        left = taken(self._process.pid)
+        self.broken = left.processes > 1 or left.resident_bytes > self._limits.memory_bytes // 2
         if "error" in answer:
             kind, message = answer["error"], str(answer.get("message", ""))
             self.broken |= bool(answer.get("broken", True))
