@@ -1,4 +1,4 @@
-"""Text that nobody sees in slides, sheets, OpenDocument, RTF, books and archives is flagged; its visible twin is not."""
+"""Text nobody sees in slides, sheets, OpenDocument, RTF, books and archives is flagged; its visible twin is not."""
 
 from __future__ import annotations
 
