@@ -403,3 +403,54 @@ def test_what_a_scan_shows_is_read_under_text_that_is_hidden_on_it() -> None:
     document = read(pdf(both(shown, corners)))
     assert unseen(document)
     assert "ferry leaves at noon" in seen(document)
+
+
+def test_hidden_text_up_the_margin_does_not_run_on_into_the_foot_of_the_page() -> None:
+    def margins(canvas: Canvas) -> None:
+        canvas.setFillColorRGB(1, 1, 1)
+        canvas.saveState()
+        canvas.rotate(90)
+        canvas.setFont("Helvetica", 6)
+        write(canvas, "jsmith with PROPOSALS", 20, -24)
+        canvas.restoreState()
+        write(canvas, SECRET, 32, 20)
+
+    document = read(drawn(margins))
+    assert SECRET not in seen(document)
+    assert "PROPOSALS" not in seen(document)
+    assert SECRET in " ".join(unseen(document))
+
+
+def test_what_stands_on_bars_too_thin_to_cover_it_is_looked_at() -> None:
+    def barred(canvas: Canvas) -> None:
+        for left in range(60, 360, 3):
+            canvas.rect(left, 480, 3.01, 60, fill=1, stroke=0)
+        write(canvas, SECRET)
+
+    assert unseen(read(drawn(barred))) == [SECRET]
+
+
+def test_text_of_the_colour_of_a_picture_or_a_broad_stroke_under_it_is_hidden() -> None:
+    def pictured(canvas: Canvas) -> None:
+        canvas.drawImage(ImageReader(Image.new("RGB", (80, 20), (0, 0, 0))), 60, 480, 350, 60)
+        write(canvas)
+
+    def stroked(canvas: Canvas) -> None:
+        canvas.setLineWidth(40)
+        canvas.line(60, 505, 400, 505)
+        write(canvas)
+
+    for draw in (pictured, stroked):
+        assert unseen(read(drawn(draw))) == [SECRET]
+
+
+def test_text_on_two_grounds_that_both_show_it_is_seen() -> None:
+    def halves(canvas: Canvas) -> None:
+        canvas.setFillColorRGB(0.2, 0.2, 0.2)
+        canvas.rect(60, 480, 60, 60, fill=1, stroke=0)
+        canvas.setFillColorRGB(0.1, 0.3, 0.2)
+        canvas.rect(120, 480, 300, 60, fill=1, stroke=0)
+        canvas.setFillColorRGB(1, 1, 1)
+        write(canvas)
+
+    assert unseen(read(drawn(halves))) == []

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from citewell.reading.colours import PAPER, near, rgb
 from citewell.reading.docx_xml import W, child_number, child_value, is_on, name
 from citewell.reading.package import Package
 
 _W14: Final = "{http://schemas.microsoft.com/office/word/2010/wordml}"
 _VML: Final = "{urn:schemas-microsoft-com:vml}"
-_HEX: Final = re.compile("[0-9A-Fa-f]{6}")
-_PAPER: Final = "FFFFFF"
-_CONTRAST: Final = 12  # levels: as for PDF
 _CLEAR: Final = 95_000  # thousandths of a per cent of transparency
 _HIGHLIGHTS: Final = {"white": "FFFFFF", "black": "000000", "yellow": "FFFF00", "red": "FF0000", "blue": "0000FF"}
 
@@ -36,7 +33,7 @@ class Styles:
     """The styles of one document by their ids, and `page`, the colour that its pages have (RRGGBB)."""
 
     def __init__(self, package: Package, main: str) -> None:
-        self.page = _PAPER
+        self.page = PAPER
         self._styles: dict[str, Style] = {}
         for part in package.related(main, "styles"):
             root = package.xml(part)
@@ -91,23 +88,23 @@ class Styles:
         """Whether a colour cannot be told from what the run stands on."""
         highlight = child_value(properties, "highlight")
         if highlight not in (None, "none"):
-            return _near(colour, _HIGHLIGHTS.get(highlight or "", ""))
+            return near(colour, _HIGHLIGHTS.get(highlight or "", ""))
         if (ground := _fill(properties) or _ground(run)) is not None:
-            return _near(colour, ground)
+            return near(colour, ground)
         box = next(run.iterancestors(f"{W}txbxContent"), None)
         if box is not None:
-            return _near(colour, _shape_fill(box, self.page))
+            return near(colour, _shape_fill(box, self.page))
         # A table style may shade its header row by rules we do not evaluate; then white is meant to be seen.
         table = next(run.iterancestors(f"{W}tbl"), None)
         styled = table is not None and child_value(table.find(f"{W}tblPr"), "tblStyle") is not None
-        return not styled and _near(colour, self.page)
+        return not styled and near(colour, self.page)
 
 
 def page_colour(document: Any) -> str:
     """The colour of the pages (RRGGBB) that `w:document` asks for."""
     background = document.find(f"{W}background")
     colour = background.get(f"{W}color") if background is not None else None
-    return colour if colour and _HEX.fullmatch(colour) else _PAPER
+    return rgb(colour) or PAPER
 
 
 def _is_tiny(size: int | None) -> bool:
@@ -127,8 +124,7 @@ def _is_transparent(properties: Any) -> bool:
 def _fill(properties: Any) -> str | None:
     """The shade of a run, paragraph or cell with these properties."""
     shade = properties.find(f"{W}shd") if properties is not None else None
-    fill = shade.get(f"{W}fill") if shade is not None else None
-    return fill if fill and _HEX.fullmatch(fill) else None
+    return rgb(shade.get(f"{W}fill")) if shade is not None else None
 
 
 def _ground(run: Any) -> str | None:
@@ -154,12 +150,5 @@ def _shape_fill(box: Any, page: str) -> str:
         if shape.tag.startswith(_VML) and kind in {"shape", "rect", "roundrect", "oval"}:
             if shape.get("filled") in {"f", "false", "0"}:
                 return page
-            return (shape.get("fillcolor") or _PAPER).split(" ", maxsplit=1)[0].lstrip("#")
+            return (shape.get("fillcolor") or PAPER).split(" ", maxsplit=1)[0].lstrip("#")
     return ""
-
-
-def _near(one: str, other: str) -> bool:
-    """Whether two colours (RRGGBB) cannot be told apart."""
-    if not (_HEX.fullmatch(one) and _HEX.fullmatch(other)):
-        return False
-    return all(abs(int(one[at : at + 2], 16) - int(other[at : at + 2], 16)) <= _CONTRAST for at in (0, 2, 4))

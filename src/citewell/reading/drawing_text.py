@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,32 +19,44 @@ class Line:
     """One paragraph: its text, how deep it stands, and what its runs link to as (start, end, target).
 
     `bullet` is the sign or number format in front, "" where the shape says there is none, None where it says nothing.
+    `unseen` is what stands in it and is not seen.
     """
 
     text: str
     level: int = 0
     bullet: str | None = None
+    unseen: str = ""
     links: list[tuple[int, int, str]] = field(default_factory=list)
 
 
-def lines_of(body: Any, related: Mapping[str, Relation] | None = None) -> list[Line]:
-    """The paragraphs of a text body that say something, in order; `body` may be None."""
+def lines_of(
+    body: Any, related: Mapping[str, Relation] | None = None, hides: Callable[[Any, Any], bool] | None = None
+) -> list[Line]:
+    """The paragraphs of a text body that say something, in order; `body` may be None.
+
+    `hides` tells of a run and its paragraph whether the run is not seen. Without it all of it is; with it, a line may
+    have no text but what is unseen.
+    """
     found = []
     for paragraph in body.iterfind(f"{A}p") if body is not None else ():
-        line = _line(paragraph, related or {})
-        if line.text:
+        line = _line(paragraph, related or {}, hides)
+        if line.text or line.unseen:
             found.append(line)
     return found
 
 
-def _line(paragraph: Any, related: Mapping[str, Relation]) -> Line:
+def _line(paragraph: Any, related: Mapping[str, Relation], hides: Callable[[Any, Any], bool] | None) -> Line:
     parts: list[str] = []
+    unseen: list[str] = []
     links: list[tuple[int, int, str]] = []
     at = 0
     for element in paragraph:
         kind = name(element)
         text = "".join(_text(one) for one in choice(element)) if kind == "AlternateContent" else _text(element)
         if not text:
+            continue
+        if hides is not None and kind in {"r", "fld"} and hides(element, paragraph):
+            unseen.append(text)
             continue
         if kind == "r":
             link = element.find(f"{A}rPr/{A}hlinkClick")
@@ -59,6 +71,7 @@ def _line(paragraph: Any, related: Mapping[str, Relation]) -> Line:
         tidy("".join(parts), lines=True),
         max(0, min(level, 8)),
         bullet_of(properties),
+        tidy("".join(unseen), lines=True),
         links,
     )
 

@@ -95,9 +95,15 @@ class EpubReader:
                 builder.leave_out(Reason.UNREADABLE, images=1)
             return shown
 
+        def sheet(href: str) -> str | None:
+            where = _joined(name, href)
+            found = package.part(where) if where else None
+            return found.decode("utf-8", "replace") if found is not None else None
+
         try:
             decoded = decode_html(content)
-            pieces = fragment_pieces(_EMPTY.sub(r"<\1\2></\1>", decoded.text), self._max_cells, image=image, part=name)
+            markup = _EMPTY.sub(r"<\1\2></\1>", decoded.text)
+            pieces = fragment_pieces(markup, self._max_cells, image=image, sheet=sheet, part=name)
         except ReadError as error:
             if error.kind not in ("corrupt", "no_text"):
                 raise

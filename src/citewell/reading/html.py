@@ -52,7 +52,7 @@ class HtmlReader:
     Navigation, page headers and footers, cookie banners and lists of links are blocks with `boilerplate`; where the
     page names its main part, all outside it is. Elements that are not shown are blocks with `hidden`. Nothing is
     fetched or run. Nesting above `max_depth` (at most 2048, the parser's own limit) is refused. `image` gives the
-    image that a `src` names, where the page comes with its images.
+    image that a `src` names, and `sheet` the style sheet that an `href` does, where the page comes with them.
     """
 
     identity = versions.HTML
@@ -63,10 +63,12 @@ class HtmlReader:
         max_depth: int = MAX_DEPTH,
         max_cells: int = MAX_CELLS,
         image: Callable[[str], Picture | None] | None = None,
+        sheet: Callable[[str], str | None] | None = None,
     ) -> None:
         self._max_depth = max_depth
         self._max_cells = max_cells
         self._image = image
+        self._sheet = sheet
 
     @without_collector
     def read(self, source: Source) -> Document:
@@ -77,7 +79,9 @@ class HtmlReader:
             raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey(root, self._max_depth), Looks(root), self._max_cells, judge=True, image=self._image)
+        walk = _Walk(
+            survey(root, self._max_depth), Looks(root, self._sheet), self._max_cells, judge=True, image=self._image
+        )
         walk.run(root)
         _put(walk.pieces, decoded, source.content)
         found = _characters(root) + sum(_shown(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
@@ -106,17 +110,19 @@ def fragment_pieces(
     *,
     aside: Callable[[Any], bool] | None = None,
     image: Callable[[str], Picture | None] | None = None,
+    sheet: Callable[[str], str | None] | None = None,
     part: str = "",
 ) -> list[Piece]:
     """The pieces of some HTML inside another document; hidden parts are flagged.
 
     Boilerplate are the elements that `aside` says to be so, and no others. `image` gives the image that a `src`
-    names, where the document around it holds that. Places are lines of `part`. Raises ReadError limit_exceeded.
+    names, and `sheet` the style sheet that an `href` does, where the document around it holds them. Places are lines
+    of `part`. Raises ReadError limit_exceeded.
     """
     root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(survey(root, MAX_DEPTH), Looks(root), max_cells, judge=False, aside=aside, image=image)
+    walk = _Walk(survey(root, MAX_DEPTH), Looks(root, sheet), max_cells, judge=False, aside=aside, image=image)
     walk.run(root)
     line = 0
     for piece in walk.pieces:

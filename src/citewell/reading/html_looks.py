@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import colorsys
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -81,12 +81,25 @@ class Look:
 class Looks:
     """The looks of a page's elements, from its attributes and its own style sheets."""
 
-    def __init__(self, root: Any) -> None:
-        """Raises ReadError limit_exceeded for style sheets that are too large."""
-        found = [element for element in root.iter("style") if _is_sheet(element)]
-        self._sheets = Sheets([element.text or "" for element in found], root)
-        outside = any("stylesheet" in (link.get("rel") or "").lower() for link in root.iter("link"))
-        outside = outside or any("@import" in (element.text or "") for element in found)
+    def __init__(self, root: Any, sheet: Callable[[str], str | None] | None = None) -> None:
+        """`sheet` gives the style sheet that an `href` names, where the page comes with its sheets.
+
+        Raises ReadError limit_exceeded for style sheets that are too large.
+        """
+        found: list[str] = []
+        outside = False
+        for element in root.iter("style", "link"):
+            if element.tag == "style":
+                if _is_sheet(element):
+                    found.append(element.text or "")
+            elif "stylesheet" in (kinds := (element.get("rel") or "").lower().split()) and "alternate" not in kinds:
+                held = sheet(element.get("href") or "") if sheet is not None else None
+                if held is None:
+                    outside = True
+                elif applies(element.get("media") or ""):
+                    found.append(held)
+        self._sheets = Sheets(found, root)
+        outside = outside or any("@import" in text for text in found)
         self.first = Look(colour=None, ground=None) if outside else Look()
         """How text looks of which nothing is declared."""
 

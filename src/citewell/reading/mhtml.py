@@ -46,7 +46,8 @@ class MhtmlReader:
         where = where if "://" in where else message.root.head.text("snapshot-content-location")
         raw, content = message.body(page), _labelled(message, page)
         exact, whole = raw == content, Place(page.start, page.end)
-        inner = HtmlReader(image=_Images(message, where).find).read(Source(source.uri, content))
+        held = _Held(message, where)
+        inner = HtmlReader(image=held.image, sheet=held.sheet).read(Source(source.uri, content))
         metadata = dict(inner.metadata)
         if where.startswith(("http://", "https://")):
             metadata.setdefault("canonical", where)
@@ -71,8 +72,8 @@ class MhtmlReader:
         )
 
 
-class _Images:
-    """The images of an archive by the names that its page calls them."""
+class _Held:
+    """The images and style sheets of an archive by the names that its page calls them."""
 
     def __init__(self, message: Message, base: str) -> None:
         self._message = message
@@ -84,9 +85,16 @@ class _Images:
             if place := part.head.text("content-location"):
                 self._parts.setdefault(place, part)
 
-    def find(self, src: str) -> Picture | None:
-        part = self._parts.get(src.strip()) or self._parts.get(_joined(self._base, src.strip()))
+    def image(self, src: str) -> Picture | None:
+        part = self._find(src)
         return picture(self._message.body(part), name=part.name) if part is not None else None
+
+    def sheet(self, href: str) -> str | None:
+        part = self._find(href)
+        return self._message.text(part)[0] if part is not None else None
+
+    def _find(self, src: str) -> Part | None:
+        return self._parts.get(src.strip()) or self._parts.get(_joined(self._base, src.strip()))
 
 
 def _joined(base: str, src: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from citewell.reading.formats import ODP, ODT
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
 from citewell.reading.ocr import AUTO
-from citewell.reading.odf_styles import TEXT, Styles
+from citewell.reading.odf_styles import TEXT, Look, Styles
 from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
 from citewell.reading.pieces import Builder, Piece, document_metadata
@@ -126,6 +127,7 @@ class _Walk:
         self._hidden = 0  # how many enclosing sections are not shown
         self._boilerplate = 0
         self._items: list[Piece | None] = []  # one entry an open list item: the piece its next paragraph continues
+        self._ground = styles.page
         self._path: tuple[str, ...] | None = None
         self._kind = BlockKind.PARAGRAPH
 
@@ -180,7 +182,8 @@ class _Walk:
                 case "":
                     pass
                 case _ if name not in _UNSHOWN:
-                    self.body(element)
+                    with self._standing_on(element):
+                        self.body(element)
                 case _:
                     pass
 
@@ -190,10 +193,19 @@ class _Walk:
         if notes is not None:
             page.remove(notes)
         before = len(self.pieces)
+        style = attribute(page, "style-name")
+        unseen = self._styles.says("drawing-page", style, "visibility") == "hidden"
+        self._hidden += unseen
+        ground = self._ground
+        self._ground = self._styles.fill("drawing-page", style, self._styles.slide(attribute(page, "master-page-name")))
+        if any(local(one) not in ("frame", "notes") or one.find(f"{_DRAW}image") is not None for one in page):
+            self._ground = None  # a text may stand on what is drawn before it
         frames = sorted(page, key=lambda frame: attribute(frame, "class") != "title")
         for frame in frames:
             if attribute(frame, "class") == "title":
-                if text := " ".join(self._texts(frame)):
+                with self._standing_on(frame):
+                    text = " ".join(self._texts(frame))
+                if text:
                     self._add(Piece(BlockKind.HEADING, text, 1))
             elif local(frame) == "frame":
                 self._frame(frame)
@@ -201,7 +213,11 @@ class _Walk:
                 self.body([frame])
         if notes is not None:
             self.body([one for one in notes if attribute(one, "class") not in ("page-number", "header", "footer")])
-        if len(self.pieces) == before:
+        self._ground = ground
+        self._hidden -= unseen
+        if unseen:
+            self.builder.leave_out(Reason.HIDDEN, pages=1)
+        elif len(self.pieces) == before:
             self.builder.leave_out(Reason.TOO_SMALL, pages=1)
 
     def _frame(self, frame: Any) -> None:
@@ -215,7 +231,8 @@ class _Walk:
                     return  # what follows are renderings of the same thing
                 case "text-box":
                     items, self._items = self._items, []
-                    self.body(inner)
+                    with self._standing_on(frame):
+                        self.body(inner)
                     self._items = items
                 case "table":
                     self._table(inner)
@@ -311,30 +328,43 @@ class _Walk:
             self._path = path
 
     def _texts(self, parent: Any) -> list[str]:
-        """The shown text of each paragraph under `parent`, on one line."""
-        return [
-            " ".join("".join(self._run(one, attribute(one, "style-name")).shown).split())
-            for one in parent.iter(f"{TEXT}p", f"{TEXT}h")
-        ]
+        """The shown text of each paragraph under `parent`, on one line; what is hidden of it is counted."""
+        texts: list[str] = []
+        for one in parent.iter(f"{TEXT}p", f"{TEXT}h"):
+            run = self._run(one, attribute(one, "style-name"))
+            texts.append(" ".join("".join(run.shown).split()))
+            if unseen := count_characters("".join(run.hidden)):
+                self.builder.leave_out(Reason.HIDDEN, characters=unseen)
+        return texts
+
+    @contextmanager
+    def _standing_on(self, element: Any) -> Iterator[None]:
+        """While what stands in a shape, cell or slide is read: text in it is seen against its own ground."""
+        before = self._ground
+        name = local(element)
+        for family in (name,) if name in ("table", "table-row", "table-cell") else ("graphic", "presentation"):
+            name = _styled(element, family)
+            self._ground = self._styles.fill(family, name, self._ground) if name else self._ground
+        yield
+        self._ground = before
 
     def _run(self, paragraph: Any, style: str) -> _Run:
         run = _Run()
-        self._inline(paragraph, run, self._styles.is_hidden("paragraph", style))
+        self._inline(paragraph, run, self._styles.look("paragraph", style, self._styles.first(self._ground)))
         return run
 
-    def _inline(self, parent: Any, run: _Run, hidden: bool) -> None:
+    def _inline(self, parent: Any, run: _Run, look: Look) -> None:
+        hidden = look.hidden
         if parent.text:
             run.put(_spaced(parent.text), hidden)
         for element in parent:
             name = local(element)
             match name:
                 case "span":
-                    self._inline(
-                        element, run, hidden or self._styles.is_hidden("text", attribute(element, "style-name"))
-                    )
+                    self._inline(element, run, self._styles.look("text", attribute(element, "style-name"), look))
                 case "a":
                     start = run.length()
-                    self._inline(element, run, hidden)
+                    self._inline(element, run, self._styles.look("text", attribute(element, "style-name"), look))
                     if not hidden and run.length() > start:
                         run.links.append((start, run.length(), element.get(f"{_XLINK}href") or ""))
                 case "s":
@@ -361,7 +391,7 @@ class _Walk:
                 case "":
                     pass
                 case _ if name not in _UNSHOWN:
-                    self._inline(element, run, hidden)
+                    self._inline(element, run, look)
                 case _:
                     pass
             if element.tail:
@@ -389,7 +419,8 @@ class _Walk:
                 if local(cell) != "table-cell":
                     continue  # covered ones follow from the spans
                 down, across = (_repeated(cell, f"number-{way}-spanned") for way in ("rows", "columns"))
-                text = "\n".join(filter(None, self._texts(cell)))
+                with self._standing_on(table), self._standing_on(row), self._standing_on(cell):
+                    text = "\n".join(filter(None, self._texts(cell)))
                 for _ in range(_repeated(cell, "number-columns-repeated") if text else 1):
                     column, reach = places.take(number, down, across)
                     cells.append(CellText(number, column, text, header, reach, across))
@@ -446,6 +477,12 @@ def _metadata(package: Package) -> dict[str, Value]:
     if words:
         found["keywords"] = tuple(words)
     return found
+
+
+def _styled(element: Any, family: str) -> str:
+    """The name of an element's style of a family."""
+    prefix = {"graphic": "drawing", "table-cell": "table", "table-row": "table"}.get(family, family)
+    return element.get(f"{{urn:oasis:names:tc:opendocument:xmlns:{prefix}:1.0}}style-name") or ""
 
 
 def _spaced(text: str) -> str:

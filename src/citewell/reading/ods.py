@@ -13,6 +13,7 @@ from citewell.reading import versions
 from citewell.reading.docx_xml import name, number
 from citewell.reading.formats import ODS
 from citewell.reading.number_format import plain
+from citewell.reading.odf_styles import STYLE, Look, Styles
 from citewell.reading.office_parts import picture_in
 from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
@@ -25,7 +26,6 @@ _OASIS: Final = "{urn:oasis:names:tc:opendocument:xmlns:"
 OFFICE: Final = f"{_OASIS}office:1.0}}"
 TABLE: Final = f"{_OASIS}table:1.0}}"
 TEXT: Final = f"{_OASIS}text:1.0}}"
-STYLE: Final = f"{_OASIS}style:1.0}}"
 DRAW: Final = f"{_OASIS}drawing:1.0}}"
 META: Final = f"{_OASIS}meta:1.0}}"
 SVG: Final = f"{_OASIS}svg-compatible:1.0}}"
@@ -100,13 +100,18 @@ class _Book:
     def __init__(self, package: Package, max_cells: int) -> None:
         self._package = package
         self._limits = Limits(max_cells)
+        self._defaults: dict[int, str] = {}  # faint styles of a sheet's columns
+        self._white: list[tuple[int, int]] = []
         self._unseen: set[str] = set()  # styles of sheets that are not displayed
-        self._hidden = self._rows = self._columns = self._stored = 0
+        self._faint: set[str] = set()  # styles of cells whose text cannot be told from its ground
+        self._hidden = self._rows = self._columns = self._cells = self._stored = 0
 
     def warnings(self) -> Iterator[str]:
         for count, what in ((self._hidden, "sheets"), (self._rows, "rows"), (self._columns, "columns")):
             if count:
                 yield f"Hidden {what}, marked as hidden: {count:,}."
+        if self._cells:
+            yield f"Cells that nobody can see, marked as hidden: {self._cells:,}."
         if self._stored:
             yield f"Values of which only what is shown was kept: {self._stored:,}."
 
@@ -120,6 +125,7 @@ class _Book:
             properties = style.find(f"{STYLE}table-properties")
             if properties is not None and properties.get(f"{TABLE}display") == "false":
                 self._unseen.add(style.get(f"{STYLE}name") or "")
+        self._learn_looks(root)
         filtered: dict[str, list[tuple[int, int, int, int]]] = {}
         for one in body.iterfind(f"{TABLE}database-ranges/{TABLE}database-range"):
             sheet_name, _, where = (one.get(f"{TABLE}target-range-address") or "").partition(":")[0].rpartition(".")
@@ -138,11 +144,31 @@ class _Book:
             self._hidden += hidden
             sheet = Sheet(title, hidden=hidden, filtered=filtered.get(title, []))
             at = [0, 0]  # the next row and column
+            self._defaults.clear()
             self._walk(table, sheet, at, hidden=False)
+            if any(one.tag.endswith("}conditional-formats") for one in table):
+                self._white.clear()  # what colours cells by their values may colour these
+            sheet.hidden_cells.update(self._white)
+            self._cells += len(self._white)
+            self._white.clear()
             for shapes in table.iterfind(f"{TABLE}shapes"):
                 for shape in shapes:
                     self._shape(shape, sheet, None)
             yield sheet
+
+    def _learn_looks(self, root: Any) -> None:
+        """Take in which styles of cells write in the colour of their ground, or too small to read."""
+        styles = Styles()
+        roots = [one for one in (self._package.xml("styles.xml"), root) if one is not None]
+        for one in roots:
+            styles.learn(one)
+        for one in roots:
+            for style in one.iter(f"{STYLE}style"):
+                called = style.get(f"{STYLE}name") or ""
+                depends = style.find(f"{STYLE}map") is not None  # on the value of the cell
+                is_cell = style.get(f"{STYLE}family") == "table-cell" and not depends
+                if is_cell and styles.look("table-cell", called, Look()).hidden:
+                    self._faint.add(called)
 
     def _walk(self, parent: Any, sheet: Sheet, at: list[int], *, hidden: bool) -> None:
         """Rows and columns, those in groups and headers included; the XML parser lets them nest 256 deep."""
@@ -153,6 +179,8 @@ class _Book:
                 case "table-column":
                     first, count = at[1], _repeat(element, "columns")
                     at[1] += count
+                    if (style := element.get(f"{TABLE}default-cell-style-name")) in self._faint:
+                        self._defaults.update(dict.fromkeys(range(first, min(at[1], MAX_COLUMNS)), style))
                     if hidden or _is_collapsed(element):
                         sheet.hidden_columns.append((first, at[1] - 1))
                         self._columns += min(count, MAX_COLUMNS) if count < 1000 else 0
@@ -171,6 +199,8 @@ class _Book:
         column = 0
         cells: dict[int, str] = {}
         stored: dict[int, str] = {}
+        faint: list[int] = []
+        usual = element.get(f"{TABLE}default-cell-style-name")
         for cell in element:
             if cell.tag not in {f"{TABLE}table-cell", f"{TABLE}covered-table-cell"}:
                 continue
@@ -182,6 +212,10 @@ class _Book:
                     if column + wide > MAX_COLUMNS or row + times > MAX_ROWS:
                         raise ReadError("corrupt", f"Sheet {sheet.name!r} has cells where no sheet can have any.")
                     cells.update(dict.fromkeys(range(column, column + wide), text))
+                    style = cell.get(f"{TABLE}style-name") or usual
+                    if self._faint:
+                        places = range(column, column + wide)
+                        faint += (place for place in places if (style or self._defaults.get(place)) in self._faint)
                     if held:
                         stored.update(dict.fromkeys(range(column, column + wide), held))
                 down = number(cell.get(f"{TABLE}number-rows-spanned")) or 1
@@ -193,6 +227,7 @@ class _Book:
             return
         for again in range(row, row + times):
             sheet.rows[again] = cells if times == 1 else dict(cells)
+            self._white += ((again, place) for place in faint)
             if hidden or _is_collapsed(element):
                 sheet.hidden_rows.add(again)
                 self._rows += 1

@@ -5,12 +5,11 @@ liteparse finds structure; pypdfium2 counts pages, opens metadata and reads the 
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,7 +20,7 @@ from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
 from citewell.reading.ocr import AUTO, Recogniser, engine
-from citewell.reading.pdf_figures import Kept, place_figures
+from citewell.reading.pdf_figures import Found, Kept, figures, place_figures
 from citewell.reading.pdf_flow import (
     flag_margins,
     join,
@@ -31,7 +30,7 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
-from citewell.reading.pdf_hidden import Unseen, unseen, without_unseen
+from citewell.reading.pdf_hidden import Unseen, sight, without_unseen
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
@@ -199,10 +198,15 @@ class PdfReader:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What PDFium finds on one page. `text` is all of it by its lines; `unseen` is what of it nobody sees."""
+    """What PDFium finds on one page. `text` is all of it by its lines; `unseen` is what of it nobody sees.
 
-    text: str
+    `figures` are its pictures, `passed` counts those that are none.
+    """
+
+    text: str = ""
     unseen: Sequence[Unseen] = ()
+    figures: Sequence[Found] = ()
+    passed: Kept = field(default_factory=Kept)
 
 
 class _Plain:
@@ -251,11 +255,12 @@ class _Plain:
             try:
                 page = self._page(number)
                 said = page.get_textpage().get_text_range()
-                hidden = unseen(page, self._layers)
+                said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
+                seen, passed = sight(page, self._layers), Kept()
+                found = tuple(figures(page, seen.images, passed)) if seen.images else ()
+                self._looks[number] = _Look(said, seen.unseen, found, passed)
             except pypdfium2.PdfiumError:
-                said, hidden = "", []
-            said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
-            self._looks[number] = _Look(said, hidden)
+                self._looks[number] = _Look()
         return self._looks[number]
 
     def characters(self) -> int:
@@ -296,8 +301,6 @@ class _Plain:
         self, pages: list[list[PagePiece]], scanned: Scanned, how: PdfReader, recogniser: Recogniser | None
     ) -> Kept:
         """Put the pictures of all other pages among their pieces."""
-        import pypdfium2
-
         kept = Kept()
         deadline = time.monotonic() + min(how.ocr_budget_s, how.figure_budget_s)
         known: dict[bytes, tuple[str, float | None]] = {}  # a letterhead is the same picture on every page
@@ -315,11 +318,12 @@ class _Plain:
 
         for number, pieces in enumerate(pages, 1):
             if number not in scanned.read:
-                under = kept.pages
-                with contextlib.suppress(pypdfium2.PdfiumError):
-                    place_figures(self._pdf[number - 1], number, pieces, kept, words)
-                if number in scanned.unread:
-                    kept.pages = under  # the picture is the page, which is counted itself
+                look = self.look(number)
+                kept.small += look.passed.small
+                kept.lost += look.passed.lost
+                if number not in scanned.unread:  # else the picture is the page, which is counted itself
+                    kept.pages += look.passed.pages
+                place_figures(look.figures, number, pieces, kept, words)
         return kept
 
     def lines(self, number: int, width: float, height: float) -> Lines:

@@ -41,6 +41,7 @@ class Calls:
         self.draw_mode: Callable[[int, int, int], int] = _bind("FPDFPath_GetDrawMode", _I, _P, _P, _P)
         self._clip_segments: Callable[[int, int], int] = _bind("FPDFClipPath_CountPathSegments", _I, _P, _I)
         self._point: Callable[[int, int, int], int] = _bind("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
+        self._stroke_width: Callable[[int, int], int] = _bind("FPDFPageObj_GetStrokeWidth", _I, _P, _P)
         self._matrix: Callable[[int, int], int] = _bind("FPDFPageObj_GetMatrix", _I, _P, _P)
         self._font_size: Callable[[int, int], int] = _bind("FPDFTextObj_GetFontSize", _I, _P, _P)
         self._text: Callable[[int, int, int | None, int], int] = _bind(
@@ -53,9 +54,15 @@ class Calls:
         self.shades = (at, at + 4, at + 8, at + 12)
         """Where `fill` writes red, green, blue and opacity, 0 to 255: into `levels`."""
 
-    def is_filled(self, path: int) -> bool:
-        """Whether a path is filled."""
-        return bool(self.draw_mode(path, self.shades[0], self.shades[1]) and self.levels[0])
+    def draws(self, path: int) -> tuple[bool, bool]:
+        """Whether a path is filled, and whether it is stroked."""
+        if not self.draw_mode(path, self.shades[0], self.shades[1]):
+            return False, False
+        return bool(self.levels[0]), bool(self.levels[1])
+
+    def stroke_width(self, found: int) -> float:
+        """How broad the strokes of an object are, before its matrix; 0 where it has none."""
+        return float(self.floats[0]) if self._stroke_width(found, self.places[0]) else 0.0
 
     def rectangle(self, found: int) -> tuple[float, float, float, float] | None:
         """Left, bottom, right and top of an object."""

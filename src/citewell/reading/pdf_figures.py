@@ -52,12 +52,14 @@ class Kept:
     silent: int = 0
 
 
-def place_figures(page: Any, number: int, pieces: list[PagePiece], kept: Kept, words: Words | None = None) -> None:
+def place_figures(
+    shown: Sequence[Found], number: int, pieces: list[PagePiece], kept: Kept, words: Words | None = None
+) -> None:
     """Put the pictures of a page among its pieces, each before its caption, with the words that `words` finds in them.
 
     Where the page's own text stands in a picture nothing is looked for: it is known already.
     """
-    for found in figures(page, kept):
+    for found in shown:
         if found.picture is None:
             kept.lost += 1
             continue
@@ -83,20 +85,16 @@ def place_figures(page: Any, number: int, pieces: list[PagePiece], kept: Kept, w
             pieces.insert(at, piece)
 
 
-def figures(page: Any, kept: Kept) -> Iterator[Found]:
+def figures(page: Any, images: Sequence[int], kept: Kept) -> Iterator[Found]:
     """The pictures on a page of pypdfium2 that are large enough to show something, as they are in the file.
 
-    One that fills the page is the page itself, and none of these.
+    `images` are the addresses of its image objects. One that fills the page is the page itself, and none of these.
     """
     import pypdfium2
 
     width, height = page.get_size()
-    try:
-        objects = list(image_objects(page))
-    except pypdfium2.PdfiumError:
-        return
     shown: list[tuple[Box, Any]] = []
-    for one in objects:
+    for one in image_objects(page, images):
         box = _shown(page, one.get_bounds())
         across, down = box[2] - box[0], box[3] - box[1]
         if min(across, down) < MIN_POINTS:

@@ -14,8 +14,9 @@ import math
 import re
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
 
@@ -41,6 +42,12 @@ _TEXT, _PATH, _IMAGE, _SHADING, _FORM = 1, 2, 3, 4, 5  # of fpdfview.h, as the r
 _MODE_INVISIBLE, _MODE_FILL_CLIP, _MODE_CLIP = 3, 4, 7
 _FLOATS: Final = struct.Struct("4f")
 _SCAN: Final = 0.5  # of the page: images this large may be a scan
+_IMAGE_DEPTH: Final = 5  # forms within forms in which images are looked for
+_CELL: Final = 16.0  # points: the side of a cell in which bars and dots are counted
+_DENSE: Final = 0.2  # of the cells: bars and dots that take this much may be what text stands on
+_MAX_CELLS: Final = 10_000  # of one rectangle
+_BAND: Final = 24.0  # points: covers are looked for in bands of this height
+_BROAD: Final = 4.0  # points: a stroke that may be what text stands on, or what covers it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,14 @@ class Unseen:
     y: float
     width: float
     height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is written on a page and not seen, in the order of drawing, and the addresses of its images' objects."""
+
+    unseen: list[Unseen] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
 
 
 _Plain: TypeAlias = tuple[int, int, Rectangle, bytes]
@@ -80,8 +95,8 @@ class _Cover:
     colour: Colour | None
 
 
-def unseen(page: Any, layers: Layers) -> list[Unseen]:
-    """What is written on a pypdfium2 page and not seen, in the order of drawing.
+def sight(page: Any, layers: Layers) -> Sight:
+    """What of a pypdfium2 page is not seen, and what are its images; addresses hold while the page is open.
 
     The invisible text layer of a scan, over an image as large as half the page that shows something there, is not
     among it: that is how scans become searchable. Nor is text that is drawn a second time where it can be seen.
@@ -89,7 +104,7 @@ def unseen(page: Any, layers: Layers) -> list[Unseen]:
     layers.new_page()
     survey = _Survey(page, layers)
     hidden = survey.hidden()
-    return _as_runs(page, hidden, survey) if hidden else []
+    return Sight(_as_runs(page, hidden, survey) if hidden else [], survey.pictures)
 
 
 def visible_items(items: Sequence[Any], secret: Sequence[Unseen]) -> list[Any]:
@@ -133,7 +148,8 @@ def cut(text: str, said: str, at: float = 0.0) -> tuple[str, bool]:
         return text, False
     first = min(found, key=lambda place: abs(places[place] - at * len(text)))
     start, end = places[first], places[first + len(letters) - 1] + 1
-    return f"{text[:start].rstrip()} {text[end:].lstrip()}".strip(), True
+    rest = f"{text[:start].rstrip()} {text[end:].lstrip()}".strip()
+    return (rest if any(map(str.isalnum, rest)) else ""), True
 
 
 def _letters(text: str) -> str:
@@ -142,8 +158,9 @@ def _letters(text: str) -> str:
 
 def _overlap(item: Any, run: Unseen) -> bool:
     """Whether a text item and hidden text stand on one line and share a part of it."""
-    middle = run.y + run.height / 2
-    return bool(item.y <= middle <= item.y + item.height and run.x < item.x + item.width and item.x < run.x + run.width)
+    shared = min(item.y + item.height, run.y + run.height) - max(item.y, run.y)
+    on_line = shared > 0 and shared >= min(item.height, run.height) / 2
+    return bool(on_line and run.x < item.x + item.width and item.x < run.x + run.width)
 
 
 class _Survey:
@@ -160,6 +177,8 @@ class _Survey:
         self._doubted: dict[int, _Text] = {}
         self._covers: list[_Cover] = []
         self._images: list[Rectangle] = []
+        self.pictures: list[int] = []
+        self._specks: dict[Colour, dict[tuple[int, int], float]] = {}  # how much small fills of a colour take, by cell
         self._clips: dict[tuple[int, int], Rectangle | None] = {}
         self._order = 0
         x, y = ctypes.c_double(), ctypes.c_double()
@@ -223,8 +242,11 @@ class _Survey:
                     ):
                         self._mark(text, hidden=True)
             elif kind == _PATH:
-                if do.is_filled(found):
+                filled, stroked = do.draws(found)
+                if filled:
                     self._cover(found, order, matrix, bytes(levels) if fill_of(found, *shades) else b"")
+                elif stroked and do.stroke_width(found) >= _BROAD:
+                    self._cover(found, order, matrix, None)
             elif kind == _FORM:
                 if depth < _MAX_DEPTH:
                     self._order = order
@@ -233,6 +255,8 @@ class _Survey:
                     order = self._order
             elif kind in (_IMAGE, _SHADING):
                 self._cover(found, order, matrix, None, image=kind == _IMAGE)
+                if kind == _IMAGE and depth < _IMAGE_DEPTH:
+                    self.pictures.append(found)
         self._order = order
 
     def _cover(
@@ -244,8 +268,15 @@ class _Survey:
         rectangle = _carried(matrix, rectangle) if matrix is not None else rectangle
         if image:
             self._images.append(rectangle)
-        if rectangle[2] - rectangle[0] < 4 or rectangle[3] - rectangle[1] < 2:
-            return  # rules and dots cover nothing
+        wide, tall = rectangle[2] - rectangle[0], rectangle[3] - rectangle[1]
+        if wide < 4 or tall < 2:  # rules and dots cover nothing, unless there are many
+            if colour and colour[12] >= _SOLID:
+                speck = colour[0], colour[4], colour[8]
+                cells = self._specks.setdefault(speck, {})
+                inside = list(_cells(rectangle))
+                for cell in inside:
+                    cells[cell] = cells.get(cell, 0.0) + wide * tall / len(inside)
+            return
         if not colour:
             self._covers.append(_Cover(order, rectangle, None))
         elif colour[12] >= _SOLID:
@@ -311,35 +342,66 @@ class _Survey:
                 yield found, rectangle
 
     def _look_under(self) -> None:
-        """Doubt text of the colour of paper, or of a fill on the page, unless it surely stands on another."""
-        fills = {_PAPER, *(cover.colour for cover in self._covers if cover.colour is not None)}
-        close = {
-            colour: any(_near((colour[0], colour[4], colour[8]), fill) for fill in fills)
-            for colour in {text[3] for text in self._plain}
-            if colour
-        }
-        if not any(close.values()):
+        """Doubt text that may stand on its own colour: on paper, fills, images of any colour, or many specks."""
+        fills = {cover.colour for cover in self._covers if cover.colour is not None}
+        colours = {text[3]: (text[3][0], text[3][4], text[3][8]) for text in self._plain if text[3]}
+        bare = {key: _near(colour, _PAPER) for key, colour in colours.items()}
+        close = {key: bare[key] or any(_near(colour, one) for one in fills) for key, colour in colours.items()}
+        pictured = any(cover.colour is None for cover in self._covers)
+        dense = [speck for speck, cells in self._specks.items() if max(cells.values()) > _DENSE * _CELL * _CELL]
+        dotted = {key: [speck for speck in dense if _near(colour, speck)] for key, colour in colours.items()}
+        if not pictured and not any(close.values()) and not any(dotted.values()):
             return
+        covers = self._covers
+        bands = _banded(covers, range(len(covers)))
+        orders = [cover.order for cover in covers]
+        alike = {  # by colour, where it might stand on what it cannot be told from
+            key: _banded(covers, [n for n, one in enumerate(covers) if one.colour is None or _near(colour, one.colour)])
+            for key, colour in colours.items()
+        }
         pairs = 0
         for text in self._plain:
             _, order, rectangle, colour = text
-            if order in self._doubted or not colour or not close[colour]:
+            if order in self._doubted or not colour or not (pictured or close[colour] or dotted[colour]):
                 continue
-            ground: _Cover | None = None
-            if pairs < _MAX_PAIRS:
-                for cover in self._covers:
-                    if cover.order > order:
-                        break
-                    pairs += 1
-                    if _meet(cover.rectangle, rectangle):
-                        ground = cover
-            if (
-                ground is None
-                or ground.colour is None
-                or _near((colour[0], colour[4], colour[8]), ground.colour)
-                or not _within(rectangle, ground.rectangle)
-            ):
+            if any(self._is_among(rectangle, speck) for speck in dotted[colour]):
                 self._mark(text)
+                continue
+            if pairs > _MAX_PAIRS:
+                if pictured or close[colour]:
+                    self._mark(text)
+                continue
+            end = bisect_left(orders, order)
+            left, bottom, right, top = rectangle
+            if not bare[colour]:
+                for number in _between(alike[colour], rectangle, end):
+                    pairs += 1
+                    x0, y0, x1, y1 = covers[number].rectangle
+                    if x0 < right and left < x1 and y0 < top and bottom < y1:
+                        break
+                else:
+                    continue
+            # From the last that was drawn under it to the one that holds all of it, or else down to the paper.
+            doubtful = bare[colour]
+            for number in _between(bands, rectangle, end):
+                cover = covers[number]
+                pairs += 1
+                if not _meet(cover.rectangle, rectangle):
+                    continue
+                if cover.colour is None or _near(colours[colour], cover.colour):
+                    doubtful = True
+                    break
+                if _within(rectangle, cover.rectangle):
+                    doubtful = False
+                    break
+            if doubtful:
+                self._mark(text)
+
+    def _is_among(self, rectangle: Rectangle, speck: Colour) -> bool:
+        """Whether bars and dots of a colour take a good part of where a text stands."""
+        cells = self._specks[speck]
+        found = [cells.get(cell, 0.0) for cell in _cells(rectangle)]
+        return bool(found) and sum(found) > _DENSE * _CELL * _CELL * len(found)
 
     def _look_over(self) -> None:
         """Doubt text over which something opaque is drawn later."""
@@ -370,11 +432,14 @@ class _Survey:
     def _compare(self, doubtful: Sequence[_Text]) -> None:
         """Draw the page with the doubtful texts and without them: what makes no difference is hidden."""
         switch = self._calls.switch
-        whole = self._draw()
+        area = doubtful[0].rectangle
+        for text in doubtful:
+            area = _around_both(area, text.rectangle)
+        whole = self._draw(area)
         try:
             for text in doubtful:
                 switch(text.raw, 0)
-            without = self._draw()
+            without = self._draw(area)
         finally:
             for text in doubtful:
                 switch(text.raw, 1)
@@ -387,19 +452,28 @@ class _Survey:
             else:
                 text.hidden = not whole.differs(without, self._on(whole, text.rectangle))
 
-    def _draw(self, longest: int = _MAX_SIDE) -> _Bitmap | None:
+    def _draw(self, area: Rectangle, longest: int = _MAX_SIDE) -> _Bitmap | None:
+        """What is seen in a rectangle of the page; nothing outside it is drawn."""
         import pypdfium2
 
         try:
-            scale = min(1.0, longest / max(self._page.get_size()))
-            return _Bitmap(self._page.render(scale=scale))
+            size = self._page.get_size()
+            scale = min(1.0, longest / max(size))
+            width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
+            left, top, right, bottom = _pixels(placed(self._page, area, width, height))
+            left, top = max(0, min(left - 2, width - 1)), max(0, min(top - 2, height - 1))
+            right, bottom = max(left + 1, min(right + 2, width)), max(top + 1, min(bottom + 2, height))
+            # Half a pixel less than what is meant: it is rounded up.
+            sides = (left, height - bottom, width - right, top)
+            cut = tuple(max(0.0, side - 0.5) / scale for side in sides)
+            return _Bitmap(self._page.render(scale=scale, crop=cut), left, top, width, height)
         except (pypdfium2.PdfiumError, ValueError, MemoryError, ZeroDivisionError):
             return None
 
     def _on(self, bitmap: _Bitmap, rectangle: Rectangle) -> tuple[int, int, int, int]:
-        """The pixels of a rectangle: left, top, right, bottom."""
-        left, top, right, bottom = placed(self._page, rectangle, bitmap.width, bitmap.height)
-        return int(left), int(top), math.ceil(right) + 1, math.ceil(bottom) + 1
+        """The pixels of a rectangle on a bitmap: left, top, right, bottom."""
+        left, top, right, bottom = _pixels(placed(self._page, rectangle, bitmap.across, bitmap.down))
+        return left - bitmap.left, top - bitmap.top, right - bitmap.left, bottom - bitmap.top
 
     def _without_scan(self, hidden: list[_Text]) -> list[_Text]:
         """`hidden` without the text layer of a scan."""
@@ -409,7 +483,7 @@ class _Survey:
             return hidden  # a page that is written, not scanned
         size = (self._sheet[2] - self._sheet[0]) * (self._sheet[3] - self._sheet[1])
         large = sum((right - left) * (top - bottom) for left, bottom, right, top in self._images)
-        if large < _SCAN * size or (drawn := self._draw(600)) is None:
+        if large < _SCAN * size or (drawn := self._draw(self._sheet, 600)) is None:
             return hidden
 
         def stands(text: _Text) -> bool:
@@ -421,9 +495,13 @@ class _Survey:
 
 @dataclass(slots=True)
 class _Bitmap:
-    """A page as drawn."""
+    """A part of a page as drawn, from (`left`, `top`) on; the whole would be `across` by `down` pixels large."""
 
     made: Any
+    left: int
+    top: int
+    across: int
+    down: int
 
     @property
     def width(self) -> int:
@@ -470,6 +548,11 @@ def placed(page: Any, rectangle: Rectangle, width: float, height: float) -> Rect
     return _around(corners)
 
 
+def _pixels(box: Rectangle) -> tuple[int, int, int, int]:
+    left, top, right, bottom = box
+    return int(left), int(top), math.ceil(right) + 1, math.ceil(bottom) + 1
+
+
 def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen]:
     """Hidden objects as text, those that follow each other on a line as one."""
     textpage = page.get_textpage()
@@ -489,7 +572,8 @@ def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen
             last = runs[-1]
             gap = left - last.x - last.width
             tall = max(last.height, bottom - top)
-            if abs(last.y + last.height - bottom) < tall / 2 and -tall / 2 < gap < 2 * tall:
+            alike = min(last.height, bottom - top) > tall / 3  # else one of them runs up the margin
+            if alike and abs(last.y + last.height - bottom) < tall / 2 and -tall / 2 < gap < 2 * tall:
                 joint = " " if gap > tall / 6 and not (last.text[-1:].isspace() or said[:1].isspace()) else ""
                 y, below = min(last.y, top), max(last.y + last.height, bottom)
                 runs[-1] = Unseen(last.text + joint + said, last.x, y, max(right, last.x) - last.x, below - y)
@@ -510,6 +594,38 @@ def _is_shown_again(do: Calls, textpage: int, text: _Text, said: str, survey: _S
         if not again and max(abs(a - b) for a, b in zip(rectangle, text.rectangle, strict=True)) < 3:
             return True
     return False
+
+
+def _cells(one: Rectangle) -> Iterator[tuple[int, int]]:
+    """The cells of the page that a rectangle reaches into."""
+    left, bottom, right, top = (max(-1000, min(int(side // _CELL), 1000)) for side in one)
+    if (right - left + 1) * (top - bottom + 1) <= _MAX_CELLS:
+        for x in range(left, right + 1):
+            for y in range(bottom, top + 1):
+                yield x, y
+
+
+def _banded(covers: Sequence[_Cover], places: Iterable[int]) -> dict[int, list[int]]:
+    """The `places` of covers by the bands of the page that they reach into, ascending."""
+    bands: dict[int, list[int]] = {}
+    for number in places:
+        for band in _bands(covers[number].rectangle):
+            bands.setdefault(band, []).append(number)
+    return bands
+
+
+def _bands(one: Rectangle) -> range:
+    low, high = (max(-1000, min(int(side // _BAND), 1000)) for side in (one[1], one[3]))
+    return range(low, high + 1)
+
+
+def _between(bands: Mapping[int, list[int]], rectangle: Rectangle, end: int) -> Iterator[int]:
+    """The places before `end` of the covers in the bands of a rectangle, descending."""
+    reached = [held for band in _bands(rectangle) if (held := bands.get(band))]
+    if len(reached) == 1:
+        yield from reversed(reached[0][: bisect_left(reached[0], end)])
+    elif reached:
+        yield from sorted({place for held in reached for place in held[: bisect_left(held, end)]}, reverse=True)
 
 
 def _times(first: Matrix, second: Matrix | None) -> Matrix:

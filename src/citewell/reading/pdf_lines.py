@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
+from citewell.reading.pdf_calls import Matrix, calls
+
 THIN: Final = 3.0
 """A box at most this thick, in points, is a line."""
 
@@ -18,7 +20,6 @@ _MAX_SEGMENTS: Final = 2_000
 _STRAIGHT: Final = 0.5  # how far, in points, the ends of a line may be off the horizontal or vertical
 
 Point: TypeAlias = tuple[float, float]
-Matrix: TypeAlias = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def page_lines(page: Any, width: float, height: float) -> Lines:
     shown = _to_page(page, width, height)
     if shown is None:
         return found
-    _collect(page, shown, 0, found)
+    _collect(ctypes.addressof(page.raw.contents), shown, 0, found)
     return found
 
 
@@ -84,40 +85,36 @@ def _times(first: Matrix, then: Matrix) -> Matrix:
     return a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u
 
 
-def _collect(holder: Any, outer: Matrix, depth: int, lines: Lines) -> None:
-    """Add what the path objects of a form (of a page at depth 0) draw; `outer` leads from its space to the page."""
+def _collect(holder: int, outer: Matrix, depth: int, lines: Lines) -> None:
+    """Add what the path objects of a form (of a page at depth 0) draw; `outer` leads from its space to the page.
+
+    `holder` is its address.
+    """
     from pypdfium2 import raw
 
-    count, get = (
-        (raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject)
-        if depth
-        else (raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject)
-    )
-    kept = raw.FS_MATRIX()
-    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
-    bounds = (ctypes.byref(left), ctypes.byref(bottom), ctypes.byref(right), ctypes.byref(top))
-    mode, stroked = ctypes.c_int(), ctypes.c_int()
-    drawn = (ctypes.byref(mode), ctypes.byref(stroked))
-    kind_of, bounds_of, mode_of = raw.FPDFPageObj_GetType, raw.FPDFPageObj_GetBounds, raw.FPDFPath_GetDrawMode
+    do = calls()
+    count, get = (do.form_count, do.form_object) if depth else (do.page_count, do.page_object)
+    path, form, kind_of = raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_FORM, do.kind
     a, b, c, d, e, f = outer
     for number in range(min(count(holder), _MAX_OBJECTS)):
         thing = get(holder, number)
         kind = kind_of(thing)
-        if kind == raw.FPDF_PAGEOBJ_PATH:
-            if not mode_of(thing, *drawn) or not (mode.value or stroked.value) or not bounds_of(thing, *bounds):
+        if kind == path:
+            filled, stroked = do.draws(thing)
+            if not (filled or stroked) or (bounds := do.rectangle(thing)) is None:
                 continue
-            x0, y0, x1, y1 = left.value, bottom.value, right.value, top.value
+            x0, y0, x1, y1 = bounds
             wide, high = abs(a * (x1 - x0) + c * (y1 - y0)), abs(b * (x1 - x0) + d * (y1 - y0))
             if min(wide, high) <= THIN:
                 one = (a * x0 + c * y0 + e, b * x0 + d * y0 + f)
                 other = (a * x1 + c * y1 + e, b * x1 + d * y1 + f)
                 _keep_box(one, other, lines)
-            elif (stroked.value or raw.FPDFPath_CountSegments(thing) > 5) and raw.FPDFPageObj_GetMatrix(thing, kept):
-                matrix = _times((kept.a, kept.b, kept.c, kept.d, kept.e, kept.f), outer)
-                _keep_path(thing, matrix, bool(stroked.value), lines)
-        elif kind == raw.FPDF_PAGEOBJ_FORM and depth < _DEEPEST and raw.FPDFPageObj_GetMatrix(thing, kept):
-            inner = _times((kept.a, kept.b, kept.c, kept.d, kept.e, kept.f), outer)
-            _collect(thing, inner, depth + 1, lines)
+                continue
+            drawn = ctypes.cast(thing, raw.FPDF_PAGEOBJECT)
+            if stroked or raw.FPDFPath_CountSegments(drawn) > 5:
+                _keep_path(drawn, _times(do.matrix(thing), outer), stroked, lines)
+        elif kind == form and depth < _DEEPEST:
+            _collect(thing, _times(do.matrix(thing), outer), depth + 1, lines)
 
 
 def _keep_path(path: Any, matrix: Matrix, stroked: bool, lines: Lines) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Final
 from citewell.errors import ModelUnavailable
 from citewell.reading.allowance import allow
 from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
-from citewell.reading.pdf_images import image_objects
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.reading.scan import read_picture
 
@@ -150,11 +149,12 @@ def _page(pdf: Any, number: int) -> Any:
 def _cover(page: Any) -> float:
     """The share of a page that its largest picture takes."""
     import pypdfium2
+    from pypdfium2 import raw
 
     width, height = page.get_size()
     largest = 0.0
     try:
-        for one in image_objects(page):
+        for one in page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=5):
             left, bottom, right, top = one.get_bounds()
             largest = max(largest, (right - left) * (top - bottom))
     except pypdfium2.PdfiumError:
@@ -173,6 +173,8 @@ def _is_blank(page: Any) -> bool:
 
 def _is_broken(text: str) -> bool:
     """Whether a text layer is nonsense by its characters: fonts without a table of what their signs mean."""
+    if _BROKEN.search(text) is None:
+        return False
     whole = sum(not char.isspace() for char in text)
     bad = sum(len(match[0]) for match in _BROKEN.finditer(text))
     return whole > 0 and bad > 0.3 * whole

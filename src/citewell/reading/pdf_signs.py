@@ -10,6 +10,8 @@ from typing import Final
 from citewell.reading.pdf_pages import LIGATURES, PagePiece
 
 _TYPED: Final = str.maketrans("“”„‟‘’‚‛–—‒―", "\"\"\"\"''''----")
+_PRINTED: Final = re.compile("[“”„‟‘’‚‛–—‒―]")
+_MARKED: Final = re.compile("[\"'-]")  # what a word has where its printed form may differ
 _WORD: Final = re.compile(r"\S+")
 
 
@@ -32,19 +34,22 @@ def _printed(text: str) -> Mapping[tuple[str, str], str]:
 
     Empty where they are the same all over.
     """
+    if _PRINTED.search(text) is None:
+        return {}
     text = text.translate(LIGATURES)
     words = text.split()
     typed = text.translate(_TYPED).split()
-    if words == typed:
-        return {}
     ways: dict[tuple[str, str], set[str]] = {}
     for before, written, word in zip(("", *typed), typed, words, strict=False):
-        ways.setdefault(("", written), set()).add(word)
-        ways.setdefault((before, written), set()).add(word)
+        if _MARKED.search(written):
+            ways.setdefault(("", written), set()).add(word)
+            ways.setdefault((before, written), set()).add(word)
     return {key: next(iter(found)) for key, found in ways.items() if len(found) == 1}
 
 
 def _set(text: str, printed: Mapping[tuple[str, str], str]) -> str:
+    if _MARKED.search(text) is None:
+        return text
     made: list[str] = []
     at, before = 0, ""
     for match in _WORD.finditer(text):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from citewell.errors import ReadError
@@ -22,6 +23,7 @@ from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.pptx_layouts import Layout, Layouts, own_levels
+from citewell.reading.pptx_looks import SlideLooks
 from citewell.reading.pptx_shapes import MARGINS, POINT, TITLES, Box, P, Shape, in_order, shapes_of
 from citewell.reading.pptx_table import read_table
 from citewell.reading.smart_art import DGM, diagram_lines
@@ -125,9 +127,12 @@ class _Show:
         layout = self._layouts.of(part)
         hidden = (root.get("show") or "1") in _OFF
         self._counts["hidden"] += hidden
-        shapes = in_order(shapes_of(root.find(f"{P}cSld/{P}spTree"), layout.boxes))
-        slide = _Slide(self, page, related=related, layout=layout, hidden=hidden)
-        for shape in shapes:
+        shapes = shapes_of(root.find(f"{P}cSld/{P}spTree"), layout.boxes)
+        shows_layout = (root.get("showMasterSp") or "1") not in _OFF
+        under = layout.drawn if shows_layout else ()
+        looks = SlideLooks(root, shapes, layout.palette, layout.ground, under, layout.fill, layout.runs)
+        slide = _Slide(self, page, related=related, layout=layout, looks=looks, hidden=hidden)
+        for shape in in_order(shapes):
             slide.add(shape)
         # By a count of its own: what stands in shapes of unknown kinds, or below merged cells, is not passed over.
         lost = _written(root) - slide.characters
@@ -225,7 +230,14 @@ class _Slide:
     """Adds the shapes of one slide, in the order they come."""
 
     def __init__(
-        self, show: _Show, page: int, *, related: Mapping[str, Relation], layout: Layout, hidden: bool
+        self,
+        show: _Show,
+        page: int,
+        *,
+        related: Mapping[str, Relation],
+        layout: Layout,
+        looks: SlideLooks,
+        hidden: bool,
     ) -> None:
         self.path: tuple[str, ...] = ()
         self.characters = 0  # of the slide's own text, read so far
@@ -233,6 +245,7 @@ class _Slide:
         self._page = page
         self._related = related
         self._layout = layout
+        self._looks = looks
         self._hidden = hidden
 
     def put(self, piece: Piece, box: Box | None, *, path: tuple[str, ...] | None = None, hidden: bool = False) -> None:
@@ -245,7 +258,7 @@ class _Slide:
     def add(self, shape: Shape) -> None:
         """Add what a shape says and shows."""
         hidden = shape.hidden
-        if self._show.is_outside(shape.box):
+        if self._show.is_outside(shape.box) or self._looks.is_covered(shape):
             hidden = True
         if hidden and not self._hidden:
             self._show.count("shapes")
@@ -260,7 +273,12 @@ class _Slide:
 
     def _text(self, shape: Shape, hidden: bool) -> None:
         body = shape.element.find(f"{P}txBody")
-        lines = lines_of(body, self._related)
+        lines = lines_of(body, self._related, self._looks.hides(shape))
+        unseen = "\n".join(line.unseen for line in lines if line.unseen)
+        if unseen:
+            self.characters += count_characters(unseen)
+            self._unseen(Piece(BlockKind.PARAGRAPH, unseen), shape)
+        lines = [line for line in lines if line.text]
         self.characters += sum(count_characters(line.text) for line in lines)
         if shape.placeholder in TITLES:
             text = " ".join(line.text for line in lines)
@@ -284,6 +302,10 @@ class _Slide:
                 piece = Piece(BlockKind.PARAGRAPH, line.text, links=line.links)
             self.put(piece, shape.box, hidden=hidden)
 
+    def _unseen(self, piece: Piece, shape: Shape) -> None:
+        self._show.count("texts")
+        self.put(piece, shape.box, hidden=True)
+
     def _bullet(self, shape: Shape, own: Mapping[int, str], line: Line) -> str:
         found = line.bullet if line.bullet is not None else own.get(line.level)
         if found is None and shape.placeholder:
@@ -296,7 +318,12 @@ class _Slide:
         for element in data if data is not None else ():
             for one in element.iter(f"{A}tbl", f"{C}chart", f"{DGM}relIds", f"{P}oleObj"):
                 if one.tag == f"{A}tbl":
-                    for piece in read_table(one, self._page, shape.box, self._related):
+                    hides = partial(self._looks.hides_in_cell, shape, one)
+                    for piece in read_table(one, self._page, shape.box, self._related, hides):
+                        if piece.hidden:
+                            self.characters += count_characters(piece.text)
+                            self._unseen(piece, shape)
+                            continue
                         rows = piece.table.rows if piece.table is not None else ()
                         self.characters += sum(count_characters(text) for row in rows for text in row if text)
                         self.put(piece, shape.box, hidden=hidden)
@@ -331,7 +358,8 @@ class _Slide:
 
 _SAID: Final = {
     "hidden": "Hidden slides, marked as hidden: {}.",
-    "shapes": "Shapes that are hidden or lie beside their slide, marked as hidden: {}.",
+    "shapes": "Shapes that are hidden, covered or beside their slide, marked as hidden: {}.",
+    "texts": "Texts that nobody can see by their colour or size, marked as hidden: {}.",
     "characters": "Characters that stand in shapes of unknown kinds and were left out: {}.",
     "lost": "Slides that the presentation names and the file does not hold: {}.",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, Final
 
@@ -18,8 +18,17 @@ _ON: Final = frozenset({"1", "true"})
 _MAX_SPAN: Final = 1000
 
 
-def read_table(table: Any, page: int, box: Box | None, related: Mapping[str, Relation]) -> Iterator[Piece]:
-    """The table as one piece, or as nothing where it is empty. Raises ReadError limit_exceeded."""
+def read_table(
+    table: Any,
+    page: int,
+    box: Box | None,
+    related: Mapping[str, Relation],
+    hides: Callable[[Any], Callable[[Any, Any], bool]],
+) -> Iterator[Piece]:
+    """The table as one piece, or as nothing where it is empty, and what is not seen in it as another one.
+
+    `hides` gives for a cell what `lines_of` asks. Raises ReadError limit_exceeded.
+    """
     properties = table.find(f"{A}tblPr")
     first_is_header = properties is not None and properties.get("firstRow") in _ON
     widths = [number(one.get("w")) or 0 for one in table.iterfind(f"{A}tblGrid/{A}gridCol")]
@@ -28,11 +37,14 @@ def read_table(table: Any, page: int, box: Box | None, related: Mapping[str, Rel
     across = _edges(box[0], box[2], widths) if box is not None else []
     down = _edges(box[1], box[3], heights) if box is not None else []
     cells: list[CellText] = []
+    unseen: list[str] = []
     for r, row in enumerate(rows):
         for c, cell in enumerate(row.iterfind(f"{A}tc")):
             if cell.get("hMerge") in _ON or cell.get("vMerge") in _ON:
                 continue
-            lines = lines_of(cell.find(f"{A}txBody"), related)
+            lines = lines_of(cell.find(f"{A}txBody"), related, hides(cell))
+            unseen += [line.unseen for line in lines if line.unseen]
+            lines = [line for line in lines if line.text]
             wide = max(1, min(number(cell.get("gridSpan")) or 1, _MAX_SPAN))
             high = max(1, min(number(cell.get("rowSpan")) or 1, len(rows) - r))
             region = None
@@ -47,6 +59,8 @@ def read_table(table: Any, page: int, box: Box | None, related: Mapping[str, Rel
     made = grid(cells)
     if made.rows:
         yield Piece(BlockKind.TABLE, table=made)
+    if unseen:
+        yield Piece(BlockKind.PARAGRAPH, "\n".join(unseen), hidden=True)
 
 
 def _edges(start: float, end: float, sizes: list[int]) -> list[float]:

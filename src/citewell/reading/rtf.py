@@ -9,6 +9,7 @@ from typing import Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.colours import PAPER, near
 from citewell.reading.formats import RTF
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
@@ -42,6 +43,7 @@ _MOMENT: Final = ("yr", "mo", "dy", "hr", "min")
 _LEVEL: Final = re.compile(r"(?:heading|überschrift|titre|título|titolo|kop|rubrik|заголовок)\s*(\d)", re.IGNORECASE)
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufeff]")
 _FIELD_LINK: Final = re.compile(r'HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]{1,2000})"', re.IGNORECASE)
+_USUAL: Final = 24  # half points of size
 
 
 @dataclass(slots=True)
@@ -54,6 +56,9 @@ class _State:
     deleted: bool = False
     skip: int = 1  # bytes or signs that stand in for a \u
     font: int = -1
+    colour: int = 0  # by the table of colours, 0 for the usual one
+    ground: int = 0
+    size: int = _USUAL  # half points
 
 
 @dataclass(slots=True)
@@ -65,6 +70,7 @@ class _Paragraph:
     level: int = 0
     listed: bool = False
     in_table: bool = False
+    ground: int = 0
 
 
 @dataclass(slots=True)
@@ -80,6 +86,7 @@ class _Flow:
     rows: list[list[str]] = field(default_factory=list)
     headers: int = 0
     row_is_header: bool = False
+    row_is_shaded: bool = False
     nested: list[str] = field(default_factory=list)
     notes: list[Piece] = field(default_factory=list)
     start: int = 0
@@ -153,6 +160,9 @@ class _Walk:
         self._starred = False
         self._fonts: dict[int, str] = {}
         self._font = -1
+        self._colours: list[str | None] = []  # None for the usual one
+        self._colour: dict[str, int] = {}
+        self._page: str | None = PAPER
         self._levels: dict[int, int] = {}
         self._captured: list[str] = []  # the text of a destination that is looked at
         self._style = 0
@@ -219,14 +229,30 @@ class _Walk:
         if where == "text":
             if state.deleted:
                 self.left_out += count_characters(text)
-            elif state.hidden:
+            elif state.hidden or self._vanishes(state):
                 self._flow.unseen.append(text)
             else:
                 self._flow.text.append(text)
         elif where in ("style", "font", "fldinst", "info"):
             self._captured.append(text)
+        elif where == "colours":
+            for _ in range(text.count(";")):
+                levels = [self._colour.get(name, 0) for name in ("red", "green", "blue")]
+                self._colours.append("".join(f"{level:02X}" for level in levels) if self._colour else None)
+                self._colour = {}
         elif where == "comment":
             self.left_out += count_characters(text)
+
+    def _vanishes(self, state: _State) -> bool:
+        """Whether text cannot be seen: too small, or of the colour of what it stands on."""
+        if state.size <= 2:
+            return True  # nobody reads 1 pt
+        if not 0 < state.colour < len(self._colours):
+            return False
+        ground = state.ground or self._paragraph.ground
+        if 0 < ground < len(self._colours):
+            return near(self._colours[state.colour], self._colours[ground])
+        return not self._flow.row_is_shaded and near(self._colours[state.colour], self._page)
 
     def _word(self, token: Token) -> None:
         word, number = token.word, token.number
@@ -257,6 +283,8 @@ class _Walk:
                 self._paragraph = _Paragraph()
             case "plain":
                 state.hidden = state.deleted = False
+                state.colour = state.ground = 0
+                state.size = _USUAL
                 state.codec = self._default
             case "v":
                 state.hidden = number != 0
@@ -303,7 +331,19 @@ class _Walk:
                     self._flow.cell.append(" ".join(self._flow.nested))
                     self._flow.nested.clear()
             case "trowd":
-                self._flow.row_is_header = False
+                self._flow.row_is_header = self._flow.row_is_shaded = False
+            case "clcbpat" | "clshdng":
+                self._flow.row_is_shaded = True
+            case "cf" if state.where == "text":
+                state.colour = number or 0
+            case "highlight" | "chcbpat" | "cb" if state.where == "text":
+                state.ground = number or 0
+            case "cbpat" if state.where == "text":
+                paragraph.ground = number or 0
+            case "fs" if state.where == "text":
+                state.size = _USUAL if number is None else number
+            case "red" | "green" | "blue" if state.where == "colours":
+                self._colour = {**self._colour, word: min(max(number or 0, 0), 255)}
             case "trhdr":
                 self._flow.row_is_header = True
             case "htmlrtf":
@@ -334,6 +374,11 @@ class _Walk:
         match word:
             case "fonttbl":
                 state.where = "font"
+            case "colortbl":
+                state.where = "colours"
+            case "background":
+                self._page = None  # a drawing that is under all pages
+                state.where = "skipped"
             case "stylesheet":
                 state.where = "style"
                 self._captured.clear()

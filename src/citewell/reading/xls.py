@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.colours import near
 from citewell.reading.formats import XLS
 from citewell.reading.number_format import BUILT_IN, Shown, plain, show, shows_nothing
 from citewell.reading.pieces import Builder, document_metadata, title_from_uri
@@ -70,10 +71,29 @@ def _open(content: bytes) -> Any:
         raise ReadError("corrupt", said) from error
 
 
+def _is_faint(book: Any, style: int) -> bool:
+    """Whether a style writes in the colour of what it stands on, or too small to read."""
+    if not 0 <= style < len(book.xf_list):
+        return False
+    look = book.xf_list[style]
+    if not 0 <= look.font_index < len(book.font_list):
+        return False
+    font = book.font_list[look.font_index]
+    if font.height <= 20:  # twentieths of a point
+        return True
+    filled = look.background.fill_pattern
+    if filled > 1:
+        return False
+    ground = book.colour_map.get(look.background.pattern_colour_index) if filled else (255, 255, 255)
+    ink = book.colour_map.get(font.colour_index)
+    return bool(ink and ground) and near("{:02X}{:02X}{:02X}".format(*ink), "{:02X}{:02X}{:02X}".format(*ground))
+
+
 def _read(book: Any, found: Any, limits: Limits) -> Sheet:
     sheet = Sheet(tidy(found.name) or "Sheet", hidden=found.visibility != 0)
     formats = book.format_map
     codes: dict[int, str] = {}
+    unseen: dict[int, bool] = {}
     for row in range(found.nrows):
         cells: dict[int, str] = {}
         for column, (kind, value, style) in enumerate(
@@ -92,7 +112,9 @@ def _read(book: Any, found: Any, limits: Limits) -> Sheet:
                 cells[column] = text
                 if stored and len(sheet.stored) < MAX_STORED:
                     sheet.stored[row, column] = stored
-                if shows_nothing(codes[style]):
+                if style not in unseen:
+                    unseen[style] = shows_nothing(codes[style]) or _is_faint(book, style)
+                if unseen[style]:
                     sheet.hidden_cells.add((row, column))
         if cells:
             sheet.rows[row] = cells

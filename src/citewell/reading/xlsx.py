@@ -198,7 +198,7 @@ class _Book:
             sheet.hidden_rows.add(row)
         cells = sheet.rows.setdefault(row, {})
         column = -1
-        blank, faint = self._styles.blank, self._styles.white
+        blank, faint = self._styles.blank, self._styles.faint
         for cell in element:
             if cell.tag != _CELL:
                 continue

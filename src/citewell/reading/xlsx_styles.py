@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading.colours import PAPER, near, rgb
 from citewell.reading.docx_xml import number
 from citewell.reading.number_format import BUILT_IN, shows_nothing
 from citewell.reading.package import Package
@@ -15,6 +16,12 @@ from citewell.reading.tidy import tidy
 
 S: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_THEME: Final = {"0": PAPER, "1": "000000"}  # what nearly all themes have as paper and ink
+_INDEXED: Final = {
+    "0": "000000", "1": PAPER, "2": "FF0000", "3": "00FF00", "4": "0000FF", "5": "FFFF00", "6": "FF00FF", "7": "00FFFF",
+    "8": "000000", "9": PAPER, "10": "FF0000", "11": "00FF00", "12": "0000FF", "13": "FFFF00", "14": "FF00FF",
+    "15": "00FFFF", "64": "000000", "65": PAPER,
+}  # fmt: skip
 _MAX_STYLES: Final = 100_000  # Excel allows 65,490
 
 
@@ -22,12 +29,12 @@ _MAX_STYLES: Final = 100_000  # Excel allows 65,490
 class Styles:
     """By the number of a cell's style: its number format, and whether nobody can see what is in it.
 
-    `white` styles write in white on nothing; whether that hides depends on what else colours the sheet.
+    `faint` styles write in the colour of their ground; whether that hides depends on what else colours the sheet.
     """
 
     codes: list[str] = field(default_factory=lambda: ["General"])
     blank: set[int] = field(default_factory=set)
-    white: set[int] = field(default_factory=set)
+    faint: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, package: Package, part: str) -> Styles:
@@ -38,8 +45,8 @@ class Styles:
         written = {
             number(one.get("numFmtId")): one.get("formatCode") or "General" for one in root.iterfind(f".//{S}numFmt")
         }
-        fonts = [_is_white(one.find(f"{S}color")) for one in root.iterfind(f"{S}fonts/{S}font")]
-        fills = [_is_bare(one.find(f"{S}patternFill")) for one in root.iterfind(f"{S}fills/{S}fill")]
+        fonts = [(_colour(one.find(f"{S}color")), _is_tiny(one)) for one in root.iterfind(f"{S}fonts/{S}font")]
+        fills = [_ground(one.find(f"{S}patternFill")) for one in root.iterfind(f"{S}fills/{S}fill")]
         styles = cls([])
         for place, one in enumerate(root.iterfind(f"{S}cellXfs/{S}xf")):
             if place >= _MAX_STYLES:
@@ -51,8 +58,13 @@ class Styles:
             if code and shows_nothing(code):
                 styles.blank.add(place)
             font, fill = number(one.get("fontId")) or 0, number(one.get("fillId")) or 0
-            if 0 <= font < len(fonts) and fonts[font] and (not 0 <= fill < len(fills) or fills[fill]):
-                styles.white.add(place)
+            if not 0 <= font < len(fonts):
+                continue
+            colour, tiny = fonts[font]
+            if tiny:
+                styles.blank.add(place)
+            elif near(colour, fills[fill] if 0 <= fill < len(fills) else PAPER):
+                styles.faint.add(place)
         styles.codes = styles.codes or ["General"]
         return styles
 
@@ -82,15 +94,27 @@ def rich_text(item: Any) -> str:
     return tidy(text, lines=True)
 
 
-def _is_white(color: Any) -> bool:
-    if color is None or color.get("tint"):
+def _colour(element: Any) -> str | None:
+    """A colour as RRGGBB; None where it depends on a theme or a tint that we do not follow, or on nothing."""
+    if element is None or element.get("tint"):
+        return None
+    if found := rgb(element.get("rgb")):
+        return found
+    return _THEME.get(element.get("theme") or "") or _INDEXED.get(element.get("indexed") or "")
+
+
+def _is_tiny(font: Any) -> bool:
+    size = font.find(f"{S}sz")
+    try:
+        return size is not None and float(size.get("val") or 11) <= 1  # point: nobody reads it
+    except ValueError:
         return False
-    return (color.get("rgb") or "").upper()[-6:] == "FFFFFF" or color.get("theme") == "0" or color.get("indexed") == "9"
 
 
-def _is_bare(pattern: Any) -> bool:
+def _ground(pattern: Any) -> str | None:
+    """What the text of a cell with this fill stands on; None for gradients, patterns and colours we do not follow."""
     if pattern is None:
-        return False  # a gradient
+        return None
     if pattern.get("patternType") in {None, "none"}:
-        return True
-    return pattern.get("patternType") == "solid" and _is_white(pattern.find(f"{S}fgColor"))
+        return PAPER
+    return _colour(pattern.find(f"{S}fgColor")) if pattern.get("patternType") == "solid" else None
