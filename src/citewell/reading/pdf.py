@@ -32,6 +32,7 @@ from citewell.reading.pdf_flow import (
 )
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_pages import LIGATURES, Box, PagePiece, broken_words, join_lines, read_page
+from citewell.reading.pdf_places import Runs, runs_of, with_lines
 from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
@@ -100,7 +101,7 @@ class PdfReader:
                     "limit_exceeded",
                     f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
                 )
-            pages, heights, hyphened = self._pages(content, plain, warnings)
+            pages, heights, hyphened, runs = self._pages(content, plain, warnings)
             rescued = plain.rescue(pages)
             for number, pieces_on_page in enumerate(pages, 1):
                 restore(pieces_on_page, plain.text(number))
@@ -132,7 +133,7 @@ class PdfReader:
             warnings.append(f"Words were not looked for in {kept.silent} pictures: {why}.")
         if any(piece.hidden for piece in pieces):
             warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
-        return builder.document(
+        document = builder.document(
             source,
             reader=self.identity,
             media_type=PDF,
@@ -142,10 +143,11 @@ class PdfReader:
             warnings=warnings,
             found=found + sum(_count(piece) for piece in pieces if piece.confidence is not None),
         )
+        return with_lines(document, runs)
 
     def _pages(
         self, content: bytes, plain: _Plain, warnings: list[str]
-    ) -> tuple[list[list[PagePiece]], list[float], set[tuple[str, str]]]:
+    ) -> tuple[list[list[PagePiece]], list[float], set[tuple[str, str]], list[Runs]]:
         """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
         import liteparse
 
@@ -153,9 +155,10 @@ class PdfReader:
         pages: list[list[PagePiece]] = [[] for _ in range(total)]
         heights = [792.0] * total
         hyphened: set[tuple[str, str]] = set()
+        runs: list[Runs] = [()] * total
         if not self.layout:
             warnings.append("Read as plain text: the layout parser cannot read this file.")
-            return pages, heights, hyphened
+            return pages, heights, hyphened, runs
         parser = liteparse.LiteParse(
             ocr_enabled=False,
             quiet=True,
@@ -183,12 +186,13 @@ class PdfReader:
                     if 1 <= page.page_num <= total:
                         pages[page.page_num - 1] = read_page(page, by_tags, plain.shows, mend)
                         heights[page.page_num - 1] = page.height
+                        runs[page.page_num - 1] = runs_of(page.text_items)
                 hyphened |= broken_words(result.pages)
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
                 raise _encrypted() from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
-        return pages, heights, hyphened
+        return pages, heights, hyphened, runs
 
 
 class _Plain:
