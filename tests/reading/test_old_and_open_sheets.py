@@ -12,6 +12,7 @@ from laws import assert_lawful
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
+from citewell.reading import versions
 from citewell.reading.ods import OdsReader
 from citewell.reading.readers import Readers
 from citewell.reading.sheets import address
@@ -244,4 +245,4 @@ def test_the_dispatcher_tells_both_by_their_bytes() -> None:
         ]
     finally:
         readers.close()
-    assert found == ["xls@1", "ods@1"]
+    assert found == [versions.XLS, versions.ODS]

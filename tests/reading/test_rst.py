@@ -7,6 +7,7 @@ import pytest
 from laws import assert_lawful, read, shown
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.rst import RstReader
 from citewell.types import BlockKind, Document, Reason, Source
 
@@ -149,7 +150,7 @@ def test_deep_nesting_is_read_or_refused(content: str) -> None:
 
 
 def test_it_is_read_through_the_dispatcher() -> None:
-    assert read(PAGE, "keys.rst").reader == "rst@1"
+    assert read(PAGE, "keys.rst").reader == versions.RST
 
 
 def test_paragraphs_take_time_in_proportion() -> None:

@@ -16,6 +16,7 @@ from openpyxl.styles import Font
 from openpyxl.worksheet.table import Table
 
 from citewell.errors import ReadError
+from citewell.reading import versions
 from citewell.reading.number_format import plain
 from citewell.reading.readers import Readers
 from citewell.reading.sheets import address, cell_name
@@ -538,5 +539,5 @@ def test_the_dispatcher_reads_workbooks_in_a_worker() -> None:
         document = readers.read(Source("file:///fees.bin", saved(fees())))
     finally:
         readers.close()
-    assert document.reader == "xlsx@1"
+    assert document.reader == versions.XLSX
     assert [address(block) for block in tables(document)] == ["Fees!A1:C3"]

@@ -15,7 +15,7 @@ from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.docx_lists import Numbering
 from citewell.reading.docx_parts import Parts
-from citewell.reading.docx_styles import Styles
+from citewell.reading.docx_styles import Styles, page_colour
 from citewell.reading.docx_tables import read_table
 from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, name
 from citewell.reading.formats import DOCX
@@ -139,6 +139,7 @@ class _Walk:
 
     def body(self, root: Any) -> None:
         self._parts.enter(self._main, root)
+        self._styles.page = page_colour(root)
         self._margins("header", BlockKind.HEADER)
         for element in root:
             if name(element) == "body":
@@ -312,8 +313,7 @@ class _Walk:
                 self._runs(element, text)
 
     def _run(self, run: Any, text: _Text) -> None:
-        properties = run.find(f"{W}rPr")
-        out = text.hidden if self._styles.hides(properties) else text.visible
+        out = text.hidden if self._styles.hides(run) else text.visible
         for element in run:
             kind = name(element)
             if kind == "t":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -13,13 +13,15 @@ from citewell.reading import versions
 from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
+from citewell.reading.html_looks import Look, Looks
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
-from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
+from citewell.reading.html_tags import BLOCKS, SKIPPED
 from citewell.reading.images import Picture, embedded
 from citewell.reading.pieces import Piece, compose, document_metadata, moved
 from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS
+from citewell.reading.tidy import visible
 from citewell.types import BlockKind, Document, Place, Source, Value, count_characters
 
 MAX_DEPTH: Final = 2000
@@ -39,7 +41,6 @@ _META: Final = {
     "dc.language": "language",
 }
 _MAX_LINE: Final = 65_000
-_NOTHING: Final = re.compile("[\u200b\u2060\ufeff]+")
 _INVISIBLE: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _BR: Final = "\v"  # stands for <br> until white space has been collapsed; decoded text never holds it
 
@@ -74,10 +75,10 @@ class HtmlReader:
             raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
         metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
-        walk = _Walk(survey(root, self._max_depth), self._max_cells, judge=True, image=self._image)
+        walk = _Walk(survey(root, self._max_depth), Looks(root), self._max_cells, judge=True, image=self._image)
         walk.run(root)
         _put(walk.pieces, decoded, source.content)
-        found = _characters(root) + sum(count_characters(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
+        found = _characters(root) + sum(_shown(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):
             pieces = paired(pieces)
@@ -113,7 +114,7 @@ def fragment_pieces(
     root = _parse(markup)
     if root is None:
         return []
-    walk = _Walk(survey(root, MAX_DEPTH), max_cells, judge=False, aside=aside, image=image)
+    walk = _Walk(survey(root, MAX_DEPTH), Looks(root), max_cells, judge=False, aside=aside, image=image)
     walk.run(root)
     line = 0
     for piece in walk.pieces:
@@ -162,7 +163,7 @@ def _characters(root: Any) -> int:
 
 
 def _shown(text: str) -> int:
-    return count_characters(_NOTHING.sub("", text))
+    return count_characters(visible(text))
 
 
 def _aside(piece: Piece) -> bool:
@@ -201,6 +202,7 @@ class _Frame:
     start: int = 0
     line: int = 0
     href: tuple[int, str] | None = None
+    look: Look = field(default_factory=Look)
 
 
 class _Walk:
@@ -209,6 +211,7 @@ class _Walk:
     def __init__(
         self,
         found: Survey,
+        looks: Looks,
         max_cells: int,
         *,
         judge: bool,
@@ -217,11 +220,12 @@ class _Walk:
     ) -> None:
         self.pieces: list[Piece] = []
         self._survey = found
+        self._looks = looks
         self._max_cells = max_cells
         self._judge = judge
         self._aside = aside
         self._image = image
-        self._frames: list[_Frame] = [_Frame(main=found.main is None)]
+        self._frames: list[_Frame] = [_Frame(main=found.main is None, look=looks.first)]
         self._texts: dict[tuple[bool, bool], list[str]] = {}
         self._sizes: dict[tuple[bool, bool], int] = {}
         self._links: dict[tuple[bool, bool], list[tuple[int, int, str]]] = {}
@@ -262,17 +266,19 @@ class _Walk:
         above = self._frames[-1]
         if tag in BLOCKS:
             self._flush()
+        look = self._looks.of(element, tag, above.look)
         frame = _Frame(
             above.kind,
             above.level,
             above.boilerplate,
-            above.hidden or is_hidden(element),
+            look.hidden,
             above.main or index == self._survey.main,
             above.sectioned or tag in ("main", "article"),
             above.pre,
             above.item,
             len(self.pieces),
             max(above.line, (element.sourceline or 1) - 1),
+            look=look,
         )
         if self._judge and not above.boilerplate:
             frame.boilerplate = self._survey.is_boilerplate(element, tag, index, sectioned=frame.sectioned)
@@ -407,7 +413,7 @@ class _Walk:
 
     def _table(self, element: Any) -> None:
         frame = self._frames[-1]
-        table, caption, unseen, figures = read_table(element, self._max_cells)
+        table, caption, unseen, figures = read_table(element, self._max_cells, self._looks, frame.look)
         boilerplate = frame.boilerplate or not frame.main
         line = Place(frame.line, frame.line, "lines")
         pieces = [Piece(BlockKind.TABLE, table=table, caption=caption, hidden=frame.hidden)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from citewell.reading.html_tags import BLOCKS, SKIPPED, is_hidden
+from citewell.reading.html_looks import Look, Looks
+from citewell.reading.html_tags import BLOCKS, SKIPPED
 from citewell.reading.tables import CellText, Places, Table, grid
 
 _MAX_SPAN: Final = 1000  # as browsers do
@@ -14,10 +15,10 @@ _PARTS: Final = frozenset({"thead", "tr", "td", "th", "caption"})
 _BREAKS: Final = BLOCKS | {"br"}
 
 
-def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]]:
+def read_table(element: Any, max_cells: int, looks: Looks, look: Look) -> tuple[Table, str, str, list[str]]:
     """The grid of a table, its caption, the text in it that is not shown, and images' texts.
 
-    A table inside a cell is text of that cell.
+    A table inside a cell is text of that cell. `look` is how the table itself looks.
 
     Raises ReadError limit_exceeded when the grid, spans included, has more than `max_cells` places.
     """
@@ -30,7 +31,7 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
     figures: list[str] = []
     target: list[str] | None = None
     in_head = 0
-    hidden = 0  # depth inside what is not shown
+    above = [look]  # the looks of the elements that are open
     walk = etree.iterwalk(element, events=("start", "end"))
     depth = 0
     for event, inner in walk:
@@ -43,8 +44,8 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
             if tag in SKIPPED:
                 walk.skip_subtree()
                 continue
-            if hidden or is_hidden(inner):
-                hidden += 1
+            if inner is not element:
+                above.append(looks.of(inner, inner.tag, above[-1]))
             match tag:
                 case "thead":
                     in_head += 1
@@ -61,7 +62,7 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
                 case "caption":
                     target = caption
                 case "img":
-                    if alt := " ".join((inner.get("alt") or "").split()):
+                    if (alt := " ".join((inner.get("alt") or "").split())) and not above[-1].hidden:
                         figures.append(alt)
                 case _:
                     pass
@@ -71,7 +72,8 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
         else:
             text = inner.tail
             if tag not in SKIPPED:
-                hidden -= hidden > 0
+                if inner is not element:
+                    above.pop()
                 if tag == "thead":
                     in_head -= 1
                 elif tag in ("td", "th", "caption"):
@@ -81,7 +83,7 @@ def read_table(element: Any, max_cells: int) -> tuple[Table, str, str, list[str]
             if inner is element:
                 break
         if text and not text.isspace():
-            if hidden:
+            if above[-1].hidden:
                 unseen.append(text)
             elif target is not None:
                 target.append(text)

@@ -30,8 +30,10 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
+from citewell.reading.pdf_hidden import Unseen, unseen, without_unseen
+from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
-from citewell.reading.pdf_pages import LIGATURES, Box, PagePiece, broken_words, join_lines, read_page
+from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
 from citewell.reading.pdf_places import Runs, runs_of, with_lines
 from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
@@ -48,7 +50,6 @@ _NO_TITLE = re.compile(
 )
 _BATCH = 200
 _PICTURE_S = 30.0  # what the words in one picture may take; most take 1 s
-_CONTRAST = 12  # of 255 grey levels, between the darkest and the lightest point of what can be read
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 # A hyphen that divides a word, the dots that lead to a page number, and the sign of a list item.
 _MARKS = re.compile(r"[-‐\u00ad]\n|\.(?: ?\.){3,}|^[ \t]*[•◦▪■●○‣–*\-\uf0b7\uf0a7](?=[ \t])", re.MULTILINE)
@@ -104,7 +105,7 @@ class PdfReader:
             pages, heights, hyphened, runs = self._pages(content, plain, warnings)
             rescued = plain.rescue(pages)
             for number, pieces_on_page in enumerate(pages, 1):
-                restore(pieces_on_page, plain.text(number))
+                restore(pieces_on_page, plain.look(number).text)
             recogniser = engine(self.ocr) if self.ocr else None
             scanned = plain.scans(pages, heights, self, recogniser)
             kept = plain.figures(pages, scanned, self, recogniser if self.figure_words and not scanned.why else None)
@@ -132,7 +133,11 @@ class PdfReader:
             why = f"the time for OCR ({self.ocr_budget_s:g} s) was used up"
             warnings.append(f"Words were not looked for in {kept.silent} pictures: {why}.")
         if any(piece.hidden for piece in pieces):
-            warnings.append("Hidden text (paper-coloured or under 1 pt) is marked as hidden.")
+            where = _numbers(sorted({piece.page for piece in pieces if piece.hidden}))
+            warnings.append(
+                "Hidden text (by its colour, size, place, layer or clip, or under what covers it) is marked as hidden: "
+                f"{where.lower()}."
+            )
         document = builder.document(
             source,
             reader=self.identity,
@@ -184,7 +189,7 @@ class PdfReader:
                 mend = partial(mend_tables, draws=plain.lines)
                 for page in result.pages:
                     if 1 <= page.page_num <= total:
-                        pages[page.page_num - 1] = read_page(page, by_tags, plain.shows, mend)
+                        pages[page.page_num - 1] = read_page(page, by_tags, plain.look(page.page_num).unseen, mend)
                         heights[page.page_num - 1] = page.height
                         runs[page.page_num - 1] = runs_of(page.text_items)
                 hyphened |= broken_words(result.pages)
@@ -193,6 +198,14 @@ class PdfReader:
                 raise _encrypted() from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
         return pages, heights, hyphened, runs
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What PDFium finds on one page. `text` is all of it by its lines; `unseen` is what of it nobody sees."""
+
+    text: str
+    unseen: Sequence[Unseen] = ()
 
 
 class _Plain:
@@ -210,7 +223,8 @@ class _Plain:
                 "corrupt",
                 f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
             ) from error
-        self._texts: dict[int, str] = {}
+        self._looks: dict[int, _Look] = {}
+        self._layers = Layers(may_have_layers(content))
         if not len(self):
             self._pdf.close()
             raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
@@ -224,40 +238,45 @@ class _Plain:
     def __exit__(self, *_: object) -> None:
         self._pdf.close()
 
-    def text(self, number: int) -> str:
-        """The text of one page by its lines; empty where there is none or the page is broken."""
+    def look(self, number: int) -> _Look:
+        """What one page holds; nothing where it is broken."""
         import pypdfium2
 
-        if number not in self._texts:
+        if number not in self._looks:
             try:
-                said = self._pdf[number - 1].get_textpage().get_text_range()
+                page = self._pdf[number - 1]
+                said = page.get_textpage().get_text_range()
+                hidden = unseen(page, self._layers)
             except pypdfium2.PdfiumError:
-                said = ""
-            self._texts[number] = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
-        return self._texts[number]
+                said, hidden = "", []
+            said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
+            self._looks[number] = _Look(said, hidden)
+        return self._looks[number]
 
     def characters(self) -> int:
         """Characters of all text layers. Hyphens at line ends, leading dots and signs of list items are marks."""
-        texts = (_MARKS.sub("", self.text(number + 1)).translate(LIGATURES) for number in range(len(self)))
+        texts = (_MARKS.sub("", self.look(number + 1).text).translate(LIGATURES) for number in range(len(self)))
         return sum(count_characters(visible(text)) for text in texts)
 
     def pieces(self, number: int) -> list[PagePiece]:
-        """Paragraphs of one page by its lines, without boxes."""
-        paragraphs = re.split(r"\n\s*\n", self.text(number))
+        """Paragraphs of one page by its lines, without boxes; what is not seen of them apart."""
+        look = self.look(number)
+        paragraphs = re.split(r"\n\s*\n", without_unseen(look.text, look.unseen))
         joined = (join_lines(paragraph.split("\n")) for paragraph in paragraphs)
-        return [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+        found = [PagePiece(BlockKind.PARAGRAPH, paragraph, number) for paragraph in joined if paragraph]
+        return [*found, hidden_piece(look.unseen, number)] if look.unseen else found
 
     def rescue(self, pages: list[list[PagePiece]]) -> list[int]:
         """Replace pages that lack text which stands in the file; the numbers of those pages."""
         rescued: list[int] = []
         for number, pieces in enumerate(pages, 1):
-            has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in pieces)
+            shown = [piece for piece in pieces if not piece.hidden]
+            has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in shown)
             if has > _PLENTY:
                 continue
             found = self.pieces(number)
-            could = sum(_letters(piece.text) for piece in found)
-            # A page with hidden text keeps its flags: plain text knows nothing of colours.
-            if has < 0.7 * could and (not has or could - has > 10) and not any(piece.hidden for piece in pieces):
+            could = sum(_letters(piece.text) for piece in found if not piece.hidden)
+            if has < 0.7 * could and (not has or could - has > 10):
                 pages[number - 1] = found
                 rescued.append(number)
         return rescued
@@ -297,28 +316,6 @@ class _Plain:
                 if number in scanned.unread:
                     kept.pages = under  # the picture is the page, which is counted itself
         return kept
-
-    def shows(self, number: int, width: float, boxes: Sequence[Box]) -> list[bool]:
-        """Whether anything can be told from its ground in each box of a page, `width` points wide, when it is drawn."""
-        import pypdfium2
-
-        try:
-            page = self._pdf[number - 1]
-            scale = min(1.0, 2000 / max(page.get_size()))  # enough to tell ink from paper
-            bitmap = page.render(scale=scale, grayscale=True)
-        except (pypdfium2.PdfiumError, ValueError, MemoryError):
-            return [True] * len(boxes)
-        scale = bitmap.width / width
-        pixels = memoryview(bitmap.buffer).cast("B")
-        seen: list[bool] = []
-        for x0, y0, x1, y1 in boxes:
-            left, right = max(0, round(x0 * scale)), min(bitmap.width, round(x1 * scale) + 1)
-            rows = range(max(0, round(y0 * scale)), min(bitmap.height, round(y1 * scale) + 1))
-            lines = [bytes(pixels[row * bitmap.stride + left : row * bitmap.stride + right]) for row in rows]
-            lines = [line for line in lines if line]
-            contrast = max(map(max, lines)) - min(map(min, lines)) if lines else 0
-            seen.append(contrast > _CONTRAST)
-        return seen
 
     def lines(self, number: int, width: float, height: float) -> Lines:
         """What straight lines are drawn on one page, shown `width` by `height` points large; none on a broken one."""

@@ -69,6 +69,7 @@ def place_figures(page: Any, number: int, pieces: list[PagePiece], kept: Kept, w
         piece.asset = replace(found.picture, alt=alt, regions=(Region(number, found.box),))
         written = any(
             one.box is not None
+            and not one.hidden
             and x0 <= (one.box[0] + one.box[2]) / 2 <= x1
             and y0 <= (one.box[1] + one.box[3]) / 2 <= y1
             for one in pieces
@@ -177,6 +178,7 @@ def _caption(box: Box, pieces: Sequence[PagePiece]) -> int | None:
     for place, piece in enumerate(pieces):
         if (
             piece.box is None
+            or piece.hidden
             or not _CAPTION.match(piece.text)
             or min(piece.box[2], box[2]) <= max(piece.box[0], box[0])
         ):

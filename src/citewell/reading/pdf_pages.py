@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from citewell.reading.images import Picture
+from citewell.reading.pdf_hidden import Unseen, cut, visible_items
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
@@ -21,9 +22,6 @@ from citewell.types import BlockKind, Region
 Box: TypeAlias = tuple[float, float, float, float]
 
 MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is a space or nothing
-
-Shows: TypeAlias = Callable[[int, float, Sequence[Box]], Sequence[bool]]
-"""Page number, page width in points and boxes → whether anything can be seen in each box."""
 
 _MARKS = re.compile(r"\\(.)|\*+", re.DOTALL)
 _LATEX = re.compile(r"\$[^$]*\\{1,2}[A-Za-z{}][^$]*\$|\$[^$]*[_^]\{[^$]*\$")
@@ -67,26 +65,30 @@ class PagePiece:
 def read_page(
     page: Any,
     tagged: Callable[[Any, Sequence[Any]], list[PagePiece] | None],
-    shows: Shows,
+    secret: Sequence[Unseen],
     mend: Callable[[Any, Sequence[Any], Sequence[PagePiece]], list[PagePiece]],
 ) -> list[PagePiece]:
     """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
 
-    `tagged` reads the page's visible items by its tags, or declines; `mend` has a second opinion on the tables.
+    `tagged` reads the page's visible items by its tags, or declines; `secret` is what of the page is not seen; `mend`
+    has a second opinion on the tables.
     """
     items = [item for item in page.text_items if item.text.strip()]
-    hidden = hidden_items(page, items, shows)
-    seen = [item for item in items if id(item) not in hidden]
-    secret = [item for item in items if id(item) in hidden]
+    seen = visible_items(items, secret) if secret else items
     pieces = tagged(page, seen)
     if pieces is None:
         pieces = [piece for block in page.blocks or () for piece in _from_block(block, page.page_num, seen, secret)]
         pieces = mend(page, seen, pieces)
     pieces += _left_over(seen, pieces, page.page_num)
     if secret:
-        box = union(box_of(one) for one in secret)
-        pieces.append(PagePiece(BlockKind.PARAGRAPH, text_of(secret), page.page_num, box, hidden=True))
+        pieces.append(hidden_piece(secret, page.page_num))
     return pieces
+
+
+def hidden_piece(secret: Sequence[Unseen], page: int) -> PagePiece:
+    """What is not seen of a page, as one piece."""
+    box = union(box_of(one) for one in secret)
+    return PagePiece(BlockKind.PARAGRAPH, text_of(secret), page, box, hidden=True)
 
 
 def plain(markdown: str) -> str:
@@ -194,25 +196,6 @@ def _below(item: Any, items: Sequence[Any]) -> str:
     return str(min(near)[2]).translate(LIGATURES) if near else ""
 
 
-def hidden_items(page: Any, items: Sequence[Any], shows: Shows) -> set[int]:
-    """ids of text items that no reader of the page can see: under 1 pt, or paper-coloured and not there once drawn.
-
-    Invisible text over a scan (its OCR layer) is not among them: that is how scans become searchable.
-    """
-    tiny = [item for item in items if 0 < (item.font_size or 12) < 1 and item.height < 1]
-    pale = [item for item in items if item.fill_color and _is_paper(item.fill_color)]
-    seen = shows(page.page_num, page.width, [(i.x, i.y, i.x + i.width, i.y + i.height) for i in pale]) if pale else []
-    return {id(item) for item in tiny} | {id(item) for item, is_seen in zip(pale, seen, strict=True) if not is_seen}
-
-
-def _is_paper(argb: str) -> bool:
-    try:
-        alpha, *rgb = (int(argb[i : i + 2], 16) for i in (0, 2, 4, 6))
-    except ValueError:
-        return False
-    return alpha < 8 or min(rgb) >= 250
-
-
 def line_of(items: list[Any]) -> str:
     """Items of one line from left to right; a gap of a sixth of the height is a space."""
     text, end = "", 0.0
@@ -299,16 +282,17 @@ def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
     return [item for item in items if y0 <= item.y + item.height / 2 <= y1 and x0 <= item.x + item.width / 2 <= x1]
 
 
-def _without(text: str, secret: Sequence[Any], box: Box | None, items: Sequence[Any]) -> str:
+def _without(text: str, secret: Sequence[Unseen], box: Box | None, items: Sequence[Any]) -> str:
     """`text` of a block in `box` without what the `secret` items say; `items` are the visible ones."""
-    for item in secret:
-        said = tidy(printed(item.text))
-        text = text.replace(said, " ", 1) if said else text
-    letters = _letters(text)
-    if any(len(said := _letters(item.text)) > 5 and said in letters for item in secret):
-        # Joined or hyphened beyond recognition: only what can be seen in the box is sure.
-        return text_of(_inside(box, items))
-    return tidy(text) if secret else text
+    near = _inside(box, secret) if box is not None else secret
+    if not near:
+        return text
+    for run in near:
+        text, found = cut(text, printed(run.text))
+        if not found and box is not None and _letters(run.text) in _letters(text):
+            # Joined or hyphened beyond recognition: only what can be seen in the box is sure.
+            return text_of(_inside(box, items))
+    return tidy(text, lines="\n" in text)
 
 
 def printed(text: str) -> str:

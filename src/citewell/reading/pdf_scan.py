@@ -116,7 +116,7 @@ def _recognise(
             round(min(height, max(ys)), 2),
         )
 
-    boxes = [region.box for piece in pieces for region in piece.regions if region.box is not None]
+    boxes = [region.box for piece in pieces if not piece.hidden for region in piece.regions if region.box]
 
     def covered(line: Line) -> bool:
         x0, y0, x1, y1 = place(line.quad)

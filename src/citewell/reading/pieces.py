@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -12,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment, require_fit, safe_name
 from citewell.reading.images import Picture
+from citewell.reading.invisible import Clean, Kind, clean, said
 from citewell.reading.metadata import RESERVED
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
 from citewell.types import (
@@ -80,6 +82,7 @@ class Builder:
     Everything that a source holds and no piece does is named with `leave_out`, so that the account of the document
     adds up. What is flagged hidden or boilerplate is counted by itself, and must not be named again; so is what
     becomes of pictures: kept, `duplicate` when one was there before, `too_small`, or `unreadable` above the limit.
+    Characters that show nothing are taken out of all texts (see `invisible`), counted as hidden and reported.
 
     Blocks stand apart by a blank line, items of one list by a newline. A table has one line a row; a merged cell
     stands at its first row and column, and the other places it covers stay empty. Headings that are boilerplate or
@@ -101,6 +104,9 @@ class Builder:
         self._attached_bytes = 0
         self._warnings: list[str] = []
         self._recognised = 0
+        self._secret: Counter[Kind] = Counter()  # removed from texts and from what is said of the document
+        self._secret_characters = 0  # of them, those in texts
+        self._uncounted = 0  # removed from texts, held by independent counts, and not reported; or less than none
 
     @property
     def size(self) -> int:
@@ -138,6 +144,7 @@ class Builder:
 
         Raises ReadError limit_exceeded when the document has too many table cells.
         """
+        piece = self._without_invisible(piece)
         kind = piece.kind
         if piece.asset is not None:
             self._keep(piece, piece.asset)
@@ -177,7 +184,7 @@ class Builder:
 
     def recognise(self, asset: Asset, text: str, confidence: float | None) -> None:
         """Append the words that stand in a picture that was kept, as a figure; nothing for no words."""
-        if text:
+        if text := clean(text).text:
             self._recognised += count_characters(text)
             self._asset_flags.pop(asset.id, None)
             piece = Piece(BlockKind.FIGURE, text, regions=asset.regions, confidence=confidence)
@@ -207,6 +214,10 @@ class Builder:
         """
         text, blocks = "".join(self._parts), tuple(self.blocks)
         require_text(blocks)
+        title = self._said(title or first_heading(text, blocks) or title_from_uri(source.uri))
+        metadata = {
+            key: self._said(value) if isinstance(value, str) else value for key, value in (metadata or {}).items()
+        }
         shown = {block.asset: block.span for block in reversed(blocks) if block.asset}
         end = Span(len(text), len(text))
         assets = tuple(
@@ -215,22 +226,84 @@ class Builder:
         left_out = dict(self._left_out)
         for reason in self._asset_flags.values():
             left_out[reason] = left_out.get(reason, Tally()) + Tally(images=1)
+        if self._secret_characters:
+            secret = Tally(characters=self._secret_characters)
+            left_out[Reason.HIDDEN] = left_out.get(Reason.HIDDEN, Tally()) + secret
+        if found is not None:
+            found -= self._uncounted
         lost_pages = sum(one.pages for one in left_out.values())
         kept = Tally(images=len(assets) - len(self._asset_flags), pages=max((pages or 0) - lost_pages, 0))
         return Document.of(
             source,
             reader=reader,
             media_type=media_type,
-            title=title or first_heading(text, blocks) or title_from_uri(source.uri),
+            title=title,
             text=text,
             blocks=blocks,
             metadata=metadata,
             pages=pages,
-            warnings=(*warnings, *self._warnings),
+            warnings=(*warnings, *self._warnings, *([said(self._secret)] if self._secret else [])),
             account=account_of(text, blocks, kept, left_out, found=None if found is None else found + self._recognised),
             assets=assets,
             attachments=tuple(one.of(source) for one in self._attachments.values()),
         )
+
+    def _without_invisible(self, piece: Piece) -> Piece:
+        """The piece without characters that show nothing; they are counted."""
+        plain = piece.text.isascii() and piece.question.isascii() and piece.caption.isascii()
+        if plain and piece.table is None and not piece.path and piece.asset is None:
+            return piece
+        cleaned = clean(piece.text)
+        links = piece.links
+        if cleaned.removed:
+            self._count(cleaned)
+            links = [(cleaned.after(start), cleaned.after(end), target) for start, end, target in links]
+        picture = piece.asset
+        if picture is not None and not picture.alt.isascii():
+            picture = replace(picture, alt=self._said(picture.alt))
+        return replace(
+            piece,
+            text=cleaned.text,
+            links=links,
+            question=self._cleaned(piece.question),
+            caption=self._cleaned(piece.caption),
+            path=None if piece.path is None else tuple(clean(heading).text for heading in piece.path),
+            table=None if piece.table is None else self._seen_table(piece.table),
+            asset=picture,
+        )
+
+    def _seen_table(self, table: Table) -> Table:
+        rows, links, changed = list(table.rows), dict(table.links), False
+        for r, row in enumerate(rows):
+            if "".join([text for text in row if text]).isascii():
+                continue
+            made = list(row)
+            for c, text in enumerate(row):
+                if text and (cleaned := clean(text)).removed:
+                    self._count(cleaned)
+                    made[c] = cleaned.text
+                    if (r, c) in links:
+                        links[r, c] = [(cleaned.after(a), cleaned.after(b), target) for a, b, target in links[r, c]]
+                    rows[r], changed = made, True
+        return replace(table, rows=rows, links=links) if changed else table
+
+    def _cleaned(self, text: str) -> str:
+        cleaned = clean(text)
+        if cleaned.removed:
+            self._count(cleaned)
+        return cleaned.text
+
+    def _said(self, text: str) -> str:
+        """What is said of the document, without what shows nothing: reported, but no part of what accounts count."""
+        cleaned = clean(text)
+        self._secret.update(cleaned.secret)
+        return cleaned.text
+
+    def _count(self, cleaned: Clean) -> None:
+        secret = sum(cleaned.secret.values())
+        self._secret.update(cleaned.secret)
+        self._secret_characters += secret
+        self._uncounted += cleaned.counted - secret
 
     def _place(self, text: str, kind: BlockKind) -> Span:
         if self._parts:
@@ -398,6 +471,9 @@ def compose(
     builder = Builder(max_cells=max_cells)
     for piece in pieces:
         builder.add(piece)
+    hidden = sum(block.hidden for block in builder.blocks)
+    if hidden:
+        warnings = [*warnings, f"Hidden text is marked as hidden: {hidden} blocks."]
     return builder.document(
         source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings, found=found
     )
@@ -466,7 +542,7 @@ def _links(links: Sequence[tuple[int, int, str]], raw: str, text: str, at: int) 
         return ()
     return tuple(
         Link(Span(at + start, at + end), target.strip())
-        for start, end, target in moved(links, raw, text)
+        for start, end, target in ((start, end, clean(target).text) for start, end, target in moved(links, raw, text))
         if 0 < len(target.strip()) <= _MAX_TARGET and not target.strip().lower().startswith(_NO_TARGETS)
     )
 

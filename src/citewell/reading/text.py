@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import TEXT
+from citewell.reading.invisible import Clean, clean, said
 from citewell.reading.pieces import Piece, compose, first_heading, require_text, title_from_uri
 from citewell.reading.positions import Positions
 from citewell.reading.tables import MAX_CELLS
-from citewell.types import Block, BlockKind, Cell, Document, Source, Span
+from citewell.types import Block, BlockKind, Cell, Document, Place, Reason, Source, Span, Tally, account_of
 
 # From the first visible character of a run of lines; possessive, so that blank stretches are looked at once.
 _PARAGRAPH: Final = re.compile(r"\S[^\n]*+(?:\n[^\S\n]*+\S[^\n]*+)*+")
@@ -29,7 +31,8 @@ class TextReader:
 
     Headings are taken only where nothing else is likely: a line underlined to its length, and a short line all in
     capitals that stands alone. Lines of equally many cells between ` | ` are a table. The text is the decoded file,
-    character for character, unless there are underlines or question marks to leave out.
+    character for character, unless there are underlines or question marks to leave out, or characters that show
+    nothing (see `invisible`).
     """
 
     identity = versions.TEXT
@@ -37,6 +40,7 @@ class TextReader:
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text."""
         decoded = decode(source.content)
+        found = clean(decoded.text)
         text = decoded.text
         metadata = {"encoding": decoded.encoding}
         positions = Positions(source.content, decoded)
@@ -49,18 +53,35 @@ class TextReader:
                 metadata=metadata,
                 warnings=decoded.warnings,
             )
-        blocks = _blocks(text, positions)
+        text, secret = found.text, sum(found.secret.values())
+        blocks = _blocks(text, _Seen(positions, found))
         require_text(blocks)
         return Document.of(
             source,
             reader=self.identity,
             media_type=TEXT,
-            title=first_heading(text, blocks) or title_from_uri(source.uri),
+            title=first_heading(text, blocks) or clean(title_from_uri(source.uri)).text,
             text=text,
             blocks=blocks,
             metadata=metadata,
-            warnings=decoded.warnings,
+            warnings=(*decoded.warnings, *([said(found.secret)] if secret else [])),
+            account=account_of(text, blocks, Tally(), {Reason.HIDDEN: Tally(characters=secret)}) if secret else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Positions of text from which characters were removed."""
+
+    positions: Positions
+    found: Clean
+
+    def places(self, spans: Sequence[tuple[int, int]]) -> list[Place]:
+        """One place for each of `spans`, as `Positions` has it."""
+        if self.found.removed:
+            before = self.found.before
+            spans = [(before(start), before(end - 1) + 1) for start, end in spans]
+        return self.positions.places(spans)
 
 
 def _paragraphs(text: str) -> list[tuple[int, int]]:
@@ -73,7 +94,7 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _blocks(text: str, positions: Positions) -> tuple[Block, ...]:
+def _blocks(text: str, positions: _Seen) -> tuple[Block, ...]:
     blocks: list[Block] = []
     title: tuple[str, ...] = ()
     path: tuple[str, ...] = ()

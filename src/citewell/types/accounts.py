@@ -12,7 +12,8 @@ from typing import Final
 class Reason(StrEnum):
     """Why something that a source holds is not part of what can be found and quoted.
 
-    `boilerplate` and `hidden` mostly stand in the document as flagged blocks. `duplicate` is what stands in it already
+    `boilerplate` and `hidden` mostly stand in the document as flagged blocks; invisible characters that carry a
+    message are `hidden` and stand nowhere. `duplicate` is what stands in it already
     (an image shown again, text that a page carries twice). `unreadable` is what we know to be there and cannot make
     out (a scan without OCR, broken characters, an image in an unknown format, what a parser dropped). `too_small` is
     what is too little to be anything (spacer images, blank pages).
@@ -30,10 +31,11 @@ class Tally:
     """How much there is of something.
 
     `characters`: those that are no white space, of what the source holds as text for people to read, after decoding
-    and without the marks of its format (tags, scripts, style sheets, Markdown signs, cell separators, invisible
-    characters). What a reader writes down that a format only implies (the number of a list item) counts as found and
-    kept. `cells`: table cells that hold text, a merged one once. `images`: uses of images whose bytes the source
-    holds; what it only points to is not in it. `pages`: pages, slides.
+    and without the marks of its format (tags, scripts, style sheets, Markdown signs, cell separators, soft hyphens
+    and other invisible marks that only guide the breaking of lines). What a reader writes down that a format only
+    implies (the number of a list item) counts as found and kept. `cells`: table cells that hold text, a merged one
+    once. `images`: uses of images whose bytes the source holds; what it only points to is not in it. `pages`: pages,
+    slides.
     """
 
     characters: int = 0
