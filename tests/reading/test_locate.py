@@ -19,7 +19,24 @@ LINES = [
     "Everyone who travels for the company books through the portal",
     "and keeps all of the receipts that the hotel hands out, always.",
 ]
-WORDS = "the traveller keeps every receipt that a hotel hands out and shows it to whoever asks".split()
+WORDS = [
+    "the",
+    "traveller",
+    "keeps",
+    "every",
+    "receipt",
+    "that",
+    "a",
+    "hotel",
+    "hands",
+    "out",
+    "and",
+    "shows",
+    "it",
+    "to",
+    "whoever",
+    "asks",
+]
 ROWS = [["Country", "Night", "Day"], ["Norway", "230", "61"], ["Germany", "180", "44"], ["Austria", "170", "40"]]
 
 
@@ -126,7 +143,6 @@ def set_in_columns(words, columns, size, turn, *, upright):
     """
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=letter, invariant=True)
-    canvas.setPageRotation(turn)
     if upright:
         canvas.transform(*{0: (1, 0, 0, 1, 0, 0), 90: (0, 1, -1, 0, WIDTH, 0), 180: (-1, 0, 0, -1, WIDTH, HEIGHT),
                            270: (0, -1, 1, 0, 0, HEIGHT)}[turn])  # fmt: skip
@@ -149,7 +165,11 @@ def set_in_columns(words, columns, size, turn, *, upright):
         where.append((line, Region(1, shown(box, wide, high, 0 if upright else turn))))
     canvas.showPage()
     canvas.save()
-    return buffer.getvalue(), where
+    pdf, made = pypdfium2.PdfDocument(buffer.getvalue()), io.BytesIO()
+    pdf[0].set_rotation(turn)  # reportlab's own way also turns the sheet
+    pdf.save(made)
+    pdf.close()
+    return made.getvalue(), where
 
 
 def shown(box, wide, high, turn):

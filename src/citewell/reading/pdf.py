@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
@@ -34,11 +34,13 @@ from citewell.reading.pdf_hidden import Unseen, unseen, without_unseen
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
-from citewell.reading.pdf_places import Runs, runs_of, with_lines
+from citewell.reading.pdf_places import Runs, replaced, runs_of, with_lines
+from citewell.reading.pdf_rtl import RTL, glyphs_of, mend_rtl
 from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
+from citewell.reading.pdf_upright import Turn, needed, turn_pages, turned_back
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value, count_characters
@@ -49,6 +51,7 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _BATCH = 200
+_LETTER = (612.0, 792.0)
 _PICTURE_S = 30.0  # what the words in one picture may take; most take 1 s
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 # A hyphen that divides a word, the dots that lead to a page number, and the sign of a list item.
@@ -102,10 +105,12 @@ class PdfReader:
                     "limit_exceeded",
                     f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
                 )
-            pages, heights, hyphened, runs = self._pages(content, plain, warnings)
+            laid = self._laid_out(content, plain, warnings)
+            pages, heights = laid.pages, laid.heights
             rescued = plain.rescue(pages)
             for number, pieces_on_page in enumerate(pages, 1):
                 restore(pieces_on_page, plain.look(number).text)
+                laid.runs[number - 1] = plain.mend_order(number, pieces_on_page, laid.runs[number - 1])
             recogniser = engine(self.ocr) if self.ocr else None
             scanned = plain.scans(pages, heights, self, recogniser)
             kept = plain.figures(pages, scanned, self, recogniser if self.figure_words and not scanned.why else None)
@@ -120,7 +125,7 @@ class PdfReader:
         if scanned.unread:
             warnings.append(f"{_numbers(scanned.unread)} not read: {scanned.why or 'a scan, and OCR is off'}.")
         flag_margins(pages, heights)
-        pieces = split_lists(mend_headings(join(pages, hyphened)))
+        pieces = split_lists(mend_headings(join(pages, laid.hyphened)))
         mend_cells(pieces)
         rank_headings(pieces)
         builder = lay_down(pieces)
@@ -148,23 +153,20 @@ class PdfReader:
             warnings=warnings,
             found=found + sum(_count(piece) for piece in pieces if piece.confidence is not None),
         )
-        return with_lines(document, runs)
+        return turned_back(with_lines(document, laid.runs), laid.turns)
 
-    def _pages(
-        self, content: bytes, plain: _Plain, warnings: list[str]
-    ) -> tuple[list[list[PagePiece]], list[float], set[tuple[str, str]], list[Runs]]:
-        """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
+    def _laid_out(self, content: bytes, plain: _Plain, warnings: list[str]) -> _Laid:
+        """What liteparse makes of the file; empty pieces where it failed."""
         import liteparse
 
         total = len(plain)
-        pages: list[list[PagePiece]] = [[] for _ in range(total)]
-        heights = [792.0] * total
-        hyphened: set[tuple[str, str]] = set()
-        runs: list[Runs] = [()] * total
+        laid = _Laid([[] for _ in range(total)], [_LETTER[1]] * total)
+        laid.runs = [()] * total
         if not self.layout:
             warnings.append("Read as plain text: the layout parser cannot read this file.")
-            return pages, heights, hyphened, runs
-        parser = liteparse.LiteParse(
+            return laid
+        parser = partial(
+            liteparse.LiteParse,
             ocr_enabled=False,
             quiet=True,
             num_workers=1,
@@ -180,32 +182,54 @@ class PdfReader:
         try:
             # Long files in batches: every page held costs up to a megabyte.
             results = (
-                [parser.parse(content)]
+                [parser().parse(content)]
                 if total <= _BATCH
-                else (batch.result for batch in parser.parse_batches(content, batch_size=_BATCH))
+                else (batch.result for batch in parser().parse_batches(content, batch_size=_BATCH))
             )
             for result in results:
-                by_tags = partial(read_tagged, tags=survey(result.pages))
+                found = {page.page_num: page for page in result.pages if 1 <= page.page_num <= total}
+                turns = {
+                    number: turn for number, page in found.items() if (turn := needed(page, *plain.look(number).size))
+                }
+                if turns:
+                    only = parser(target_pages=",".join(map(str, turns)))
+                    found |= {page.page_num: page for page in only.parse(plain.turned(turns)).pages}
+                    laid.turns |= turns
+                by_tags = partial(read_tagged, tags=survey(list(found.values())))
                 mend = partial(mend_tables, draws=plain.lines)
-                for page in result.pages:
-                    if 1 <= page.page_num <= total:
-                        pages[page.page_num - 1] = read_page(page, by_tags, plain.look(page.page_num).unseen, mend)
-                        heights[page.page_num - 1] = page.height
-                        runs[page.page_num - 1] = runs_of(page.text_items)
-                hyphened |= broken_words(result.pages)
+                for number, page in found.items():
+                    laid.pages[number - 1] = read_page(page, by_tags, plain.look(number).unseen, mend)
+                    laid.heights[number - 1] = page.height
+                    laid.runs[number - 1] = runs_of(page.text_items)
+                laid.hyphened |= broken_words(list(found.values()))
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
                 raise _encrypted() from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
-        return pages, heights, hyphened, runs
+        return laid
+
+
+@dataclass(slots=True)
+class _Laid:
+    """Pieces, height and printed runs of each page, the hyphens to keep, and the pages that had to be turned."""
+
+    pages: list[list[PagePiece]]
+    heights: list[float]
+    runs: list[Runs] = field(default_factory=list)
+    hyphened: set[tuple[str, str]] = field(default_factory=set)
+    turns: dict[int, Turn] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What PDFium finds on one page. `text` is all of it by its lines; `unseen` is what of it nobody sees."""
+    """What PDFium finds on one page. `text` is all of it by its lines; `unseen` is what of it nobody sees.
+
+    `size` is width and height as the page is shown, in points; those of a letter where the page is broken.
+    """
 
     text: str
-    unseen: Sequence[Unseen] = ()
+    unseen: Sequence[Unseen]
+    size: tuple[float, float]
 
 
 class _Plain:
@@ -238,6 +262,11 @@ class _Plain:
     def __exit__(self, *_: object) -> None:
         self._pdf.close()
 
+    def turned(self, turns: Mapping[int, Turn]) -> bytes:
+        """The file with some of its pages turned; this is of the turned pages from now on."""
+        self._looks = {number: look for number, look in self._looks.items() if number not in turns}
+        return turn_pages(self._pdf, turns)
+
     def look(self, number: int) -> _Look:
         """What one page holds; nothing where it is broken."""
         import pypdfium2
@@ -245,13 +274,26 @@ class _Plain:
         if number not in self._looks:
             try:
                 page = self._pdf[number - 1]
+                size = page.get_size()
                 said = page.get_textpage().get_text_range()
                 hidden = unseen(page, self._layers)
             except pypdfium2.PdfiumError:
-                said, hidden = "", []
+                said, hidden, size = "", [], _LETTER
             said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
-            self._looks[number] = _Look(said, hidden)
+            self._looks[number] = _Look(said, hidden, size)
         return self._looks[number]
+
+    def mend_order(self, number: int, pieces: Sequence[PagePiece], runs: Runs) -> Runs:
+        """Put what runs from right to left in `pieces` of a page in reading order; its `runs` with that."""
+        import pypdfium2
+
+        if not RTL.search(self.look(number).text):
+            return runs
+        try:
+            glyphs = glyphs_of(self._pdf[number - 1], *self.look(number).size)
+        except pypdfium2.PdfiumError:
+            return runs
+        return replaced(runs, mend_rtl(pieces, glyphs))
 
     def characters(self) -> int:
         """Characters of all text layers. Hyphens at line ends, leading dots and signs of list items are marks."""

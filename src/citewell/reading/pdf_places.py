@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from citewell.reading.pdf_pages import Box, box_of, printed, union
@@ -44,6 +45,20 @@ def runs_of(items: Iterable[Any]) -> Runs:
     return sorted(found, key=lambda run: run.middle)
 
 
+def replaced(runs: Runs, lines: Sequence[Run]) -> Runs:
+    """`runs` with `lines` in place of those that are within them."""
+    rest = [
+        run
+        for run in runs
+        if not any(
+            line.box[0] - 1 <= (run.box[0] + run.box[2]) / 2 <= line.box[2] + 1
+            and line.box[1] <= run.middle <= line.box[3]
+            for line in lines
+        )
+    ]
+    return sorted([*rest, *lines], key=lambda run: run.middle)
+
+
 def letters(text: str) -> str:
     """The letters and figures of `text`."""
     return "".join(filter(str.isalnum, text))
@@ -65,7 +80,7 @@ def _lined(block: Block, text: str, pages: Sequence[Runs]) -> Block:
     if not found or (len(found) == 1 and block.regions == (found[0][1],)):
         return block
     starts = [block.span.start, *(offsets[start] for start, _ in found[1:]), block.span.end]
-    spans = zip(starts, starts[1:], strict=False)
+    spans = pairwise(starts)
     return replace(
         block, lines=tuple(TextLine(Span(*span), region) for span, (_, region) in zip(spans, found, strict=True))
     )
