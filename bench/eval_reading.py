@@ -4,24 +4,29 @@
 
 Every folder under the data folder (or the folder itself) is measured as what it is: a `manifest.jsonl` whose rows have
 `expected` facts, one whose rows say what to `accept` of bad input, or `tables.jsonl.gz` beside `pdfs`. Parts are the
-names of such folders, and `invariants`, `pdf`, `text`. Everything is read as a user's file would be, by `Readers`.
+names of such folders, and `invariants`, `pdf`, `text` and `folder`. All is read as a user's would be, by `Readers`.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import os
 import platform
 import random
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -280,6 +285,47 @@ def text_speed(readers: Readers) -> dict[str, float]:
     return {f"{name}.citewell.mb_per_cpu_s": speed for name, speed in figures.items()}
 
 
+def folder_speed(folders: list[Path]) -> dict[str, float]:
+    """How many cores reading 200 mixed files keeps busy: files as they come, and made-up prose in every text format.
+
+    On a machine that others use too, `workers_share` says more: what is not in workers runs on one core at a time.
+    """
+    found = [folder / row["file"] for folder in folders for row in rows(folder) if row.get("format") != "image"]
+    made = samples(100_000)
+    with tempfile.TemporaryDirectory() as place:
+        mixed = Path(place) / "mixed"
+        mixed.mkdir()
+        for number, file in zip(range(100), itertools.cycle(found), strict=False):
+            (mixed / f"{number:03}-{file.name}").write_bytes(file.read_bytes() + b"\n" * (number // max(len(found), 1)))
+        for number, (suffix, content) in zip(range(100), itertools.cycle(made.items()), strict=False):
+            (mixed / f"made-{number:03}.{suffix}").write_bytes(content[number:])
+        size = sum(file.stat().st_size for file in mixed.iterdir())
+        sources = [Source(file.name, file.read_bytes()) for file in sorted(mixed.iterdir())]
+    readers = Readers()
+    started, here, below = time.perf_counter(), _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN)
+    with ThreadPoolExecutor() as pool:  # as many threads as asyncio.to_thread has, which ingestion reads in
+        read = sum(document is not None for document, _ in pool.map(partial(read_with_parts, readers), sources))
+    wall = time.perf_counter() - started
+    readers.close()  # the workers' time counts once they have ended
+    here, below = _cpu_s(resource.RUSAGE_SELF) - here, _cpu_s(resource.RUSAGE_CHILDREN) - below
+    cores = len(os.sched_getaffinity(0))
+    figures = {
+        "cores_used": (here + below) / wall,
+        "mb_per_s": size / 1e6 / wall,
+        "workers_share": below / (here + below),
+    }
+    print(
+        f"folder: {read} of {len(sources)} files read in {wall:.1f} s; {figures['cores_used']:.2f} of {cores} cores "
+        f"used, {figures['workers_share']:.0%} of the time in workers"
+    )
+    return {f"folder.citewell.{name}": value for name, value in figures.items()}
+
+
+def _cpu_s(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
 def samples(size: int) -> dict[str, bytes]:
     """Prose of about `size` bytes as text, Markdown, HTML and CSV; the same on every run."""
     chance = random.Random(7)
@@ -341,7 +387,7 @@ def _versions() -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", help="folders by name, invariants, pdf, text (default: all)")
+    parser.add_argument("parts", nargs="*", help="folders by name, invariants, pdf, text, folder (default: all)")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("CITEWELL_DATA", ROOT / "../shared/data")))
     parser.add_argument("--verbose", "-v", action="store_true", help="name what was not found")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -366,6 +412,7 @@ def main() -> int:
     work["invariants"] = lambda: invariants(with_facts, readers, loud=loud)
     work["pdf"] = lambda: pdf_speed(with_facts)
     work["text"] = lambda: text_speed(readers)
+    work["folder"] = lambda: folder_speed(with_facts)
     if unknown := [name for name in arguments.parts if name not in work]:
         print(f"No {', '.join(unknown)} under {arguments.data}; there are {', '.join(work)}.", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from citewell.reading import versions
+from citewell.reading.collector import without_collector
 from citewell.reading.decode import decode
 from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
 from citewell.reading.formats import CSV
@@ -34,6 +35,7 @@ class CsvReader:
     def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
         self._max_cells = max_cells
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded (`max_cells`)."""
         decoded = decode(source.content)

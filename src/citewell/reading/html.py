@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.collector import without_collector
 from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
@@ -67,6 +68,7 @@ class HtmlReader:
         self._max_cells = max_cells
         self._image = image
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
         decoded = decode_html(source.content)

@@ -12,11 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
+from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
 from citewell.reading.ocr import Recogniser, engine
@@ -40,7 +41,7 @@ from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
-from citewell.reading.pdf_upright import Turn, needed, turn_pages, turned_back
+from citewell.reading.pdf_upright import Turn, turn_pages, turned_back
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value, count_characters
@@ -87,6 +88,7 @@ class PdfReader:
             return versions.with_ocr(versions.PDF)
         return f"{versions.PDF}+{self.ocr}" if self.ocr else versions.PDF
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """Headings, paragraphs, list items, tables, captions and code in reading order, each with page and box.
 
@@ -249,6 +251,7 @@ class _Plain:
             ) from error
         self._looks: dict[int, _Look] = {}
         self._layers = Layers(may_have_layers(content))
+        self._open: tuple[int, Any] = (0, None)
         if not len(self):
             self._pdf.close()
             raise ReadError("corrupt", "The PDF has no pages that can be found. Export it again.")
@@ -260,12 +263,20 @@ class _Plain:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open = 0, None
         self._pdf.close()
 
     def turned(self, turns: Mapping[int, Turn]) -> bytes:
         """The file with some of its pages turned; this is of the turned pages from now on."""
         self._looks = {number: look for number, look in self._looks.items() if number not in turns}
+        self._open = 0, None
         return turn_pages(self._pdf, turns)
+
+    def _page(self, number: int) -> Any:
+        """One page; the last one asked for is kept, because opening it reads all that is drawn on it."""
+        if self._open[0] != number:
+            self._open = number, self._pdf[number - 1]
+        return self._open[1]
 
     def look(self, number: int) -> _Look:
         """What one page holds; nothing where it is broken."""
@@ -273,7 +284,7 @@ class _Plain:
 
         if number not in self._looks:
             try:
-                page = self._pdf[number - 1]
+                page = self._page(number)
                 size = page.get_size()
                 said = page.get_textpage().get_text_range()
                 hidden = unseen(page, self._layers)
@@ -290,7 +301,7 @@ class _Plain:
         if not RTL.search(self.look(number).text):
             return runs
         try:
-            glyphs = glyphs_of(self._pdf[number - 1], *self.look(number).size)
+            glyphs = glyphs_of(self._page(number), *self.look(number).size)
         except pypdfium2.PdfiumError:
             return runs
         return replaced(runs, mend_rtl(pieces, glyphs))
@@ -364,7 +375,8 @@ class _Plain:
         import pypdfium2
 
         try:
-            return page_lines(self._pdf[number - 1], width, height)
+            self.look(number)  # while the page is open
+            return page_lines(self._page(number), width, height)
         except pypdfium2.PdfiumError:
             return Lines()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from citewell.reading.images import Picture
+from citewell.reading.pdf_images import image_objects
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.types import BlockKind, Region
 
@@ -88,11 +89,10 @@ def figures(page: Any, kept: Kept) -> Iterator[Found]:
     One that fills the page is the page itself, and none of these.
     """
     import pypdfium2
-    from pypdfium2 import raw
 
     width, height = page.get_size()
     try:
-        objects = list(page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=5))
+        objects = list(image_objects(page))
     except pypdfium2.PdfiumError:
         return
     shown: list[tuple[Box, Any]] = []

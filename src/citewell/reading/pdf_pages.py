@@ -23,6 +23,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is a space or nothing
 
+_NO_LETTERS = re.compile(r"[\W_]+")
 _MARKS = re.compile(r"\\(.)|\*+", re.DOTALL)
 _LATEX = re.compile(r"\$[^$]*\\{1,2}[A-Za-z{}][^$]*\$|\$[^$]*[_^]\{[^$]*\$")
 _COMMAND = re.compile(r"\\{1,2}([A-Za-z]+) ?|[{}_^]")
@@ -123,6 +124,11 @@ def lines_of(items: Sequence[Any]) -> list[str]:
 
 def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
     """Lines with their boxes, from top to bottom."""
+    return [(box, line_of(held)) for box, held in _grouped(items)]
+
+
+def _grouped(items: Sequence[Any]) -> list[tuple[Box, list[Any]]]:
+    """The items of each line with the box around them, from top to bottom."""
     lines: list[tuple[float, float, list[Any]]] = []
     for item in sorted(items, key=lambda one: (one.y + one.height / 2, one.x)):
         middle = item.y + item.height / 2
@@ -133,7 +139,7 @@ def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
             held.append(item)
         else:
             lines.append((middle, item.height, [item]))
-    return [(box, line_of(held)) for _, _, held in lines if (box := union(box_of(item) for item in held))]
+    return [(box, held) for _, _, held in lines if (box := union(box_of(item) for item in held))]
 
 
 def text_of(items: Sequence[Any]) -> str:
@@ -237,6 +243,8 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
     elif block.kind == "table":
         cells = tuple(
             replace(cell, text=_without(cell.text, secret, cell.region.box if cell.region else None, items))
+            if secret
+            else cell
             for cell in _cells(block, page)
         )
         if cells:
@@ -255,12 +263,16 @@ def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[
 
     Only where the lines in `box` say no more than `text` does, so that a neighbouring column cannot confuse it.
     """
-    lines = _rows_of(_inside(box, items))
-    if len(lines) < 3 or abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
+    inside = _inside(box, items)
+    grouped = _grouped(inside) if len(inside) > 2 else []
+    if len(grouped) < 3:
         return [(text, box)]
-    steps = [below[0][1] - above[0][1] for above, below in pairwise(lines)]
+    steps = [below[0][1] - above[0][1] for above, below in pairwise(grouped)]
     usual = sorted(steps)[(len(steps) - 1) // 2]
     if usual <= 0 or max(steps) < 1.6 * usual:
+        return [(text, box)]
+    lines = [(where, line_of(held)) for where, held in grouped]
+    if abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
         return [(text, box)]
     parts: list[tuple[str, Box | None]] = []
     start, since = 0, 0
@@ -284,6 +296,8 @@ def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
 
 def _without(text: str, secret: Sequence[Unseen], box: Box | None, items: Sequence[Any]) -> str:
     """`text` of a block in `box` without what the `secret` items say; `items` are the visible ones."""
+    if not secret:
+        return text
     near = _inside(box, secret) if box is not None else secret
     if not near:
         return text
@@ -338,4 +352,6 @@ def _left_over(items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> 
 
 
 def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", printed(text))
+    if text.isascii() and text.isalnum():
+        return text
+    return _NO_LETTERS.sub("", printed(text))

@@ -11,6 +11,7 @@ from typing import Any, Final
 from citewell.errors import ModelUnavailable
 from citewell.reading.allowance import allow
 from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
+from citewell.reading.pdf_images import image_objects
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.reading.scan import read_picture
 
@@ -149,12 +150,11 @@ def _page(pdf: Any, number: int) -> Any:
 def _cover(page: Any) -> float:
     """The share of a page that its largest picture takes."""
     import pypdfium2
-    from pypdfium2 import raw
 
     width, height = page.get_size()
     largest = 0.0
     try:
-        for one in page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=5):
+        for one in image_objects(page):
             left, bottom, right, top = one.get_bounds()
             largest = max(largest, (right - left) * (top - bottom))
     except pypdfium2.PdfiumError:

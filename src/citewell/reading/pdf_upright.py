@@ -1,4 +1,4 @@
-"""PDF pages whose text does not run from left to right as they are shown, turned so that it does, and places turned back.
+"""PDF pages whose text does not run from left to right as shown are turned so that it does, and their places turned back.
 
 The layout parser breaks the words of text that is set sideways or upside down, and finds no blocks in it. Such pages
 are rewritten by PDFium with the turn in their content, and read again.
@@ -38,14 +38,13 @@ class Turn:
         return (round(box[0], 2), round(box[1], 2), round(box[2], 2), round(box[3], 2))
 
 
-def needed(page: Any, width: float, height: float) -> Turn | None:
-    """How a liteparse page that is shown `width` by `height` has to be turned to be read well; None where it has not."""
+def quarters_to_turn(page: Any) -> int:
+    """How many quarters clockwise a liteparse page has to be turned for its text to run from left to right."""
     lengths = [0, 0, 0, 0]
     for item in page.text_items:
         lengths[round(item.rotation / 90) % 4] += len(item.text)
     most = max(range(4), key=lambda quarters: lengths[quarters])
-    quarters = -most % 4 if lengths[most] >= _MOST * sum(lengths) else 0
-    return Turn(quarters, width, height) if quarters else None
+    return -most % 4 if lengths[most] >= _MOST * sum(lengths) else 0
 
 
 def turn_pages(pdf: Any, turns: Mapping[int, Turn]) -> bytes:

@@ -42,6 +42,8 @@ MAX_ASSET_BYTES: Final = 64 << 20
 """All images that are kept of one document together."""
 
 _MAX_TARGET: Final = 2000
+_ITEM: Final = BlockKind.LIST_ITEM
+_PLAIN: Final = frozenset({BlockKind.PARAGRAPH, BlockKind.LIST_ITEM})
 _STRIPPED: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _NO_TARGETS: Final = ("javascript:", "vbscript:", "data:")
 
@@ -146,6 +148,8 @@ class Builder:
         """
         piece = self._without_invisible(piece)
         kind = piece.kind
+        if kind in _PLAIN and not (piece.question or piece.caption or piece.asset or piece.table):
+            return self._add_plain(piece)
         if piece.asset is not None:
             self._keep(piece, piece.asset)
         if piece.table is not None:
@@ -189,6 +193,35 @@ class Builder:
             self._asset_flags.pop(asset.id, None)
             piece = Piece(BlockKind.FIGURE, text, regions=asset.regions, confidence=confidence)
             self._append(piece, self._place(text, BlockKind.FIGURE), BlockKind.FIGURE, asset=asset.id)
+
+    def _add_plain(self, piece: Piece) -> int | None:
+        """`add` for what is text and nothing else: most of every document, so it is done in as few steps as can be."""
+        text = piece.text.strip()
+        if not text:
+            return None
+        blocks, parts, start, kind = self.blocks, self._parts, self._length, piece.kind
+        if parts:
+            gap = "\n" if kind is _ITEM and blocks and blocks[-1].kind is _ITEM else "\n\n"
+            parts.append(gap)
+            start += len(gap)
+        parts.append(text)
+        self._length = end = start + len(text)
+        blocks.append(
+            Block(
+                kind,
+                Span(start, end),
+                piece.level,
+                self._path if piece.path is None else piece.path,
+                tuple(piece.regions),
+                boilerplate=piece.boilerplate,
+                hidden=piece.hidden,
+                confidence=piece.confidence,
+                language=piece.language,
+                links=_links(piece.links, piece.text, text, start) if piece.links else (),
+                source=piece.source,
+            )
+        )
+        return len(blocks) - 1
 
     def caption(self, block: int, caption: int) -> None:
         """Say that block number `caption`, wherever it stands, is the caption of block number `block`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from citewell.reading import versions
+from citewell.reading.collector import without_collector
 from citewell.reading.decode import decode
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import TEXT
@@ -37,6 +38,7 @@ class TextReader:
 
     identity = versions.TEXT
 
+    @without_collector
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text."""
         decoded = decode(source.content)
@@ -98,13 +100,17 @@ def _blocks(text: str, positions: _Seen) -> tuple[Block, ...]:
     blocks: list[Block] = []
     title: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    paragraph = BlockKind.PARAGRAPH
     spans = _paragraphs(text)
+    bar = text.find(_BAR)  # the first that is not before the paragraph
     for (start, end), place in zip(spans, positions.places(spans), strict=True):
+        if 0 <= bar < start:
+            bar = text.find(_BAR, start)
         span = Span(start, end)
-        if text.find(_BAR, start, end) >= 0 and (cells := _cells(text, start, end)):
+        if 0 <= bar <= end - len(_BAR) and (cells := _cells(text, start, end)):
             blocks.append(Block(BlockKind.TABLE, span, heading_path=path, cells=cells, source=place))
         elif end - start > _MAX_SHOUT or not _is_shouted(text[start:end]):
-            blocks.append(Block(BlockKind.PARAGRAPH, span, heading_path=path, source=place))
+            blocks.append(Block(paragraph, span, 0, path, source=place))
         elif not blocks:
             title = path = (text[start:end],)
             blocks.append(Block(BlockKind.HEADING, span, level=1, source=place))
