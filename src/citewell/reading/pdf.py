@@ -191,7 +191,9 @@ class PdfReader:
             for result in results:
                 found = {page.page_num: page for page in result.pages if 1 <= page.page_num <= total}
                 turns = {
-                    number: turn for number, page in found.items() if (turn := needed(page, *plain.look(number).size))
+                    number: Turn(quarters, *plain.look(number).size)
+                    for number, page in found.items()
+                    if (quarters := quarters_to_turn(page))
                 }
                 if turns:
                     only = parser(target_pages=",".join(map(str, turns)))

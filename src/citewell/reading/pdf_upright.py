@@ -1,4 +1,4 @@
-"""PDF pages whose text does not run from left to right as shown are turned so that it does, and their places turned back.
+"""PDF pages whose text does not run from left to right as shown, turned so that it does, and their places turned back.
 
 The layout parser breaks the words of text that is set sideways or upside down, and finds no blocks in it. Such pages
 are rewritten by PDFium with the turn in their content, and read again.
