@@ -34,6 +34,7 @@ from citewell.reading.pdf_flow import (
 from citewell.reading.pdf_hidden import Unseen, unseen, without_unseen
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
+from citewell.reading.pdf_notes import Notes, PageLink, notes_of, place_notes, with_links
 from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
 from citewell.reading.pdf_places import Runs, replaced, runs_of, with_lines
 from citewell.reading.pdf_rtl import RTL, glyphs_of, mend_rtl
@@ -41,7 +42,7 @@ from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
-from citewell.reading.pdf_upright import Turn, turn_pages, turned_back
+from citewell.reading.pdf_upright import Turn, quarters_to_turn, turn_pages, turned_back
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value, count_characters
@@ -114,6 +115,7 @@ class PdfReader:
                 restore(pieces_on_page, plain.look(number).text)
                 laid.runs[number - 1] = plain.mend_order(number, pieces_on_page, laid.runs[number - 1])
             recogniser = engine(self.ocr) if self.ocr else None
+            more = plain.place_notes(pages, laid)
             scanned = plain.scans(pages, heights, self, recogniser)
             kept = plain.figures(pages, scanned, self, recogniser if self.figure_words and not scanned.why else None)
             found = plain.characters()
@@ -153,9 +155,9 @@ class PdfReader:
             metadata=metadata,
             pages=total,
             warnings=warnings,
-            found=found + sum(_count(piece) for piece in pieces if piece.confidence is not None),
+            found=found + more + sum(_count(piece) for piece in pieces if piece.confidence is not None),
         )
-        return turned_back(with_lines(document, laid.runs), laid.turns)
+        return turned_back(with_links(with_lines(document, laid.runs), laid.links), laid.turns)
 
     def _laid_out(self, content: bytes, plain: _Plain, warnings: list[str]) -> _Laid:
         """What liteparse makes of the file; empty pieces where it failed."""
@@ -222,6 +224,7 @@ class _Laid:
     runs: list[Runs] = field(default_factory=list)
     hyphened: set[tuple[str, str]] = field(default_factory=set)
     turns: dict[int, Turn] = field(default_factory=dict)
+    links: list[PageLink] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,7 @@ class _Look:
     text: str
     unseen: Sequence[Unseen]
     size: tuple[float, float]
+    notes: Notes
 
 
 class _Plain:
@@ -252,6 +256,7 @@ class _Plain:
                 f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
             ) from error
         self._looks: dict[int, _Look] = {}
+        self._pdf.init_forms()
         self._layers = Layers(may_have_layers(content))
         self._open: tuple[int, Any] = (0, None)
         if not len(self):
@@ -290,11 +295,22 @@ class _Plain:
                 size = page.get_size()
                 said = page.get_textpage().get_text_range()
                 hidden = unseen(page, self._layers)
+                notes = notes_of(self._pdf, page, number, *size)
             except pypdfium2.PdfiumError:
-                said, hidden, size = "", [], _LETTER
+                said, hidden, size, notes = "", [], _LETTER, Notes()
             said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
-            self._looks[number] = _Look(said, hidden, size)
+            self._looks[number] = _Look(said, hidden, size, notes)
         return self._looks[number]
+
+    def place_notes(self, pages: list[list[PagePiece]], laid: _Laid) -> int:
+        """Put fields and comments among the pieces and links into `laid`; how many characters more there are."""
+        more = 0
+        for number, pieces in enumerate(pages, 1):
+            notes = self.look(number).notes
+            if notes:
+                more += place_notes(pieces, notes, number, laid.runs[number - 1])
+                laid.links += notes.links
+        return more
 
     def mend_order(self, number: int, pieces: Sequence[PagePiece], runs: Runs) -> Runs:
         """Put what runs from right to left in `pieces` of a page in reading order; its `runs` with that."""
