@@ -44,12 +44,17 @@ class SplittingSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSettings:
-    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number."""
+    """Limits of reading one source: size in bytes, seconds, bytes of memory of a parser's process, and their number.
+
+    `passwords` are tried on PDFs that are protected by one; they are kept nowhere else. The environment variable
+    `CITEWELL_READING__PASSWORDS` has one a line.
+    """
 
     max_bytes: int = 50_000_000
     timeout_s: float = 60.0
     memory_bytes: int = 768 << 20
     workers: int = 2
+    passwords: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,10 @@ def _set(given: dict[str, Any], name: str, value: str) -> tuple[str, ...]:
         at = at.setdefault(key, {})
         if not isinstance(at, dict):
             raise ConfigError(f"{name}: {key!r} is a value in {FILE_NAME}, not a section.")
-    at[last] = _typed(value) if path[-1:] == ["options"] else value
+    if (*path, last) == ("reading", "passwords"):
+        at[last] = [line for line in value.splitlines() if line]
+    else:
+        at[last] = _typed(value) if path[-1:] == ["options"] else value
     return (*path, last)
 
 
@@ -240,7 +248,7 @@ async def assemble(
     )
     writer = _writer(settings.answering, embedder)
     limits = {"timeout_s": reading.timeout_s, "memory_bytes": reading.memory_bytes, "workers": reading.workers}
-    reader = Readers(default_factories(**limits), max_bytes=reading.max_bytes)
+    reader = Readers(default_factories(passwords=reading.passwords, **limits), max_bytes=reading.max_bytes)
     # Last, so that settings that make no engine leave no empty knowledge base behind.
     store = await factory("store", "sqlite").open(root, create=create)  # type: ignore[attr-defined]
     try:

@@ -35,6 +35,7 @@ from citewell.reading.pdf_hidden import Unseen, unseen, without_unseen
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_notes import Notes, PageLink, notes_of, place_notes, with_links
+from citewell.reading.pdf_outline import Entry, follow_outline, outline_of
 from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
 from citewell.reading.pdf_places import Runs, replaced, runs_of, with_lines
 from citewell.reading.pdf_rtl import RTL, glyphs_of, mend_rtl
@@ -69,7 +70,7 @@ class PdfReader:
 
     Files over `max_pages` or `max_bytes` are refused whole, never cut. Pages that are pictures are read by the engine
     `ocr` (see `ocr.engine`; None for none), drawn at `ocr_dpi`, for at most `ocr_budget_s` together; with
-    `figure_words` it also reads the words in large pictures on other pages.
+    `figure_words` it also reads the words in large pictures on other pages. `passwords` are tried on protected files.
     """
 
     max_pages: int = 5_000
@@ -79,6 +80,7 @@ class PdfReader:
     ocr_dpi: int = 200
     ocr_budget_s: float = 1500.0
     figure_words: bool = True
+    passwords: Sequence[str] = field(default=(), repr=False)
 
     RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
     """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
@@ -101,7 +103,7 @@ class PdfReader:
             raise ReadError("limit_exceeded", f"The PDF has over {self.max_bytes >> 20} MiB (max_bytes). Split it.")
         warnings: list[str] = []
         content = _from_header(source.content)
-        with _PDFIUM, _Plain(content) as plain:
+        with _PDFIUM, _Plain(content, self.passwords) as plain:
             total = len(plain)
             if total > self.max_pages:
                 raise ReadError(
@@ -120,6 +122,7 @@ class PdfReader:
             kept = plain.figures(pages, scanned, self, recogniser if self.figure_words and not scanned.why else None)
             found = plain.characters()
             metadata, title = plain.metadata()
+            outline = plain.outline()
         if rescued:
             warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
         if not any(not piece.hidden and (piece.text or piece.cells) for pieces in pages for piece in pieces):
@@ -131,7 +134,8 @@ class PdfReader:
         flag_margins(pages, heights)
         pieces = split_lists(mend_headings(join(pages, laid.hyphened)))
         mend_cells(pieces)
-        rank_headings(pieces)
+        if not follow_outline(pieces, outline):
+            rank_headings(pieces)
         builder = lay_down(pieces)
         builder.leave_out(Reason.UNREADABLE, characters=scanned.broken, pages=len(scanned.unread))
         builder.leave_out(Reason.UNREADABLE, images=kept.lost)
@@ -171,6 +175,7 @@ class PdfReader:
             return laid
         parser = partial(
             liteparse.LiteParse,
+            password=plain.password,
             ocr_enabled=False,
             quiet=True,
             num_workers=1,
@@ -198,7 +203,7 @@ class PdfReader:
                     if (quarters := quarters_to_turn(page))
                 }
                 if turns:
-                    only = parser(target_pages=",".join(map(str, turns)))
+                    only = parser(target_pages=",".join(map(str, turns)), password=None)
                     found |= {page.page_num: page for page in only.parse(plain.turned(turns)).pages}
                     laid.turns |= turns
                 by_tags = partial(read_tagged, tags=survey(list(found.values())))
@@ -210,7 +215,7 @@ class PdfReader:
                 laid.hyphened |= broken_words(list(found.values()))
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
-                raise _encrypted() from error
+                raise _encrypted(len(self.passwords)) from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
         return laid
 
@@ -243,18 +248,24 @@ class _Look:
 class _Plain:
     """The file through pypdfium2: page count, metadata, text of single pages."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, passwords: Sequence[str] = ()) -> None:
         import pypdfium2
 
-        try:
-            self._pdf = pypdfium2.PdfDocument(content)
-        except pypdfium2.PdfiumError as error:
-            if "password" in str(error).lower() or "security" in str(error).lower():
-                raise _encrypted() from error
-            raise ReadError(
-                "corrupt",
-                f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
-            ) from error
+        self.password: str | None = None
+        for password in (None, *passwords):
+            try:
+                self._pdf = pypdfium2.PdfDocument(content, password=password)
+            except pypdfium2.PdfiumError as error:
+                if "password" not in str(error).lower() and "security" not in str(error).lower():
+                    raise ReadError(
+                        "corrupt",
+                        f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
+                    ) from error
+            else:
+                self.password = password
+                break
+        else:
+            raise _encrypted(len(passwords))
         self._looks: dict[int, _Look] = {}
         self._pdf.init_forms()
         self._layers = Layers(may_have_layers(content))
@@ -398,6 +409,15 @@ class _Plain:
         except pypdfium2.PdfiumError:
             return Lines()
 
+    def outline(self) -> list[Entry]:
+        """The file's own list of its headings; none where it is broken."""
+        import pypdfium2
+
+        try:
+            return outline_of(self._pdf)
+        except (pypdfium2.PdfiumError, UnicodeDecodeError):
+            return []
+
     def metadata(self) -> tuple[Metadata, str]:
         """Author, dates (ISO 8601) and the like, with the title apart."""
         raw: Mapping[str, str] = self._pdf.get_metadata_dict(skip_empty=True)
@@ -449,8 +469,13 @@ def _real_title(title: str) -> str:
     return "" if _NO_TITLE.fullmatch(title) else title
 
 
-def _encrypted() -> ReadError:
-    return ReadError("encrypted", "The PDF is protected by a password. Save a copy without one.")
+def _encrypted(tried: int) -> ReadError:
+    said = f", and none of the {tried} in reading.passwords opens it" if tried else ""
+    return ReadError(
+        "encrypted",
+        f"The PDF is protected by a password{said}. Name it in citewell.toml (passwords under [reading]) or in "
+        "CITEWELL_READING__PASSWORDS, or save a copy without one.",
+    )
 
 
 def _nothing(total: int, scanned: Scanned) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from citewell.reading.pdf_lines import to_page
@@ -241,7 +242,7 @@ def _field(forms: Any, note: Any, box: Box, hidden: bool) -> Field | None:
     value = text(raw.FPDFAnnot_GetFormFieldValue)
     if kind == raw.FPDF_FORMFIELD_LISTBOX:
         chosen = [
-            _read(lambda buffer, size, at=at: raw.FPDFAnnot_GetOptionLabel(forms, note, at, buffer, size))
+            _read(partial(raw.FPDFAnnot_GetOptionLabel, forms, note, at))
             for at in range(min(max(raw.FPDFAnnot_GetOptionCount(forms, note), 0), 1000))
             if raw.FPDFAnnot_IsOptionSelected(forms, note, at)
         ]

@@ -58,7 +58,8 @@ def glyphs_of(page: Any, width: float, height: float) -> list[Glyph]:
         return []
     a, b, c, d, e, f = matrix
     textpage = page.get_textpage()
-    bounds, found = raw.FS_RECTF(), []
+    bounds = raw.FS_RECTF()
+    found: list[Glyph] = []
     for number in range(min(raw.FPDFText_CountChars(textpage), _MAX_CHARACTERS)):
         sign = chr(raw.FPDFText_GetUnicode(textpage, number))
         if raw.FPDFText_IsGenerated(textpage, number) == 1 or unicodedata.category(sign) in {"Cc", "Cf", "Cn"}:

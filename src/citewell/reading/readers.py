@@ -74,8 +74,12 @@ class Lazy:
         return made
 
 
-def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
-    """Media type → readers to try in order. Native parsers of formats that strangers make run in workers."""
+def default_factories(*, passwords: Sequence[str] = (), **limits: Any) -> dict[str, tuple[Factory, ...]]:
+    """Media type → readers to try in order. Native parsers of formats that strangers make run in workers.
+
+    `passwords` are tried on PDFs that are protected by one.
+    """
+    locked = {**limits, "options": {"passwords": list(passwords)}} if passwords else limits
     text = Lazy(f"{_HERE}.text:TextReader", versions.TEXT)
     code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), limits)
     image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE), limits)
@@ -93,7 +97,7 @@ def default_factories(**limits: Any) -> dict[str, tuple[Factory, ...]]:
         ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
         ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, limits),),
         ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF), limits),),
-        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), limits),),
+        PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.with_ocr(versions.PDF), locked),),
         PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX), limits),),
         RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, limits), text),
         RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, limits),),
