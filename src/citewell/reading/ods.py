@@ -14,6 +14,7 @@ from citewell.reading.docx_xml import name, number
 from citewell.reading.formats import ODS
 from citewell.reading.number_format import plain
 from citewell.reading.office_parts import picture_in
+from citewell.reading.odf_flat import open_odf
 from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
 from citewell.reading.sheets import MAX_COLUMNS, MAX_ROWS, MAX_STORED, Limits, Note, Sheet, add_sheets, parse_range
@@ -58,7 +59,7 @@ class OdsReader:
 
         Raises ReadError: encrypted, corrupt, unsafe_content, limit_exceeded, type_mismatch or no_text.
         """
-        package = Package.open(source.content)
+        package = open_odf(source.content)
         _require_open(package)
         book = _Book(package, self._max_cells)
         builder = Builder(max_cells=self._max_cells)
