@@ -372,7 +372,7 @@ def test_what_is_inside_a_signed_mail_is_read(endless: bool) -> None:
 
 def test_an_opaque_mail_that_is_locked_or_damaged_says_so() -> None:
     assert kind_of(enveloped("03", b"x")) == "encrypted"
-    assert kind_of(enveloped("02", SIGNED.encode())[:900]) == "corrupt"
+    assert kind_of(enveloped("02", SIGNED.encode())[:-80]) == "corrupt"
     deep = b"0\x80" * 500
     coded = base64.encodebytes(deep).decode()
     assert (
