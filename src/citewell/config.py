@@ -53,6 +53,9 @@ class ReadingSettings:
     `ocr` reads text in pictures and scans: `ppocr` (of citewell[ocr]), `tesseract` (the program, with languages as in
     `tesseract:eng+rus`), `none`, or `auto`: the first of the two that is installed. With `figure_words` it also reads
     the words in the figures of PDFs: 2 to 5 seconds of CPU a figure, most of what a report with charts takes.
+
+    `passwords` are tried on PDFs that are protected by one; they are kept nowhere else. The environment variable
+    `CITEWELL_READING__PASSWORDS` has one a line.
     """
 
     max_bytes: int = 50_000_000
@@ -68,6 +71,7 @@ class ReadingSettings:
     documents_per_worker: int = 200
     ocr: str = "auto"
     figure_words: bool = True
+    passwords: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,10 @@ def _set(given: dict[str, Any], name: str, value: str) -> tuple[str, ...]:
         at = at.setdefault(key, {})
         if not isinstance(at, dict):
             raise ConfigError(f"{name}: {key!r} is a value in {FILE_NAME}, not a section.")
-    at[last] = _typed(value) if path[-1:] == ["options"] else value
+    if (*path, last) == ("reading", "passwords"):
+        at[last] = [line for line in value.splitlines() if line]
+    else:
+        at[last] = _typed(value) if path[-1:] == ["options"] else value
     return (*path, last)
 
 

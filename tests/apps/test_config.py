@@ -177,3 +177,11 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_text", refused)
     with pytest.raises(ConfigError, match=r"citewell\.toml cannot be read: Permission denied"):
         load(tmp_path, {})
+
+
+def test_passwords_come_one_a_line_from_the_environment_and_are_shown_nowhere(tmp_path):
+    (tmp_path / FILE_NAME).write_text('[reading]\npasswords = ["from file"]\n')
+    assert load(tmp_path, {}).reading.passwords == ("from file",)
+    settings = load(tmp_path, {"CITEWELL_READING__PASSWORDS": "a b\n[c]\n"})
+    assert settings.reading.passwords == ("a b", "[c]")
+    assert "a b" not in repr(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 
 import pypdfium2
 import pytest
@@ -17,6 +18,24 @@ WIDTH, HEIGHT = letter
 LINES = [
     "Everyone who travels for the company books through the portal",
     "and keeps all of the receipts that the hotel hands out, always.",
+]
+WORDS = [
+    "the",
+    "traveller",
+    "keeps",
+    "every",
+    "receipt",
+    "that",
+    "a",
+    "hotel",
+    "hands",
+    "out",
+    "and",
+    "shows",
+    "it",
+    "to",
+    "whoever",
+    "asks",
 ]
 ROWS = [["Country", "Night", "Day"], ["Norway", "230", "61"], ["Germany", "180", "44"], ["Austria", "170", "40"]]
 
@@ -90,10 +109,78 @@ def test_a_quote_is_located_in_the_box_of_its_block(made):
     document, _, where = made
     (heading,) = locate(document.blocks, span_of(document, "policy"))
     assert overlap(heading, where["Travel policy"]) >= 0.5
-    (paragraph,) = locate(document.blocks, span_of(document, "the receipts"))
-    assert overlap(paragraph, around(*(where[line] for line in LINES))) >= 0.5
+    whole = locate(document.blocks, span_of(document, " ".join(LINES)))
+    assert overlap(around(*whole), around(*(where[line] for line in LINES))) >= 0.5
     both = locate(document.blocks, Span(0, document.text.index("Limits abroad") + 3))
     assert [region.page for region in both] == [1, 1, 2]
+
+
+def test_a_quote_is_located_on_the_lines_it_covers(made):
+    document, _, where = made
+    for line in LINES:
+        (found,) = locate(document.blocks, span_of(document, line.split()[3]))
+        assert overlap(found, where[line]) >= 0.7
+    found = locate(document.blocks, span_of(document, "portal and keeps"))
+    assert all(overlap(one, where[line]) >= 0.7 for one, line in zip(found, LINES, strict=True))
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize(("columns", "size"), [(1, 11), (2, 9.5), (3, 8)])
+def test_lines_are_where_they_were_drawn_whatever_the_columns_and_the_turn_of_the_page(columns, size, upright, turn):
+    words = random.Random(columns).choices(WORDS, k=150)
+    content, where = set_in_columns(words, columns, size, turn, upright=upright)
+    document = PdfReader(ocr=None).read(Source("a.pdf", content))
+    for line, region in where:
+        (found,) = locate(document.blocks, span_of(document, line))
+        assert overlap(found, region) >= 0.7
+
+
+def set_in_columns(words, columns, size, turn, *, upright):
+    """A page of running text, and each line with its place as the page is shown, turned.
+
+    Lines run along the page as it is shown if `upright`, else as it was before it was turned.
+    """
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=letter, invariant=True)
+    if upright:
+        canvas.transform(*{0: (1, 0, 0, 1, 0, 0), 90: (0, 1, -1, 0, WIDTH, 0), 180: (-1, 0, 0, -1, WIDTH, HEIGHT),
+                           270: (0, -1, 1, 0, 0, HEIGHT)}[turn])  # fmt: skip
+    wide, high = (HEIGHT, WIDTH) if upright and turn % 180 else (WIDTH, HEIGHT)
+    canvas.setFont("Helvetica", size)
+    broad = (wide - 108 - 24 * (columns - 1)) / columns
+    lines, line = [], ""
+    for number, word in enumerate(words):
+        longer = f"{line} {word}{number}".strip()
+        if canvas.stringWidth(longer, "Helvetica", size) > broad:
+            lines.append(line)
+            longer = f"{word}{number}"
+        line = longer
+    rows = -(-len(lines) // columns)
+    where = []
+    for number, line in enumerate(lines):
+        x, y = 54 + (number // rows) * (broad + 24), high - 92 - (number % rows) * 1.25 * size
+        canvas.drawString(x, y, line)
+        box = (x, y - 0.2 * size, x + canvas.stringWidth(line, "Helvetica", size), y + 0.75 * size)
+        where.append((line, Region(1, shown(box, wide, high, 0 if upright else turn))))
+    canvas.showPage()
+    canvas.save()
+    pdf, made = pypdfium2.PdfDocument(buffer.getvalue()), io.BytesIO()
+    pdf[0].set_rotation(turn)  # reportlab's own way also turns the sheet
+    pdf.save(made)
+    pdf.close()
+    return made.getvalue(), where
+
+
+def shown(box, wide, high, turn):
+    """A box in points from the bottom left as it is seen on the page turned clockwise, from the top left."""
+    x0, y0, x1, y1 = box
+    return {
+        0: (x0, high - y1, x1, high - y0),
+        90: (y0, x0, y1, x1),
+        180: (wide - x1, y0, wide - x0, y1),
+        270: (high - y1, wide - x1, high - y0, wide - x0),
+    }[turn]
 
 
 def test_a_quote_from_a_table_is_located_in_its_cells(made):

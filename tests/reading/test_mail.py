@@ -1,9 +1,12 @@
 """E-mail, mailboxes and Outlook messages: what was said, by whom, what is quoted, and the files with it."""
 
 import base64
+import struct
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from image_samples import PNG
 from laws import assert_lawful, shown
 from ole_samples import container, data, fixed, text
@@ -15,6 +18,7 @@ from citewell.reading.mail import MailReader
 from citewell.reading.mbox import MboxReader
 from citewell.reading.mime import parse
 from citewell.reading.msg import MsgReader, unpack_rtf
+from citewell.reading.tnef import read_tnef
 from citewell.types import BlockKind, Document, Reason, Source
 
 HEAD = (
@@ -330,3 +334,89 @@ def test_packed_rtf_is_unpacked_with_references_into_what_was_written() -> None:
         "2d0000002b0000004c5a4675f1c5c7a703000a00726370673132354232 0af32068656c0900206277 05b06c647d0a800fa0"
     )
     assert unpack_rtf(packed) == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
+
+
+def der(tag: int, *inside: bytes, endless: bool = False) -> bytes:
+    """An element of ASN.1, of known length or `endless`."""
+    body = b"".join(inside)
+    if endless:
+        return bytes([tag, 0x80]) + body + b"\0\0"
+    size = len(body).to_bytes(4, "big")
+    return bytes([tag, 0x84]) + size + body
+
+
+def enveloped(kind: str, content: bytes, *, endless: bool = False) -> str:
+    """A mail that is one opaque S/MIME part: signed, or locked, by its object identifier."""
+    octets = der(0x04, content)
+    if endless:
+        octets = der(0x24, der(0x04, content[:20]), der(0x04, content[20:]), endless=True)
+    data = bytes.fromhex("06092a864886f70d010701")
+    held = der(0x30, data, der(0xA0, octets, endless=endless), endless=endless)
+    signed = der(0x30, b"\x02\x01\x01", der(0x31), held, der(0x31), endless=endless)
+    whole = der(0x30, bytes.fromhex(f"06092a864886f70d0107{kind}"), der(0xA0, signed, endless=endless), endless=endless)
+    coded = base64.encodebytes(whole).decode()
+    return f"{HEAD}Content-Type: application/pkcs7-mime; name=smime.p7m\nContent-Transfer-Encoding: base64\n\n{coded}"
+
+
+SIGNED = parts(
+    "Content-Type: text/plain\n\nThe gate opens at nine.", 'Content-Type: text/csv; name="a.csv"\n\nx,y\n1,2\n'
+)
+
+
+@pytest.mark.parametrize("endless", [True, False])
+def test_what_is_inside_a_signed_mail_is_read(endless: bool) -> None:
+    document = mail(enveloped("02", SIGNED.encode(), endless=endless))
+    assert document.text.endswith("The gate opens at nine.")
+    assert [one.uri for one in document.attachments] == ["m.eml!/a.csv"]
+
+
+def test_an_opaque_mail_that_is_locked_or_damaged_says_so() -> None:
+    assert kind_of(enveloped("03", b"x")) == "encrypted"
+    assert kind_of(enveloped("02", SIGNED.encode())[:-80]) == "corrupt"
+    deep = b"0\x80" * 500
+    coded = base64.encodebytes(deep).decode()
+    assert (
+        kind_of(f"{HEAD}Content-Type: application/pkcs7-mime\nContent-Transfer-Encoding: base64\n\n{coded}")
+        == "corrupt"
+    )
+
+
+def winmail(*attributes: tuple[int, int, bytes]) -> bytes:
+    made = struct.pack("<IH", 0x223E9F78, 1)
+    for level, name, value in attributes:
+        made += struct.pack("<BHHI", level, name, 6, len(value)) + value + struct.pack("<H", sum(value) & 0xFFFF)
+    return made
+
+
+def mapi(tag: int, value: bytes, *, kind: int = 31) -> bytes:
+    return struct.pack("<HHII", kind, tag, 1, len(value)) + value + b"\0" * (-len(value) % 4)
+
+
+def test_files_and_text_in_a_winmail_dat_are_read() -> None:
+    name = "Zahlen für Mai.csv".encode("utf-16-le") + b"\0\0"
+    content = winmail(
+        (1, 0x9003, struct.pack("<I", 1) + mapi(0x1013, b"<p>All <b>numbers</b> of May.</p>", kind=258)),
+        (2, 0x9002, b"\0" * 14),
+        (2, 0x8010, b"ZAHLEN~1.CSV\0"),
+        (2, 0x800F, b"x,y\n1,2\n3,4\n"),
+        (2, 0x9005, struct.pack("<I", 1) + mapi(0x3707, name)),
+    )
+    coded = base64.encodebytes(content).decode()
+    part = f"Content-Type: application/ms-tnef; name=winmail.dat\nContent-Transfer-Encoding: base64\n\n{coded}"
+    document = mail(HEAD + parts(part))
+    assert document.text.endswith("All numbers of May.")
+    (file,) = document.attachments
+    assert (file.uri, file.content) == ("m.eml!/Zahlen für Mai.csv", b"x,y\n1,2\n3,4\n")
+    said = mail(HEAD + parts("Content-Type: text/plain\n\nSee the file.", part))
+    assert said.text.endswith("See the file.")
+    assert len(said.attachments) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 400), st.binary(max_size=20))
+def test_a_damaged_winmail_dat_never_stops_a_mail(cut: int, noise: bytes) -> None:
+    content = winmail(
+        (1, 0x9003, struct.pack("<I", 9) + mapi(0x1000, b"a\0")), (2, 0x9002, b""), (2, 0x800F, b"x" * 300)
+    )
+    found = read_tnef(content[:cut] + noise + content[cut:])
+    assert all(file.content for file in found.files)

@@ -1,6 +1,8 @@
 """OpenDocument: structure from elements and styles, hidden and deleted text kept apart."""
 
+import base64
 import io
+import re
 import zipfile
 
 import pytest
@@ -9,8 +11,9 @@ from laws import assert_lawful, shown
 
 from citewell.errors import ReadError
 from citewell.reading.detect import detect
-from citewell.reading.formats import ODP, ODT
+from citewell.reading.formats import ODP, ODS, ODT
 from citewell.reading.odf import OdfReader
+from citewell.reading.readers import Readers
 from citewell.types import BlockKind, Document, Reason, Source
 
 NAMES = " ".join(
@@ -167,3 +170,38 @@ def test_passwords_entities_depth_and_damage_are_told_apart() -> None:
     assert kind_of("<text:section>" * 5000 + "</text:section>" * 5000) == "limit_exceeded"
     assert kind_of("<text:p>cut") == "corrupt"
     assert kind_of("<text:p/>", **{"styles.xml": f"<office:document-styles {NAMES}/>"}) == "no_text"
+
+
+def flat(body: str, kind: str = "text") -> bytes:
+    """The same document as one XML file, its picture in it."""
+    picture = f"<office:binary-data>{base64.b64encode(PNG).decode()}</office:binary-data>"
+    body = body.replace('<draw:image xlink:href="Pictures/a.png"/>', f"<draw:image>{picture}</draw:image>")
+    inner = re.sub(r"</?office:document-styles[^>]*>", "", STYLES)
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><office:document {NAMES} office:version="1.3" '
+        f'office:mimetype="application/vnd.oasis.opendocument.{kind}">{inner}{AUTOMATIC}'
+        f"<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document>"
+    ).encode()
+
+
+def test_a_flat_text_reads_like_a_packed_one() -> None:
+    content = flat(BODY)
+    assert detect(content, "k.fodt") == detect(content, "k.xml") == ODT
+    document, packed_one = OdfReader().read(Source("k.odt", content)), odt()
+    assert document.text == packed_one.text
+    assert [block.kind for block in document.blocks] == [block.kind for block in packed_one.blocks]
+    assert [asset.content for asset in document.assets] == [PNG]
+
+
+def test_a_flat_spreadsheet_is_read() -> None:
+    rows = "<table:table-row><table:table-cell><text:p>Oslo</text:p></table:table-cell></table:table-row>"
+    content = flat(f'<table:table table:name="Cities">{rows}</table:table>', "spreadsheet")
+    document = Readers().read(Source("cities.fods", content))
+    assert document.media_type == ODS
+    assert "Oslo" in document.text
+
+
+def test_a_flat_file_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(ReadError) as caught:
+        OdfReader().read(Source("k.fodt", flat(BODY)[:-60]))
+    assert caught.value.kind == "corrupt"

@@ -243,9 +243,53 @@ def test_encrypted_file_is_named_as_encrypted() -> None:
     write(canvas, ["Hidden behind a password."])
     canvas.showPage()
     canvas.save()
-    error = refusal(buffer.getvalue())
+    content = buffer.getvalue()
+    error = refusal(content)
     assert error.kind == "encrypted"
-    assert "password" in str(error)
+    assert "CITEWELL_READING__PASSWORDS" in str(error)
+    wrong = refusal(content, passwords=["guess", "again"])
+    assert wrong.kind == "encrypted"
+    assert "none of the 2" in str(wrong)
+    assert "guess" not in str(wrong)
+    reader = PdfReader(ocr=None, passwords=["guess", "secret"])
+    assert reader.read(Source("a.pdf", content)).text == "Hidden behind a password."
+    assert "secret" not in repr(reader) + reader.identity
+
+
+def test_outline_says_what_is_a_heading_and_how_deep() -> None:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=letter, invariant=True)
+    lines = [("Leave policy", 0), ("How to ask for leave", 1), ("In writing", 2), ("Pay", 0), ("Overtime", 1)]
+    y = 740
+    for number, (title, level) in enumerate(lines):
+        canvas.bookmarkPage(f"k{number}")
+        canvas.addOutlineEntry(f"{number + 1}. {title}", f"k{number}", level)
+        canvas.setFont("Helvetica", 11)  # as the text: nothing but the outline says what it is
+        canvas.drawString(72, y, title)
+        for line in range(3):
+            canvas.drawString(
+                72, y - 30 - 14 * line, f"Sentence {line} of part {number} is long enough to be running text."
+            )
+        y -= 110
+    canvas.save()
+    document = read(buffer.getvalue())
+    headings = [(b.span.of(document.text), b.level) for b in document.blocks if b.kind is BlockKind.HEADING]
+    assert headings == [(title, level + 1) for title, level in lines]
+    assert document.blocks[-1].heading_path == ("Pay", "Overtime")
+
+
+def test_outline_of_something_else_changes_nothing() -> None:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=letter, invariant=True)
+    rich(canvas)
+    canvas.bookmarkPage("k")
+    for title in ("Scan 1", "Scan 2", "Scan 3"):
+        canvas.addOutlineEntry(title, "k", 0)
+    canvas.showPage()
+    canvas.save()
+    assert [block.kind for block in read(buffer.getvalue()).blocks] == [
+        block.kind for block in read(drawn(rich)).blocks
+    ]
 
 
 @pytest.mark.parametrize("keep", [5, 300])

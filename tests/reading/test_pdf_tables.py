@@ -365,6 +365,20 @@ def piece(*rows: Sequence[str]) -> PagePiece:
     return PagePiece(BlockKind.TABLE, "", 1, (0, 0, 1, 1), cells=cells)
 
 
+def test_a_ruled_table_of_nothing_but_even_steps_is_a_table() -> None:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(612, 792), invariant=True)
+    canvas.grid([320, 396, 472], [700 - 16 * row for row in range(9)])
+    for row in range(8):
+        canvas.drawRightString(390, 688 - 16 * row, f"{200 * (row + 1)}.01")
+        canvas.drawRightString(468, 688 - 16 * row, str(2 * row + 1))
+    canvas.save()
+    document = PdfReader(ocr=None).read(Source("a.pdf", buffer.getvalue()))
+    (table,) = document.blocks
+    texts = [cell.span.of(document.text) for cell in table.cells]
+    assert texts == [text for row in range(8) for text in (f"{200 * (row + 1)}.01", str(2 * row + 1))]
+
+
 def test_axes_are_a_chart_and_years_and_counts_are_not() -> None:
     assert is_chart(piece(*([str(value), "Spain"] for value in range(0, 300, 50))))
     assert not is_chart(piece(*([str(year), "Spain"] for year in range(1990, 2020, 5))))

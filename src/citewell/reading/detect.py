@@ -148,6 +148,9 @@ _ARCHIVE_HEAD: Final = re.compile(
 )
 _RELATED: Final = re.compile(r"^Content-Type:\s{0,9}multipart/related", re.IGNORECASE | re.MULTILINE)
 _MAILBOX: Final = re.compile(r"From \S[^\n]{0,300}\b\d{4}\b[^\n]{0,20}\n(?=[!-9;-~]{1,80}:)")
+_FLAT: Final = re.compile(
+    rf"office:mimetype\s{{0,9}}=\s{{0,9}}[\"']({re.escape(ODF)}\.(?:text|spreadsheet|presentation))[\"']"
+)
 _NOTEBOOK: Final = re.compile(r"\"nbformat(?:_minor)?\"\s{0,20}:\s{0,20}\d")
 
 
@@ -347,7 +350,9 @@ def _markup_type(start: str, claimed: str | None) -> str:
             raise ReadError(
                 "unsafe_content", "The XML declares entities of its own, which is refused. Save it without them."
             )
-        return SVG if name == "svg" else XML
+        # Flat OpenDocument says what it is by an attribute of its root.
+        flat = _FLAT.search(start) if name == "document" else None
+        return flat[1] if flat else SVG if name == "svg" else XML
     if name == "svg":
         return SVG
     # Markdown may start with HTML (a centred logo), and then only the name can tell.

@@ -469,6 +469,21 @@ def _unflagged(pieces: list[Piece]) -> list[Piece]:
     if all(piece.boilerplate or piece.hidden for piece in pieces):
         for piece in pieces:
             piece.boilerplate = False
+        return pieces
+    # A heading over nothing but boilerplate (`Related articles`) belongs to that. `under` is the lowest level of a
+    # heading that the content further down does not stand under.
+    under, flagged = 0, False
+    for piece in reversed(pieces):
+        if piece.boilerplate:
+            flagged = True
+        elif piece.hidden:
+            continue
+        elif piece.kind is not BlockKind.HEADING:
+            under, flagged = 7, False
+        elif flagged and piece.level > 1 and piece.level >= under:
+            piece.boilerplate = True
+        else:
+            under, flagged = piece.level, False
     return pieces
 
 

@@ -26,6 +26,13 @@ _HINTED: Final = frozenset({
 _OVERLAID: Final = frozenset({"div", "section", "aside", "form", "dialog", "p"})
 _DENSE: Final = frozenset({"div", "section", "ul", "ol", "td", "table", "p", "dl"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_HEADINGS: Final = frozenset({"h2", "h3", "h4", "h5", "h6"})
+_COPYRIGHT: Final = re.compile(r"\s*(?:©|\(c\)\s|copyright\b)", re.IGNORECASE)
+_NOTICE: Final = 250  # characters of the longest line that says whose the page is
+_CONSENT: Final = 1500  # characters of the longest question about cookies
+_VOTE: Final = 300  # characters of the longest question that is answered by buttons
+_TEASER: Final = 400  # characters of the longest teaser of another page
+_TEASERS: Final = 3  # side by side, before they are taken for such
 _MIN_MAIN: Final = 200  # characters: less is no main part, whatever it is called
 
 
@@ -34,14 +41,17 @@ class Survey:
     """What is known of a page before its text is read.
 
     `texts`, `linked`, `links` and `sizes` have one entry an element, in document order: characters of text, characters
-    of link text, number of links, and number of elements, its own included. `layout` are the tables that only lay out
-    the page, `main` is the element that the page names as its main part.
+    of link text, number of links, and number of elements, its own included; `buttons` is how many there are in it.
+    `layout` are the tables that only lay out the page, `main` is the element that the page names as its main part,
+    `teasers` those that lead to other pages by their titles and beginnings, several side by side.
     """
 
     texts: list[int] = field(default_factory=list)
     linked: list[int] = field(default_factory=list)
     links: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    buttons: list[int] = field(default_factory=list)
+    teasers: set[int] = field(default_factory=set)
     layout: set[int] = field(default_factory=set)
     main: int | None = None
     main_has_h1: bool = False
@@ -54,6 +64,13 @@ class Survey:
         if tag in _BOILER_TAGS or (tag == "aside" and not sectioned) or element.get("role") in _BOILER_ROLES:
             return True
         size, total, links = self.texts[index], self.texts[0], self.links[index]
+        if index in self.teasers or (size <= _NOTICE and _COPYRIGHT.match(element.text or "")):
+            return True
+        if self.buttons[index] and tag in _HINTED and size <= 0.3 * total:
+            if self.buttons[index] > 1 and size <= _VOTE:
+                return True
+            if size <= _CONSENT and "cookie" in "".join(element.itertext()).lower():
+                return True
         if tag == "header" and not sectioned:
             # A page header that holds the title alone is content.
             return links > 1
@@ -63,14 +80,9 @@ class Survey:
                 return True
         if tag in _OVERLAID and is_consent(element, size, total, sectioned=sectioned):
             return True
-        return (
-            tag in _DENSE
-            and not sectioned
-            and links >= 5
-            and self.linked[index] >= 0.85 * size
-            and size < 40 * links
-            and size <= 0.5 * total
-        )
+        if tag not in _DENSE or sectioned or self.linked[index] < 0.85 * size or size > 0.5 * total:
+            return False
+        return (links >= 4 and size < 40 * links) or (links >= 2 and size < 12 * links)
 
 
 def survey(root: Any, max_depth: int) -> Survey:
@@ -85,6 +97,8 @@ def survey(root: Any, max_depth: int) -> Survey:
     articles: list[int] = []
     h1s: list[int] = []
     skipped = 0
+    # One an open element: its headings, whether one of them leads elsewhere, and which children are teasers.
+    notes: list[_Note] = []
     for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = element.tag
         if event == "start":
@@ -98,6 +112,8 @@ def survey(root: Any, max_depth: int) -> Survey:
             linked.append(0)
             links.append(0)
             sizes.append(1)
+            found.buttons.append(int(tag == "button"))
+            notes.append(_Note())
             if tag == "table":
                 tables.append(_TableNote(element.get("role") in ("presentation", "none")))
             elif tables:
@@ -114,24 +130,50 @@ def survey(root: Any, max_depth: int) -> Survey:
         if tag == "a" and element.get("href"):
             linked[index] = texts[index]
             links[index] = 1
+            notes[-1].away = not element.get("href").startswith("#")
         if tag == "table":
             if tables.pop().is_layout(texts[index]):
                 found.layout.add(index)
             if tables:
                 tables[-1].inner += texts[index]
+        note = notes.pop()
+        if tag in _HEADINGS:
+            note.headings += 1
+            note.leading = note.away and linked[index] >= 0.9 * texts[index] > 0
+        if len(note.teasers) >= _TEASERS:
+            found.teasers.update(note.teasers)
         if stack:
             above = stack[-1]
+            found.buttons[above] += found.buttons[index]
+            notes[-1].headings += note.headings
+            notes[-1].leading = notes[-1].leading or note.leading
+            notes[-1].away = notes[-1].away or note.away
+            if note.leading and note.headings == 1 and tag not in _HEADINGS and texts[index] <= _TEASER:
+                notes[-1].teasers.append(index)
             tail = 0 if skipped or not element.tail else len(element.tail.strip())
             texts[above] += texts[index] + tail
             linked[above] += linked[index]
             links[above] += links[index]
             sizes[above] += sizes[index]
+    # Where they are most of what there is, they are what the page is about.
+    if sum(texts[index] for index in found.teasers) > 0.5 * sum(texts[:1]):
+        found.teasers.clear()
     candidates = mains or (articles if len(articles) == 1 else [])
     best = max(candidates, key=lambda index: texts[index], default=None)
     if best is not None and texts[best] >= max(_MIN_MAIN, texts[0] // 4):
         found.main = best
         found.main_has_h1 = any(best <= index < best + sizes[best] for index in h1s)
     return found
+
+
+@dataclass(slots=True)
+class _Note:
+    """What is known of an open element: its headings, whether one is a link, whether links lead away, its teasers."""
+
+    headings: int = 0
+    leading: bool = False
+    away: bool = False
+    teasers: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)

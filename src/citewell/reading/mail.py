@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
 from citewell.errors import ReadError
 from citewell.reading import versions
+from citewell.reading.cms import signed_content
+from citewell.reading.decode import decode_html
 from citewell.reading.formats import MAIL
 from citewell.reading.gaps import fill_places
 from citewell.reading.html import fragment_pieces
@@ -18,6 +20,7 @@ from citewell.reading.mail_text import plain_pieces, settle
 from citewell.reading.mime import Head, Message, Part, parse, parse_head
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.tables import MAX_CELLS
+from citewell.reading.tnef import is_tnef, read_tnef
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 _SHOWN: Final = ("from", "to", "cc", "bcc", "date", "reply-to")
@@ -25,6 +28,8 @@ _NAMES: Final = {"reply-to": "Reply-To"}
 _SIGNATURES: Final = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
+_DEEPEST: Final = 4
+_UNKNOWN: Final = "application/octet-stream"
 _ENVELOPES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SUFFIXES: Final = {"message/rfc822": ".eml", "text/html": ".html", "text/plain": ".txt", "text/calendar": ".ics"}
 _ASIDE_CLASSES: Final = re.compile(
@@ -132,11 +137,12 @@ def read_letter(content: bytes, max_cells: int = MAX_CELLS) -> Letter:
 class _Sorting:
     """One pass over the parts of a mail: which are its text, which are files."""
 
-    def __init__(self, message: Message, letter: Letter, max_cells: int) -> None:
+    def __init__(self, message: Message, letter: Letter, max_cells: int, depth: int = 0) -> None:
         self.pieces: list[Piece] = []
         self._message = message
         self._letter = letter
         self._max_cells = max_cells
+        self._depth = depth  # of signatures around signatures
         self._pictures = {part.content_id: part for part in message.root.walk() if part.content_id}
         self._shown: set[str] = set()  # paths of parts that stand in the text
         self._images: list[Part] = []
@@ -147,10 +153,11 @@ class _Sorting:
         while stack:
             part = stack.pop()
             kind = part.kind
-            if kind == "multipart/encrypted" or (
-                kind in _ENVELOPES and "signed" not in part.params.get("smime-type", "")
-            ):
+            if kind == "multipart/encrypted":
                 raise ReadError("encrypted", "The mail is encrypted. Save it decrypted and ingest it again.")
+            if kind in _ENVELOPES and self._depth < _DEEPEST:
+                self._signed(part)
+                continue
             if not part.children and kind.startswith("multipart/"):
                 kind = "text/plain"  # what was cut off before its first boundary is still text
             if kind == "multipart/alternative":
@@ -164,6 +171,35 @@ class _Sorting:
         for part in self._images:
             if part.path not in self._shown:
                 self.pieces.append(Piece(BlockKind.FIGURE, part.name, asset=self._picture(part)))
+
+    def _signed(self, part: Part) -> None:
+        """Go on with what a signature is around: parts as those of any mail."""
+        within = parse(signed_content(self._message.body(part)))
+        sort = _Sorting(within, self._letter, self._max_cells, self._depth + 1)
+        sort.run()
+        # Their bytes are within those of the envelope.
+        for piece in sort.pieces:
+            if piece.source is not None:
+                piece.source = replace(piece.source, part=f"{part.path}/{piece.source.part}")
+        self.pieces.extend(sort.pieces)
+
+    def _winmail(self, content: bytes) -> None:
+        """The files in a `winmail.dat`, and its text where the mail has no other."""
+        found = read_tnef(content)
+        for file in found.files:
+            self._letter.enclosed.append(Enclosed(file.name or "attachment", file.media_type or _UNKNOWN, file.content))
+        if self.pieces:
+            return
+        if found.html:
+            markup = decode_html(found.html).text
+            self.pieces.extend(settle(fragment_pieces(markup, self._max_cells, aside=_is_aside)))
+        elif found.text.strip():
+            self.pieces.extend(plain_pieces(found.text, flowed=False, delete_space=False))
+        elif found.rtf:
+            from citewell.reading.msg import unpack_rtf
+            from citewell.reading.rtf import rtf_text
+
+            self.pieces.extend(plain_pieces(rtf_text(unpack_rtf(found.rtf)), flowed=False, delete_space=False))
 
     def _is_text(self, part: Part, kind: str) -> bool:
         if part.disposition == "attachment" or (part.name and kind not in ("text/plain", "text/html")):
@@ -227,6 +263,9 @@ class _Sorting:
     def _file(self, part: Part) -> None:
         content = self._message.body(part)
         name = part.name
+        if is_tnef(content):
+            self._winmail(content)
+            return
         if not name:
             stem = "message" if part.kind == "message/rfc822" else f"part-{part.path}"
             if part.kind == "message/rfc822":
@@ -260,7 +299,7 @@ def parse_subject(content: bytes) -> str:
 
 def _declared(kind: str) -> str | None:
     # Mail programs call what they do not know an octet stream: the name then tells more.
-    return None if kind in ("application/octet-stream", "application/x-download") else kind
+    return None if kind in (_UNKNOWN, "application/x-download") else kind
 
 
 def _headlines(head: Head) -> Iterator[str]:

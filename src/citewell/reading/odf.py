@@ -14,6 +14,7 @@ from citewell.reading.formats import ODP, ODT
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
 from citewell.reading.ocr import AUTO
+from citewell.reading.odf_flat import open_odf
 from citewell.reading.odf_styles import TEXT, Look, Styles
 from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
@@ -53,7 +54,7 @@ class OdfReader:
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, encrypted, no_text, limit_exceeded, unsafe_content."""
-        package = Package.open(source.content)
+        package = open_odf(source.content)
         manifest = package.part("META-INF/manifest.xml") or b""
         if b"encryption-data" in manifest:
             raise ReadError("encrypted", "The document is protected by a password. Save it without one.")

@@ -13,6 +13,7 @@ from citewell.reading import versions
 from citewell.reading.docx_xml import name, number
 from citewell.reading.formats import ODS
 from citewell.reading.number_format import plain
+from citewell.reading.odf_flat import open_odf
 from citewell.reading.odf_styles import STYLE, Look, Styles
 from citewell.reading.office_parts import picture_in
 from citewell.reading.package import Package
@@ -58,7 +59,7 @@ class OdsReader:
 
         Raises ReadError: encrypted, corrupt, unsafe_content, limit_exceeded, type_mismatch or no_text.
         """
-        package = Package.open(source.content)
+        package = open_odf(source.content)
         _require_open(package)
         book = _Book(package, self._max_cells)
         builder = Builder(max_cells=self._max_cells)

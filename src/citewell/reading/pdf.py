@@ -33,11 +33,16 @@ from citewell.reading.pdf_flow import (
 from citewell.reading.pdf_hidden import Unseen, sight, without_unseen
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
+from citewell.reading.pdf_notes import Notes, PageLink, notes_of, place_notes, with_links
+from citewell.reading.pdf_outline import Entry, follow_outline, outline_of
 from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
+from citewell.reading.pdf_places import Runs, replaced, runs_of, with_lines
+from citewell.reading.pdf_rtl import RTL, glyphs_of, mend_rtl
 from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
+from citewell.reading.pdf_upright import Turn, quarters_to_turn, turn_pages, turned_back
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value, count_characters
@@ -48,6 +53,7 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _BATCH = 200
+_LETTER = (612.0, 792.0)
 _PICTURE_S = 30.0  # what the words in one picture may take; most take 1 s
 _PLENTY = 400  # letters on a page: reading it twice to see whether there are more costs a fifth of all time
 # A hyphen that divides a word, the dots that lead to a page number, and the sign of a list item.
@@ -63,7 +69,8 @@ class PdfReader:
 
     Files over `max_pages` or `max_bytes` are refused whole, never cut. Pages that are pictures are read by the engine
     `ocr` (see `ocr.engine`), drawn at `ocr_dpi`, for at most `ocr_budget_s` together; with `figure_words` it also reads
-    the words in large pictures on other pages, for at most `figure_budget_s`.
+    the words in large pictures on other pages, for at most `figure_budget_s`. `passwords` are tried on protected
+    files.
     """
 
     max_pages: int = 5_000
@@ -74,6 +81,7 @@ class PdfReader:
     ocr_budget_s: float = 1500.0
     figure_words: bool = True
     figure_budget_s: float = 300.0
+    passwords: Sequence[str] = field(default=(), repr=False)
 
     RESCUE: ClassVar[Mapping[str, bool]] = {"layout": False}
     """Options for a file that crashes the layout parser (see `Isolated`): plain text then."""
@@ -94,22 +102,26 @@ class PdfReader:
             raise ReadError("limit_exceeded", f"The PDF has over {self.max_bytes >> 20} MiB (max_bytes). Split it.")
         warnings: list[str] = []
         content = _from_header(source.content)
-        with _PDFIUM, _Plain(content) as plain:
+        with _PDFIUM, _Plain(content, self.passwords) as plain:
             total = len(plain)
             if total > self.max_pages:
                 raise ReadError(
                     "limit_exceeded",
                     f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
                 )
-            pages, heights, hyphened = self._pages(content, plain, warnings)
+            laid = self._laid_out(content, plain, warnings)
+            pages, heights = laid.pages, laid.heights
             rescued = plain.rescue(pages)
             for number, pieces_on_page in enumerate(pages, 1):
                 restore(pieces_on_page, plain.look(number).text)
+                laid.runs[number - 1] = plain.mend_order(number, pieces_on_page, laid.runs[number - 1])
             recogniser = engine(self.ocr)
+            more = plain.place_notes(pages, laid)
             scanned = plain.scans(pages, heights, self, recogniser)
             kept = plain.figures(pages, scanned, self, recogniser if self.figure_words and not scanned.why else None)
             found = plain.characters()
             metadata, title = plain.metadata()
+            outline = plain.outline()
         if rescued:
             warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
         if not any(not piece.hidden and (piece.text or piece.cells) for pieces in pages for piece in pieces):
@@ -119,9 +131,10 @@ class PdfReader:
         if scanned.unread:
             warnings.append(f"{_numbers(scanned.unread)} not read: {scanned.why or 'a scan, and OCR is off'}.")
         flag_margins(pages, heights)
-        pieces = split_lists(mend_headings(join(pages, hyphened)))
+        pieces = split_lists(mend_headings(join(pages, laid.hyphened)))
         mend_cells(pieces)
-        rank_headings(pieces)
+        if not follow_outline(pieces, outline):
+            rank_headings(pieces)
         builder = lay_down(pieces)
         builder.leave_out(Reason.UNREADABLE, characters=scanned.broken, pages=len(scanned.unread))
         builder.leave_out(Reason.UNREADABLE, images=kept.lost)
@@ -137,7 +150,7 @@ class PdfReader:
                 "Hidden text (by its colour, size, place, layer or clip, or under what covers it) is marked as hidden: "
                 f"{where.lower()}."
             )
-        return builder.document(
+        document = builder.document(
             source,
             reader=self.identity,
             media_type=PDF,
@@ -145,23 +158,23 @@ class PdfReader:
             metadata=metadata,
             pages=total,
             warnings=warnings,
-            found=found + sum(_count(piece) for piece in pieces if piece.confidence is not None),
+            found=found + more + sum(_count(piece) for piece in pieces if piece.confidence is not None),
         )
+        return turned_back(with_links(with_lines(document, laid.runs), laid.links), laid.turns)
 
-    def _pages(
-        self, content: bytes, plain: _Plain, warnings: list[str]
-    ) -> tuple[list[list[PagePiece]], list[float], set[tuple[str, str]]]:
-        """Pieces and height of each page, and the hyphens to keep; empty pieces where liteparse failed."""
+    def _laid_out(self, content: bytes, plain: _Plain, warnings: list[str]) -> _Laid:
+        """What liteparse makes of the file; empty pieces where it failed."""
         import liteparse
 
         total = len(plain)
-        pages: list[list[PagePiece]] = [[] for _ in range(total)]
-        heights = [792.0] * total
-        hyphened: set[tuple[str, str]] = set()
+        laid = _Laid([[] for _ in range(total)], [_LETTER[1]] * total)
+        laid.runs = [()] * total
         if not self.layout:
             warnings.append("Read as plain text: the layout parser cannot read this file.")
-            return pages, heights, hyphened
-        parser = liteparse.LiteParse(
+            return laid
+        parser = partial(
+            liteparse.LiteParse,
+            password=plain.password,
             ocr_enabled=False,
             quiet=True,
             num_workers=1,
@@ -177,54 +190,86 @@ class PdfReader:
         try:
             # Long files in batches: every page held costs up to a megabyte.
             results = (
-                [parser.parse(content)]
+                [parser().parse(content)]
                 if total <= _BATCH
-                else (batch.result for batch in parser.parse_batches(content, batch_size=_BATCH))
+                else (batch.result for batch in parser().parse_batches(content, batch_size=_BATCH))
             )
             for result in results:
-                by_tags = partial(read_tagged, tags=survey(result.pages))
+                found = {page.page_num: page for page in result.pages if 1 <= page.page_num <= total}
+                turns = {
+                    number: Turn(quarters, *plain.look(number).size)
+                    for number, page in found.items()
+                    if (quarters := quarters_to_turn(page))
+                }
+                if turns:
+                    only = parser(target_pages=",".join(map(str, turns)), password=None)
+                    found |= {page.page_num: page for page in only.parse(plain.turned(turns)).pages}
+                    laid.turns |= turns
+                by_tags = partial(read_tagged, tags=survey(list(found.values())))
                 mend = partial(mend_tables, draws=plain.lines)
-                for page in result.pages:
-                    if 1 <= page.page_num <= total:
-                        pages[page.page_num - 1] = read_page(page, by_tags, plain.look(page.page_num).unseen, mend)
-                        heights[page.page_num - 1] = page.height
-                hyphened |= broken_words(result.pages)
+                for number, page in found.items():
+                    laid.pages[number - 1] = read_page(page, by_tags, plain.look(number).unseen, mend)
+                    laid.heights[number - 1] = page.height
+                    laid.runs[number - 1] = runs_of(page.text_items)
+                laid.hyphened |= broken_words(list(found.values()))
         except liteparse.ParseError as error:
             if "password" in str(error).lower():
-                raise _encrypted() from error
+                raise _encrypted(len(self.passwords)) from error
             warnings.append(f"Read as plain text: the layout parser failed ({tidy(str(error))[:200]}).")
-        return pages, heights, hyphened
+        return laid
+
+
+@dataclass(slots=True)
+class _Laid:
+    """Pieces, height and printed runs of each page, the hyphens to keep, and the pages that had to be turned."""
+
+    pages: list[list[PagePiece]]
+    heights: list[float]
+    runs: list[Runs] = field(default_factory=list)
+    hyphened: set[tuple[str, str]] = field(default_factory=set)
+    turns: dict[int, Turn] = field(default_factory=dict)
+    links: list[PageLink] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What PDFium finds on one page. `text` is all of it by its lines; `unseen` is what of it nobody sees.
 
-    `figures` are its pictures, `passed` counts those that are none.
+    `figures` are its pictures, `passed` counts those that are none. `size` is width and height as the page is shown, in
+    points; those of a letter where the page is broken.
     """
 
     text: str = ""
     unseen: Sequence[Unseen] = ()
     figures: Sequence[Found] = ()
     passed: Kept = field(default_factory=Kept)
+    size: tuple[float, float] = _LETTER
+    notes: Notes = field(default_factory=Notes)
 
 
 class _Plain:
     """The file through pypdfium2: page count, metadata, text of single pages."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, passwords: Sequence[str] = ()) -> None:
         import pypdfium2
 
-        try:
-            self._pdf = pypdfium2.PdfDocument(content)
-        except pypdfium2.PdfiumError as error:
-            if "password" in str(error).lower() or "security" in str(error).lower():
-                raise _encrypted() from error
-            raise ReadError(
-                "corrupt",
-                f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
-            ) from error
+        self.password: str | None = None
+        for password in (None, *passwords):
+            try:
+                self._pdf = pypdfium2.PdfDocument(content, password=password)
+            except pypdfium2.PdfiumError as error:
+                if "password" not in str(error).lower() and "security" not in str(error).lower():
+                    raise ReadError(
+                        "corrupt",
+                        f"The PDF is cut off or damaged: {tidy(str(error)).rstrip('.')}. Fetch or export it again.",
+                    ) from error
+            else:
+                self.password = password
+                break
+        else:
+            raise _encrypted(len(passwords))
         self._looks: dict[int, _Look] = {}
+        self._pdf.init_forms()
         self._layers = Layers(may_have_layers(content))
         self._open: tuple[int, Any] = (0, None)
         if not len(self):
@@ -241,6 +286,12 @@ class _Plain:
         self._open = 0, None
         self._pdf.close()
 
+    def turned(self, turns: Mapping[int, Turn]) -> bytes:
+        """The file with some of its pages turned; this is of the turned pages from now on."""
+        self._looks = {number: look for number, look in self._looks.items() if number not in turns}
+        self._open = 0, None
+        return turn_pages(self._pdf, turns)
+
     def _page(self, number: int) -> Any:
         """One page; the last one asked for is kept, because opening it reads all that is drawn on it."""
         if self._open[0] != number:
@@ -254,14 +305,38 @@ class _Plain:
         if number not in self._looks:
             try:
                 page = self._page(number)
+                size = page.get_size()
                 said = page.get_textpage().get_text_range()
                 said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
                 seen, passed = sight(page, self._layers), Kept()
                 found = tuple(figures(page, seen.images, passed)) if seen.images else ()
-                self._looks[number] = _Look(said, seen.unseen, found, passed)
+                notes = notes_of(self._pdf, page, number, *size)
+                self._looks[number] = _Look(said, seen.unseen, found, passed, size, notes)
             except pypdfium2.PdfiumError:
                 self._looks[number] = _Look()
         return self._looks[number]
+
+    def place_notes(self, pages: list[list[PagePiece]], laid: _Laid) -> int:
+        """Put fields and comments among the pieces and links into `laid`; how many characters more there are."""
+        more = 0
+        for number, pieces in enumerate(pages, 1):
+            notes = self.look(number).notes
+            if notes:
+                more += place_notes(pieces, notes, number, laid.runs[number - 1])
+                laid.links += notes.links
+        return more
+
+    def mend_order(self, number: int, pieces: Sequence[PagePiece], runs: Runs) -> Runs:
+        """Put what runs from right to left in `pieces` of a page in reading order; its `runs` with that."""
+        import pypdfium2
+
+        if not RTL.search(self.look(number).text):
+            return runs
+        try:
+            glyphs = glyphs_of(self._page(number), *self.look(number).size)
+        except pypdfium2.PdfiumError:
+            return runs
+        return replaced(runs, mend_rtl(pieces, glyphs))
 
     def characters(self) -> int:
         """Characters of all text layers. Hyphens at line ends, leading dots and signs of list items are marks."""
@@ -336,6 +411,15 @@ class _Plain:
         except pypdfium2.PdfiumError:
             return Lines()
 
+    def outline(self) -> list[Entry]:
+        """The file's own list of its headings; none where it is broken."""
+        import pypdfium2
+
+        try:
+            return outline_of(self._pdf)
+        except (pypdfium2.PdfiumError, UnicodeDecodeError):
+            return []
+
     def metadata(self) -> tuple[Metadata, str]:
         """Author, dates (ISO 8601) and the like, with the title apart."""
         raw: Mapping[str, str] = self._pdf.get_metadata_dict(skip_empty=True)
@@ -387,8 +471,13 @@ def _real_title(title: str) -> str:
     return "" if _NO_TITLE.fullmatch(title) else title
 
 
-def _encrypted() -> ReadError:
-    return ReadError("encrypted", "The PDF is protected by a password. Save a copy without one.")
+def _encrypted(tried: int) -> ReadError:
+    said = f", and none of the {tried} in reading.passwords opens it" if tried else ""
+    return ReadError(
+        "encrypted",
+        f"The PDF is protected by a password{said}. Name it in citewell.toml (passwords under [reading]) or in "
+        "CITEWELL_READING__PASSWORDS, or save a copy without one.",
+    )
 
 
 def _nothing(total: int, scanned: Scanned) -> str:

@@ -63,6 +63,19 @@ def is_chart(piece: PagePiece) -> bool:
     return len(rows) > 1 and any(_is_axis(" ".join(rows[row])) for row in sorted(rows)[-3:])
 
 
+def is_full(piece: PagePiece) -> bool:
+    """Whether every place of several rows and columns is filled: between the marks of axes there is nothing to read."""
+    filled = {
+        (row, column)
+        for cell in piece.cells
+        if cell.text
+        for row in range(cell.row, cell.row + cell.row_span)
+        for column in range(cell.column, cell.column + cell.column_span)
+    }
+    rows, columns = {row for row, _ in filled}, {column for _, column in filled}
+    return len(rows) > 1 and len(columns) > 1 and len(filled) == len(rows) * len(columns)
+
+
 def _is_ticks(text: str) -> bool:
     return all(_NUMBER.fullmatch(word.rstrip("%")) for word in text.split())
 

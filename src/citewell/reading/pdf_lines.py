@@ -49,14 +49,14 @@ def page_lines(page: Any, width: float, height: float) -> Lines:
     found = Lines()
     if not 0 < raw.FPDFPage_CountObjects(page) <= _MAX_OBJECTS:
         return found
-    shown = _to_page(page, width, height)
+    shown = to_page(page, width, height)
     if shown is None:
         return found
     _collect(ctypes.addressof(page.raw.contents), shown, 0, found)
     return found
 
 
-def _to_page(page: Any, width: float, height: float) -> Matrix | None:
+def to_page(page: Any, width: float, height: float) -> Matrix | None:
     """From the page's own space to points from the top left, rotation and crop box considered."""
     from pypdfium2 import raw
 

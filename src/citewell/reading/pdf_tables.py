@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from citewell.reading.pdf_columns import by_columns
-from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_list, is_prose
+from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_full, is_list, is_prose
 from citewell.reading.pdf_grid import Grid, Word, is_value, ruled, spaced
 from citewell.reading.pdf_lines import Lines
 from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, lines_of, printed, text_of, union
@@ -232,12 +232,12 @@ def _cells(grid: Grid, items: Sequence[Any], turned: Turned, page: int) -> tuple
 
 
 def _doubted(piece: PagePiece, items: Sequence[Any], turned: Turned, sure: bool) -> list[PagePiece]:
-    """A table, or what it is instead; one that lines make `sure` can only be a chart."""
+    """A table, or what it is instead; one that lines make `sure` can only be a chart, if places in it are empty."""
     if piece.kind is not BlockKind.TABLE or piece.hidden or piece.box is None:
         return [piece]
     own = [items[number] for number in _inside(piece.box, items)]
     words = words_of(own, turned)
-    if is_chart(piece):
+    if is_chart(piece) and not (sure and is_full(piece)):
         text = tidy("\n".join(lines_of([turned.word(item, 0) for item in own])), lines=True)
         return [PagePiece(BlockKind.FIGURE, text, piece.page, piece.box)]
     if sure:

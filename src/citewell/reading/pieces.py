@@ -565,6 +565,12 @@ def moved(links: Sequence[tuple[int, int, str]], raw: str, text: str) -> list[tu
     return made
 
 
+def is_followed(target: str) -> bool:
+    """Whether a reader may follow a link to `target`: no script, no data, and not too long."""
+    target = target.strip()
+    return 0 < len(target) <= _MAX_TARGET and not target.lower().startswith(_NO_TARGETS)
+
+
 def _head(text: str) -> str:
     return text[: len(text) - len(text.lstrip(_STRIPPED))]
 
@@ -576,7 +582,7 @@ def _links(links: Sequence[tuple[int, int, str]], raw: str, text: str, at: int) 
     return tuple(
         Link(Span(at + start, at + end), target.strip())
         for start, end, target in ((start, end, clean(target).text) for start, end, target in moved(links, raw, text))
-        if 0 < len(target.strip()) <= _MAX_TARGET and not target.strip().lower().startswith(_NO_TARGETS)
+        if is_followed(target)
     )
 
 

@@ -118,7 +118,12 @@ class _BySize:
 
 
 def default_factories(
-    *, inline_bytes: int = INLINE_BYTES, ocr: str = AUTO, figure_words: bool = True, **limits: Any
+    *,
+    inline_bytes: int = INLINE_BYTES,
+    ocr: str = AUTO,
+    figure_words: bool = True,
+    passwords: Sequence[str] = (),
+    **limits: Any,
 ) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order; `limits` are those of `Pool`, which they share.
 
@@ -127,9 +132,10 @@ def default_factories(
     time in proportion to its length (tests/reading/test_growth.py), but much more of it.
 
     Text in pictures is read by the engine `ocr` (see `ocr.engine`), with `figure_words` in the figures of PDFs too.
+    `passwords` are tried on PDFs that are protected by one.
     """
     seeing = {"ocr": ocr}
-    pdf = {"ocr": ocr, "figure_words": figure_words}
+    pdf = {"ocr": ocr, "figure_words": figure_words} | ({"passwords": list(passwords)} if passwords else {})
 
     @cache
     def pool() -> Pool:

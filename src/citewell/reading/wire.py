@@ -27,6 +27,7 @@ from citewell.types import (
     Source,
     Span,
     Tally,
+    TextLine,
     Value,
     content_hash,
 )
@@ -211,6 +212,7 @@ def _block_data(block: Block) -> list[Any]:
         [[link.span.start, link.span.end, link.target] for link in block.links],
         block.asset,
         _place_data(block.source),
+        [[line.span.start, line.span.end, *_region_data(line.region)] for line in block.lines],
     ]
 
 
@@ -293,7 +295,7 @@ def _to_attachments(rows: Sequence[Any], blobs: Sequence[bytes], source: Source)
 
 
 def _to_block(row: Sequence[Any], cells: Iterator[Cell], length: int) -> Block:
-    kind, start, end, level, path, regions, count, caption, question, *flags, links, asset, place = row
+    kind, start, end, level, path, regions, count, caption, question, *flags, links, asset, place, lines = row
     boilerplate, hidden, confidence, language = flags
     _check(type(level) is int and type(count) is int)
     own = tuple(islice(cells, count))
@@ -314,4 +316,5 @@ def _to_block(row: Sequence[Any], cells: Iterator[Cell], length: int) -> Block:
         links=tuple(Link(_to_span(first, last, length), _text(target)) for first, last, target in links),
         asset=None if asset is None else _text(asset),
         source=_to_place(place),
+        lines=tuple(TextLine(_to_span(first, last, length), _to_region(region)) for first, last, *region in lines),
     )

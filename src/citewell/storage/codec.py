@@ -21,6 +21,7 @@ from citewell.types import (
     Region,
     Span,
     Tally,
+    TextLine,
     Value,
 )
 
@@ -131,7 +132,7 @@ def load_blocks(raw: bytes) -> tuple[Block, ...]:
     blocks = []
     for kind, start, end, level, path, regions, cells, caption, question, *flags in json.loads(zlib.decompress(raw)):
         plate, hidden, sure, language, *extras = flags
-        links, asset, place = extras or ((), None, None)
+        links, asset, place, *lines = extras or ((), None, None)
         blocks.append(
             Block(
                 kind=BlockKind(kind),
@@ -149,6 +150,7 @@ def load_blocks(raw: bytes) -> tuple[Block, ...]:
                 links=tuple(Link(Span(first, last), target) for first, last, target in links),
                 asset=asset,
                 source=Place(*place) if place else None,
+                lines=tuple(_as_line(line) for line in lines[0]) if lines else (),
             )
         )
     return tuple(blocks)
@@ -195,10 +197,20 @@ def load_description(raw: str) -> tuple[str, str] | None:
 
 def _extras(block: Block) -> tuple[object, ...]:
     # Most blocks have none of it, and format 1 knew none.
-    if not (block.links or block.asset or block.source):
+    if not (block.links or block.asset or block.source or block.lines):
         return ()
     links = [[*_pair(link.span), link.target] for link in block.links]
-    return links, block.asset, _place(block.source) if block.source else None
+    known = links, block.asset, _place(block.source) if block.source else None
+    return (*known, [_line(line) for line in block.lines]) if block.lines else known
+
+
+def _line(line: TextLine) -> list[object]:
+    return [*_pair(line.span), *_region(line.region)]
+
+
+def _as_line(raw: Sequence[Any]) -> TextLine:
+    start, end, *region = raw
+    return TextLine(Span(start, end), _as_region(region))
 
 
 def _place(place: Place) -> list[object]:

@@ -56,6 +56,12 @@ def assert_blocks(document: Document) -> None:
 def _assert_regions(document: Document, block: Block) -> None:
     regions = [*block.regions, *(cell.region for cell in block.cells if cell.region)]
     assert document.pages is not None or not regions, "regions only where the format has pages"
+    at = block.span.start
+    for line in block.lines:
+        assert line.span.start == at < line.span.end, ("lines ascend without gaps", block)
+        at = line.span.end
+    assert at == block.span.end or not block.lines, ("lines cover their block", block)
+    regions += (line.region for line in block.lines)
     for region in regions:
         assert 1 <= region.page <= (document.pages or 0)
         if region.box is not None:

@@ -48,6 +48,7 @@ from citewell.types import (
     Source,
     Span,
     Tally,
+    TextLine,
     content_hash,
 )
 
@@ -429,7 +430,13 @@ async def blocks_keep_all_that_is_known_of_them(open_store: OpenStore) -> None:
     )
     blocks = (
         *blocks[:2],
-        replace(blocks[2], source=Place(0, 7), links=(Link(Span(17, 18), "https://x\udcff"),), asset="f" * 64),
+        replace(
+            blocks[2],
+            source=Place(0, 7),
+            links=(Link(Span(17, 18), "https://x\udcff"),),
+            asset="f" * 64,
+            lines=(TextLine(Span(17, 24), Region(1, box)), TextLine(Span(24, len(text)), Region(2))),
+        ),
     )
     document = Document.of(
         source, reader="t@1", media_type="text/plain", title="T", text=text, blocks=blocks, pages=2, warnings=("w",)

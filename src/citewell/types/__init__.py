@@ -42,7 +42,7 @@ from citewell.types.documents import (
 )
 from citewell.types.filters import Filter, matches, parse_filter
 from citewell.types.locate import locate
-from citewell.types.places import Link, Place, Region, Span
+from citewell.types.places import Link, Place, Region, Span, TextLine
 from citewell.types.queries import Found, Hit, Query
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "Span",
     "Statement",
     "Tally",
+    "TextLine",
     "Usage",
     "Value",
     "Verdict",

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from citewell.types.access import Access
 from citewell.types.accounts import Account, Reason, Tally, count_characters
-from citewell.types.places import Link, Place, Region, Span
+from citewell.types.places import Link, Place, Region, Span, TextLine
 
 Scalar: TypeAlias = str | int | float | bool
 Value: TypeAlias = Scalar | tuple[Scalar, ...] | None
@@ -85,6 +85,8 @@ class Block:
     A figure without any text has no block of its own; its caption's block then has the `asset`.
     `source` is where the block stands in the source; what reads pages gives `regions`, all else gives `source`. A cell
     without a `source` or `region` of its own stands where its table does. `links` ascend and lie within `span`.
+    `lines` say where on `regions` the block's characters are printed: they ascend and cover `span` without gaps, or
+    there are none (the block is a single line, or where they are is not known).
     """
 
     kind: BlockKind
@@ -102,6 +104,7 @@ class Block:
     links: tuple[Link, ...] = ()
     asset: str | None = None
     source: Place | None = None
+    lines: tuple[TextLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

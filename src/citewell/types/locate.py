@@ -12,8 +12,8 @@ from citewell.types.places import Region, Span
 def locate(blocks: Sequence[Block], span: Span) -> tuple[Region, ...]:
     """The pages and boxes of what stands under `span`, in reading order, each once; `blocks` are the document's.
 
-    A table is cut to the cells under the span where it knows their places; any other block gives all its regions,
-    since formats do not say where its characters stand. Empty where the format has no pages.
+    A table is cut to the cells under the span where it knows their places, any other block to its lines. A block that
+    is wholly under the span, or of which neither is known, gives all its regions. Empty where the format has no pages.
     """
     at = max(bisect_right(blocks, span.start, key=lambda block: block.span.start) - 1, 0)
     found: dict[Region, None] = {}
@@ -31,4 +31,6 @@ def _regions(block: Block, span: Span) -> Iterable[Region]:
     cells = [cell for cell in block.cells if cell.span.overlaps(span)]
     if cells and all(cell.region is not None for cell in cells):
         return [cell.region for cell in cells if cell.region is not None]
+    if lines := [line.region for line in block.lines if line.span.overlaps(span)]:
+        return lines
     return block.regions

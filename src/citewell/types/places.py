@@ -40,6 +40,14 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class TextLine:
+    """Where on a page the characters under `span` are printed: one line of a block, or the part of it in one column."""
+
+    span: Span
+    region: Region
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A place in the source as it was found: [start, end), counted from 0 in `unit`, of its part `part`.
 
