@@ -462,11 +462,11 @@ class Store(Protocol):
         looked through is empty, with `total` -1."""
         ...
 
-    async def revise(self, revisions: Sequence[Revision]) -> dict[int, str]:
-        """Set other flags on current document versions, in one transaction; the uris of those done, by key.
+    async def revise(self, cohort: Cohort, revisions: Sequence[Revision]) -> dict[int, str]:
+        """Set other flags on current documents of a cohort, in one transaction; the uris of those done, by key.
 
         A version with other nodes keeps its number; the old nodes answer as of before. One that is not current any
-        more is left out.
+        more is left out; all are where the cohort was touched since, because what repeats in it may be another thing.
         """
         ...
 

@@ -141,6 +141,12 @@ def flagged(db: sqlite3.Connection, numbers: Sequence[int]) -> tuple[int, int]:
     return documents, blocks
 
 
+def touched(db: sqlite3.Connection, cohort: Cohort) -> bool:
+    """Whether a document joined or left since `cohort` was asked for."""
+    found = db.execute("SELECT touched FROM cohorts WHERE id = ?", (cohort.number,)).fetchone()
+    return found is None or found[0] != cohort.touched
+
+
 def judged(db: sqlite3.Connection, cohort: Cohort, rule: str) -> bool:
     """Note the rule that a cohort was judged under unless it was touched since; an empty one is forgotten."""
     done = db.execute(

@@ -552,8 +552,11 @@ async def other_flags_are_no_new_version(open_store: OpenStore) -> None:
             digest in held.repeatable.repeated.tolist() for digest in (5, 6)
         ]
         made = flagged(held, repeated)
-        assert await store.revise([made]) == {key: "a"}
-        assert await store.revise([made]) == {}  # it is not current any more
+        before = await store.sequence()
+        assert await store.revise(replace(cohort, touched=cohort.touched - 1), [made]) == {}
+        assert await store.sequence() == before
+        assert await store.revise(cohort, [made]) == {key: "a"}
+        assert await store.revise(cohort, [made]) == {}  # it is not current any more
         revisions.append(await store.sequence())
         ref, text, blocks = await store.document(new.document.id, ANN)
         assert (ref, text) == (first.document, "notice\ntext")
