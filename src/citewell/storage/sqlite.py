@@ -227,7 +227,7 @@ class SqliteStore:
     async def revise(self, cohort: Cohort, revisions: Sequence[Revision]) -> dict[int, str]:
         """Set other flags on current versions, in one transaction; the uris of those done, by key.
 
-        None where the cohort was touched since. The revision before stays, and answers as of before. Raises as `commit`.
+        None where the cohort was touched since. The revision before stays and answers as of before. Raises as `commit`.
         """
         if not revisions:
             return {}
