@@ -470,8 +470,8 @@ class Store(Protocol):
         """
         ...
 
-    async def judged(self, cohort: Cohort, rule: str) -> bool:
-        """Note that a cohort was judged under `rule`; False, and nothing noted, when it was touched since."""
+    async def judged(self, cohorts: Sequence[Cohort], rule: str) -> list[Cohort]:
+        """Note that cohorts were judged under `rule`. Those touched since are not, and come back as they are now."""
         ...
 
     async def sources(self, principal: Principal, bucket: str | None = None) -> list[SourceState]:

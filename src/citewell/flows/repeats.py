@@ -94,20 +94,16 @@ class Cohorts:
         """Judge all cohorts of the bucket that changed, and flag their documents accordingly."""
         store, rule = self._stages.store, self._stages.repeats
         name = rule.identity if rule else _OFF
-        seen: set[int] = set()
-        for cohort in await store.cohorts(*self._place, name):
-            # Others' documents are flagged all the same; nothing is told of them.
-            if cohort.access.permits(principal):
-                seen.add(cohort.number)
-            now: Cohort | None = cohort
-            for _ in range(_ROUNDS):
-                if now is None:
-                    break
-                await self._settle(now)
-                if await store.judged(now, name):
-                    break
-                now = await store.cohort(*self._place, cohort.access)
-        return Repeated(*await store.flagged(sorted(seen))) if seen else Repeated()
+        waiting = await store.cohorts(*self._place, name)
+        # Others' documents are flagged all the same; nothing is told of them.
+        seen = [cohort.number for cohort in waiting if cohort.access.permits(principal)]
+        for _ in range(_ROUNDS):
+            for cohort in waiting:
+                await self._settle(cohort)
+            waiting = await store.judged(waiting, name)
+            if not waiting:
+                break
+        return Repeated(*await store.flagged(seen)) if seen else Repeated()
 
     async def _settle(self, cohort: Cohort) -> None:
         texts = await self._stages.store.cohort_texts(cohort.number)

@@ -237,8 +237,8 @@ class SqliteStore:
         prepared = await loop.run_in_executor(self._writing, writes.prepare_revisions, revisions, identity)
         return await self._write(lambda db: writes.revise(db, cohort, prepared, self._lexicon))
 
-    async def judged(self, cohort: Cohort, rule: str) -> bool:
-        return await self._write(lambda db: repeats.judged(db, cohort, rule))
+    async def judged(self, cohorts: Sequence[Cohort], rule: str) -> list[Cohort]:
+        return await self._write(lambda db: repeats.judged(db, cohorts, rule)) if cohorts else []
 
     async def fail(self, source: Source, kind: str, message: str) -> None:
         writes.require_keys(source)
