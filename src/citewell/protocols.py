@@ -473,16 +473,16 @@ class Store(Protocol):
         looked through is empty, with `total` -1."""
         ...
 
-    async def revise(self, revisions: Sequence[Revision]) -> dict[int, str]:
-        """Set other flags on current document versions, in one transaction; the uris of those done, by key.
+    async def revise(self, cohort: Cohort, revisions: Sequence[Revision]) -> dict[int, str]:
+        """Set other flags on current documents of a cohort, in one transaction; the uris of those done, by key.
 
         A version with other nodes keeps its number; the old nodes answer as of before. One that is not current any
-        more is left out.
+        more is left out; all are where the cohort was touched since, because what repeats in it may be another thing.
         """
         ...
 
-    async def judged(self, cohort: Cohort, rule: str) -> bool:
-        """Note that a cohort was judged under `rule`; False, and nothing noted, when it was touched since."""
+    async def judged(self, cohorts: Sequence[Cohort], rule: str) -> list[Cohort]:
+        """Note that cohorts were judged under `rule`. Those touched since are not, and come back as they are now."""
         ...
 
     async def sources(self, principal: Principal, bucket: str | None = None) -> list[SourceState]:

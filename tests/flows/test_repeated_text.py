@@ -163,11 +163,11 @@ def test_a_run_that_broke_off_is_made_good_by_the_next(with_engine, monkeypatch)
     async def work(engine):
         revise, calls = engine.store.revise, []
 
-        async def failing(revisions):
+        async def failing(cohort, revisions):
             calls.append(len(revisions))
             if len(calls) == 2:
                 raise ModelUnavailable("The endpoint is gone.")
-            return await revise(revisions)
+            return await revise(cohort, revisions)
 
         engine.store.revise = failing
         with pytest.raises(Exception, match="endpoint is gone"):
@@ -176,6 +176,30 @@ def test_a_run_that_broke_off_is_made_good_by_the_next(with_engine, monkeypatch)
         engine.store.revise = revise
         await engine.ingest_sources([])
         assert sum(map(bool, (await flagged(engine)).values())) == 11
+
+    with_engine(work)
+
+
+def test_documents_that_come_while_others_are_flagged_count_as_well(with_engine, monkeypatch):
+    """Another process ingests between two batches of flags: what was decided before is not carried out any more."""
+    monkeypatch.setattr(repeats, "_BATCH", 3)
+
+    async def work(engine):
+        revise, calls = engine.store.revise, []
+
+        async def slow(cohort, revisions):
+            calls.append(len(revisions))
+            if len(calls) == 2:
+                engine.store.revise = revise
+                await engine.ingest_sources([sheet(number) for number in range(12, 45)])
+            return await revise(cohort, revisions)
+
+        engine.store.revise = slow
+        await engine.ingest_sources([sheet(number, NOTICE) for number in range(12)])
+        assert len(calls) == 2
+        assert not any((await flagged(engine)).values())
+        assert await engine.store.cohorts("local", "default", engine.repeats.identity) == []
+        assert await engine.store.check() == []
 
     with_engine(work)
 

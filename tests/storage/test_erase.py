@@ -12,7 +12,7 @@ from citewell.errors import StoreError
 from citewell.protocols import NewVersion
 from citewell.storage import SqliteStore
 from citewell.testing.store_samples import ANN, IDENTITY, flagged, repeating, version
-from citewell.types import Asset, Span, content_hash
+from citewell.types import Access, Asset, Span, content_hash
 
 
 def told(uri, canary):
@@ -105,9 +105,9 @@ def test_digests_of_deleted_texts_are_gone_too(tmp_path):
             made = {uri: version(uri, "\n".join(f"{uri} line {n}" for n in range(6))) for uri in digests}
             await store.commit([repeating(made[uri], held, held[:2]) for uri, held in digests.items()])
             keys = [row.key for row in await store.catalogue()]
-            await store.revise(
-                [flagged(one, digests[one.version.source.uri][:3]) for one in await store.revisable(keys)]
-            )
+            cohort = await store.cohort("acme", "b", Access.everyone())
+            made = [flagged(one, digests[one.version.source.uri][:3]) for one in await store.revisable(keys)]
+            assert len(await store.revise(cohort, made)) == len(keys)
             gone, changed = sorted(digests)[:20], sorted(digests)[20:40]
             await store.commit([version(uri, "another text") for uri in changed])
             await store.delete(gone, bucket="b", principal=ANN)

@@ -8,6 +8,7 @@ import pytest
 from citewell.errors import StoreError
 from citewell.storage import SqliteStore
 from citewell.testing.store_samples import ANN, IDENTITY, flagged, repeating, version
+from citewell.types import Access
 
 
 class Failing(sqlite3.Connection):
@@ -82,7 +83,8 @@ def fail_one(store):
 
 async def revise_two(store):
     keys = [row.key for row in await store.catalogue() if row.valid_to is None]
-    return await store.revise([flagged(held, [1]) for held in await store.revisable(keys)])
+    cohort = await store.cohort("acme", "b", Access.everyone())
+    return await store.revise(cohort, [flagged(held, [1]) for held in await store.revisable(keys)])
 
 
 @pytest.mark.parametrize("work", [commit_two, delete_two, fail_one, revise_two], ids=lambda work: work.__name__)

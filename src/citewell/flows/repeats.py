@@ -94,23 +94,21 @@ class Cohorts:
         """Judge all cohorts of the bucket that changed, and flag their documents accordingly."""
         store, rule = self._stages.store, self._stages.repeats
         name = rule.identity if rule else _OFF
-        seen: set[int] = set()
+        waiting = await store.cohorts(*self._place, name)
+        # Others' documents are flagged all the same; nothing is told of them.
+        seen = [cohort.number for cohort in waiting if cohort.access.permits(principal)]
         for _ in range(_ROUNDS):
-            waiting = await store.cohorts(*self._place, name)
-            if not waiting:
-                break
             for cohort in waiting:
                 await self._settle(cohort)
-                await store.judged(cohort, name)
-                # Others' documents are flagged all the same; nothing is told of them.
-                if cohort.access.permits(principal):
-                    seen.add(cohort.number)
-        return Repeated(*await store.flagged(sorted(seen))) if seen else Repeated()
+            waiting = await store.judged(waiting, name)
+            if not waiting:
+                break
+        return Repeated(*await store.flagged(seen)) if seen else Repeated()
 
     async def _settle(self, cohort: Cohort) -> None:
         texts = await self._stages.store.cohort_texts(cohort.number)
         if self._stages.repeats and texts.unknown:
-            await self._look_through(texts.unknown)
+            await self._look_through(cohort, texts.unknown)
             texts = await self._stages.store.cohort_texts(cohort.number)
         repeated = await asyncio.to_thread(self._repeated, texts)
         wrong = {
@@ -119,21 +117,22 @@ class Cohorts:
             if wanted.tobytes() != held
         }
         for keys in _batches(list(wrong)):
-            await self._revise({key: wrong[key] for key in keys})
+            await self._revise(cohort, {key: wrong[key] for key in keys})
 
     def _repeated(self, texts: CohortTexts) -> Sequence[Digests]:
         if self._stages.repeats is None:
             return [np.zeros(0, np.uint64)] * len(texts.keys)
         return judge(texts, self._stages.repeats).repeated
 
-    async def _look_through(self, keys: Sequence[int]) -> None:
+    async def _look_through(self, cohort: Cohort, keys: Sequence[int]) -> None:
         """Note what may repeat of documents that came in while nobody looked."""
         store = self._stages.store
         for part in _batches(keys):
             found = await store.revisable(part)
-            await store.revise([Revision(one.key, repeatable(one.version.document)) for one in found if one.version])
+            looked = [Revision(one.key, repeatable(one.version.document)) for one in found if one.version]
+            await store.revise(cohort, looked)
 
-    async def _revise(self, wanted: dict[int, Digests]) -> None:
+    async def _revise(self, cohort: Cohort, wanted: dict[int, Digests]) -> None:
         """Flag documents by their keys: what shall count as repeated in each is `wanted`."""
         store = self._stages.store
         found = await store.revisable(list(wanted))
@@ -145,7 +144,7 @@ class Cohorts:
             replace(one, version=replace(one.version, vectors=vectors[end - len(held) : end])) if one.version else one
             for one, held, end in zip(made, nodes, ends, strict=True)
         ]
-        done = await store.revise(ready)
+        done = await store.revise(cohort, ready)
         for one in ready:
             if one.version and one.key in done:
                 self.revised[done[one.key]] = Revised(len(one.version.nodes), one.version.document.account)

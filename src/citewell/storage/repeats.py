@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,17 +142,26 @@ def flagged(db: sqlite3.Connection, numbers: Sequence[int]) -> tuple[int, int]:
     return documents, blocks
 
 
-def judged(db: sqlite3.Connection, cohort: Cohort, rule: str) -> bool:
-    """Note the rule that a cohort was judged under unless it was touched since; an empty one is forgotten."""
-    done = db.execute(
-        "UPDATE cohorts SET judged = ? WHERE id = ? AND touched = ?", (rule, cohort.number, cohort.touched)
-    ).rowcount
-    if done:
-        db.execute(
-            "DELETE FROM cohorts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM repeatables WHERE cohort = ?1)",
-            (cohort.number,),
-        )
-    return bool(done)
+def touched(db: sqlite3.Connection, cohort: Cohort) -> bool:
+    """Whether a document joined or left since `cohort` was asked for."""
+    found = db.execute("SELECT touched FROM cohorts WHERE id = ?", (cohort.number,)).fetchone()
+    return found is None or found[0] != cohort.touched
+
+
+def judged(db: sqlite3.Connection, cohorts: Sequence[Cohort], rule: str) -> list[Cohort]:
+    """Note the rule that cohorts were judged under; those touched since, as they are now. Empty ones are forgotten."""
+    left = []
+    for cohort in cohorts:
+        found = db.execute("SELECT touched FROM cohorts WHERE id = ?", (cohort.number,)).fetchone()
+        if found and found[0] != cohort.touched:
+            left.append(replace(cohort, touched=found[0]))
+        else:
+            db.execute("UPDATE cohorts SET judged = ? WHERE id = ?", (rule, cohort.number))
+            db.execute(
+                "DELETE FROM cohorts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM repeatables WHERE cohort = ?1)",
+                (cohort.number,),
+            )
+    return left
 
 
 def problems(db: sqlite3.Connection) -> list[str]:

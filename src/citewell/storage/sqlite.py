@@ -224,10 +224,10 @@ class SqliteStore:
             await self._tidy(SWEEP_BYTES)
         return committed
 
-    async def revise(self, revisions: Sequence[Revision]) -> dict[int, str]:
+    async def revise(self, cohort: Cohort, revisions: Sequence[Revision]) -> dict[int, str]:
         """Set other flags on current versions, in one transaction; the uris of those done, by key.
 
-        The revision before the new one stays, and answers as of before. Raises as `commit` does.
+        None where the cohort was touched since. The revision before stays and answers as of before. Raises as `commit`.
         """
         if not revisions:
             return {}
@@ -235,10 +235,10 @@ class SqliteStore:
         self._require_open()
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(self._writing, writes.prepare_revisions, revisions, identity)
-        return await self._write(lambda db: writes.revise(db, prepared, self._lexicon))
+        return await self._write(lambda db: writes.revise(db, cohort, prepared, self._lexicon))
 
-    async def judged(self, cohort: Cohort, rule: str) -> bool:
-        return await self._write(lambda db: repeats.judged(db, cohort, rule))
+    async def judged(self, cohorts: Sequence[Cohort], rule: str) -> list[Cohort]:
+        return await self._write(lambda db: repeats.judged(db, cohorts, rule)) if cohorts else []
 
     async def fail(self, source: Source, kind: str, message: str) -> None:
         writes.require_keys(source)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from citewell.errors import IndexMismatch, StoreError
-from citewell.protocols import Committed, NewVersion, Revision, SourceState, vector_key
+from citewell.protocols import Cohort, Committed, NewVersion, Revision, SourceState, vector_key
 from citewell.storage import codec, reads, repeats
 from citewell.storage.schema import PART, TERM_PAGE, TEXT_PAGE, UNSWEPT
 from citewell.types import DocumentRef, Principal, Source
@@ -365,12 +365,15 @@ def prepare_revisions(revisions: Sequence[Revision], identity: Mapping[str, str]
     return [Reflagged(one, next(made) if one.version else None) for one in revisions]
 
 
-def revise(db: sqlite3.Connection, given: Sequence[Reflagged], lexicon: Lexicon) -> dict[int, str]:
+def revise(db: sqlite3.Connection, cohort: Cohort, given: Sequence[Reflagged], lexicon: Lexicon) -> dict[int, str]:
     """Give current versions other flags and nodes under the next sequence number; the uris of those done, by key.
 
     Of each version one older revision stays, so that a query under way still finds the rows that it ranked. It stands
     for all before it: what of a document is boilerplate is judged by its neighbours, and is no part of its history.
+    Nothing is done for a cohort that was touched since: another process may have judged it rightly meanwhile.
     """
+    if repeats.touched(db, cohort):
+        return {}
     held = {
         key: (uri, *place)
         for key, uri, *place in reads.by_keys(

@@ -544,9 +544,10 @@ async def a_cohort_is_judged_until_it_is_touched(open_store: OpenStore) -> None:
     await store.commit([version("a", "x"), version("b", "y")])
     (cohort,) = await store.cohorts("acme", "b", "rule")
     await store.commit([version("a", "z")])
-    assert not await store.judged(cohort, "rule")
-    (cohort,) = await store.cohorts("acme", "b", "rule")
-    assert await store.judged(cohort, "rule")
+    (now,) = await store.judged([cohort], "rule")
+    assert [now] == await store.cohorts("acme", "b", "rule")
+    assert now.touched != cohort.touched
+    assert await store.judged([now], "rule") == []
     assert await store.cohorts("acme", "b", "rule") == []
     assert len(await store.cohorts("acme", "b", "another rule")) == 1
     await store.delete(["a"], bucket="b", principal=ANN)
@@ -555,8 +556,7 @@ async def a_cohort_is_judged_until_it_is_touched(open_store: OpenStore) -> None:
     assert len(await store.cohorts("acme", "b", "rule")) == 2
     await store.close()
     store = await open_store()
-    for cohort in await store.cohorts("acme", "b", "rule"):
-        assert await store.judged(cohort, "rule")
+    assert await store.judged(await store.cohorts("acme", "b", "rule"), "rule") == []
     assert await store.cohorts("acme", "b", "another rule") == [await store.cohort("acme", "b", HR_ONLY)]
     await store.close()
 
@@ -567,7 +567,7 @@ async def other_flags_are_no_new_version(open_store: OpenStore) -> None:
     (first,) = await store.commit([new])
     await store.commit([version("b", "other")])
     (cohort,) = await store.cohorts("acme", "b", "rule")
-    assert await store.judged(cohort, "rule")
+    assert await store.judged([cohort], "rule") == []
     old = (await store.rows(0, 10)).rows.tolist()[:2]
     revisions = []
     for repeated in ([5], [6], []):
@@ -580,8 +580,11 @@ async def other_flags_are_no_new_version(open_store: OpenStore) -> None:
             digest in held.repeatable.repeated.tolist() for digest in (5, 6)
         ]
         made = flagged(held, repeated)
-        assert await store.revise([made]) == {key: "a"}
-        assert await store.revise([made]) == {}  # it is not current any more
+        before = await store.sequence()
+        assert await store.revise(replace(cohort, touched=cohort.touched - 1), [made]) == {}
+        assert await store.sequence() == before
+        assert await store.revise(cohort, [made]) == {key: "a"}
+        assert await store.revise(cohort, [made]) == {}  # it is not current any more
         revisions.append(await store.sequence())
         ref, text, blocks = await store.document(new.document.id, ANN)
         assert (ref, text) == (first.document, "notice\ntext")
