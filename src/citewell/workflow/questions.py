@@ -16,7 +16,7 @@ from citewell.workflow.wait import Wait, key_of
 if TYPE_CHECKING:
     from citewell.workflow.run import Run
 
-# As many turns of the loop as pass between an answer and the first line that a step does because of it.
+# As many turns of the loop as a step needs to come from an answer, or from a first question, to what it awaits next.
 TURNS = 4
 
 
@@ -120,8 +120,12 @@ def _register(run: "Run", wait: Wait) -> None:
 async def _rest(run: "Run", job: Job, wait: Wait) -> None:
     """Give the worker back until the question is answered, if the step does nothing else meanwhile."""
     assert wait.future is not None
-    if job.wait is None and _only_asks(job, asyncio.current_task()):
-        _lend(run, wait)
+    if job.wait is None:
+        if _only_asks(job, asyncio.current_task()):
+            _lend(run, wait)
+        else:
+            # It may be about to: what it gathers need not have begun.
+            run.loop.call_soon(_rest_again, run, job, TURNS)
     try:
         await wait.future
     except asyncio.CancelledError:
@@ -151,8 +155,10 @@ def _rest_again(run: "Run", job: Job, turns: int) -> None:
         return
     if turns:
         run.loop.call_soon(_rest_again, run, job, turns - 1)
-    elif job.wait is None and (left := _left(run, job)) and _only_asks(job, None):
-        _lend(run, left[0])
+    elif job.wait is None and _only_asks(job, None):
+        asked = [wait for wait in _left(run, job) if wait.future is not None and not wait.future.done()]
+        if asked:
+            _lend(run, asked[0])
 
 
 def _left(run: "Run", job: Job) -> list[Wait]:
@@ -260,7 +266,8 @@ def _take_up(run: "Run", wait: Wait) -> None:
         return
     if wait.future is None:
         # An earlier process has asked: the step begins anew and finds the answer. Once, if it asked several things.
-        if wait.job.wait is not None:
+        # In which it may have begun anew already, and asked something else first.
+        if wait.job.wait is not None and not wait.job.wait.lent:
             wait.job.wait = None
             run.reducer.take_up(wait.job)
     elif wait.lent:
