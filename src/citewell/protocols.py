@@ -532,13 +532,26 @@ class Store(Protocol):
         """Nodes by row; rows deleted since are left out."""
         ...
 
-    async def start_run(self, run_id: str, flow: str, principal: Principal, summary: str) -> None: ...
+    async def start_run(
+        self,
+        run_id: str,
+        flow: str,
+        principal: Principal,
+        summary: str,
+        entries: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        """Record a run and its first journal entries, in one transaction. StoreError when the id is taken."""
+        ...
 
     async def append_events(self, run_id: str, entries: Sequence[Mapping[str, object]]) -> None:
         """Add JSON-able journal entries to a run, chained by hash; one transaction."""
         ...
 
-    async def end_run(self, run_id: str, status: str, summary: str) -> None: ...
+    async def end_run(
+        self, run_id: str, status: str, summary: str, entries: Sequence[Mapping[str, object]] = ()
+    ) -> None:
+        """Record the last journal entries of a run and how it ended, in one transaction."""
+        ...
 
     async def run(self, run_id: str, principal: Principal) -> tuple[RunRecord, list[dict[str, object]]]:
         """A run with its journal. A prefix of the id will do when it is unique. Raises NotFound."""

@@ -9,7 +9,7 @@ import pytest
 
 from citewell.flows.journal import StoreJournal
 from citewell.storage import SqliteStore
-from citewell.testing.journal_contract import CASES, a_start_that_fails_records_nothing
+from citewell.testing.journal_contract import CASES
 from citewell.types import Principal
 from citewell.types.journal import CHAIN
 from citewell.workflow import Entry, MemoryJournal
@@ -27,17 +27,7 @@ def test_the_journal_in_memory_keeps_the_contract(case):
     asyncio.run(case(journal, read))
 
 
-NOT_ATOMIC = pytest.mark.xfail(
-    strict=True,
-    reason="Store.start_run() takes no entries, so StoreJournal.started() is two transactions and may stop half-way.",
-)
-
-
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=NOT_ATOMIC) if case is a_start_that_fails_records_nothing else case for case in CASES],
-    ids=lambda case: case.__name__,
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_the_journal_in_the_store_keeps_the_contract(case, tmp_path):
     async def run() -> None:
         async with await SqliteStore.open(tmp_path) as store:

@@ -10,7 +10,7 @@ from citewell.workflow import Entry, Outcome, RunStart
 
 
 class StoreJournal:
-    """A `workflow.Journal` that writes one principal's runs into the store, each `append` as one transaction.
+    """A `workflow.Journal` that writes one principal's runs into the store, each call as one transaction.
 
     `summary` is the line by which people will recognise the run in a list.
     """
@@ -21,14 +21,12 @@ class StoreJournal:
         self._summary = summary
 
     async def started(self, run: RunStart, entries: Sequence[Entry]) -> None:
-        await self._store.start_run(run.run_id, run.workflow, self._principal, self._summary)
-        await self.append(run.run_id, entries)
+        forms = [entry.to_json() for entry in entries]
+        await self._store.start_run(run.run_id, run.workflow, self._principal, self._summary, forms)
 
     async def append(self, run_id: str, entries: Sequence[Entry]) -> None:
         await self._store.append_events(run_id, [entry.to_json() for entry in entries])
 
     async def ended(self, run_id: str, outcome: Outcome, entries: Sequence[Entry]) -> None:
-        if entries:
-            await self.append(run_id, entries)
         status = "done" if outcome.status == "done" else "failed"
-        await self._store.end_run(run_id, status, self._summary)
+        await self._store.end_run(run_id, status, self._summary, [entry.to_json() for entry in entries])

@@ -339,10 +339,22 @@ class SqliteStore:
 
     # Runs
 
-    async def start_run(self, run_id: str, flow: str, principal: Principal, summary: str) -> None:
-        await self._write(
-            lambda db: journal.start(db, run_id, flow=flow, principal=principal, summary=summary, at=schema.now())
-        )
+    async def start_run(
+        self,
+        run_id: str,
+        flow: str,
+        principal: Principal,
+        summary: str,
+        entries: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        made = journal.payloads(run_id, entries)
+
+        def work(db: sqlite3.Connection) -> None:
+            at = schema.now()
+            journal.start(db, run_id, flow=flow, principal=principal, summary=summary, at=at)
+            journal.append(db, run_id, made, at)
+
+        await self._write(work)
 
     async def append_events(self, run_id: str, entries: Sequence[Mapping[str, object]]) -> None:
         """Add entries to a run, each sealed to the one before; one transaction.
@@ -352,8 +364,17 @@ class SqliteStore:
         made = journal.payloads(run_id, entries)
         await self._write(lambda db: journal.append(db, run_id, made, schema.now()))
 
-    async def end_run(self, run_id: str, status: str, summary: str) -> None:
-        await self._write(lambda db: journal.end(db, run_id, status, summary, schema.now()))
+    async def end_run(
+        self, run_id: str, status: str, summary: str, entries: Sequence[Mapping[str, object]] = ()
+    ) -> None:
+        made = journal.payloads(run_id, entries)
+
+        def work(db: sqlite3.Connection) -> None:
+            at = schema.now()
+            journal.append(db, run_id, made, at)
+            journal.end(db, run_id, status, summary, at)
+
+        await self._write(work)
 
     async def run(self, run_id: str, principal: Principal) -> tuple[RunRecord, list[dict[str, object]]]:
         return await self._long(lambda db: journal.run(db, run_id, principal))

@@ -217,7 +217,7 @@ class World:
             return await runs.result(self.started[order.key])
 
         await asyncio.sleep(self._moment(self.draw.choice((0, 3))))
-        if order.key in self.started and self.draw.random() < 0.5 and not self._refuses:
+        if order.key in self.started and self.draw.random() < 0.5:
             # He does not ask for it again, and it goes on all the same.
             await self._look_on(self.started[order.key])
         handler = await self._until_done(start, journal)
@@ -245,11 +245,6 @@ class World:
         while self._status(run_id) == "running":
             await asyncio.sleep(pause_s)
             pause_s *= 1.3
-
-    @property
-    def _refuses(self) -> bool:
-        # What the journal has refused to record goes on when somebody asks for it.
-        return any(fault.kind == "refuse" for fault in self.plan.faults)
 
     async def _cancel(self, runs: Runs, journal: SimulatedJournal, order: Order, run_id: str) -> None:
         assert order.cancel_after_s is not None

@@ -695,6 +695,24 @@ async def a_journal_is_kept_in_order_and_sealed(open_store: OpenStore) -> None:
     await store.close()
 
 
+async def a_run_begins_and_ends_together_with_its_entries(open_store: OpenStore) -> None:
+    store = await bound(open_store)
+    bad: dict[str, object] = {"x": object()}
+    await raised(StoreError, store.start_run("r", "answer", ANN, "s", [{"n": 1}, bad]))
+    await raised(NotFound, store.run("r", ANN))
+    await store.start_run("r", "answer", ANN, "s", [{"n": 1}, {"n": 2}])
+    await raised(StoreError, store.start_run("r", "answer", ANN, "again", [{"n": 9}]))
+    await raised(StoreError, store.end_run("r", "done", "t", [{"n": 3}, bad]))
+    record, journal = await store.run("r", ANN)
+    assert (record.status, record.ended_at) == ("running", None)
+    assert [entry["n"] for entry in journal] == [1, 2]
+    await store.end_run("r", "done", "t", [{"n": 3}])
+    record, journal = await store.run("r", ANN)
+    assert (record.status, record.summary) == ("done", "t")
+    assert [entry["n"] for entry in journal] == [1, 2, 3]
+    await store.close()
+
+
 async def a_run_is_found_by_a_prefix_and_only_by_its_owner(open_store: OpenStore) -> None:
     store = await bound(open_store)
     for run_id in ("abc", "abcd", "abxy", "q%"):
@@ -773,6 +791,7 @@ CASES: tuple[Callable[[OpenStore], Awaitable[None]], ...] = (
     thousands_of_keys_are_looked_up_at_once,
     a_second_opening_sees_commits_at_once,
     a_journal_is_kept_in_order_and_sealed,
+    a_run_begins_and_ends_together_with_its_entries,
     a_run_is_found_by_a_prefix_and_only_by_its_owner,
     entries_that_cannot_be_kept_are_refused_whole,
     a_closed_store_says_so,

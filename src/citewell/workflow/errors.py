@@ -60,6 +60,14 @@ class JournalFailed(WorkflowError):
     """The journal did not take an entry, so the run stopped there; the adapter's exception is `__cause__`."""
 
 
+class RunsClosed(JournalFailed):
+    """The `Runs` that looked after a run were closed; the run is not over, and goes on when they are opened again."""
+
+
+class RunTaken(JournalFailed):
+    """Another process has gone on with the run, so this one has stopped it here."""
+
+
 class ContextStateError(WorkflowError):
     """A context was asked for something that it can do only before a run, from outside one, or in a step."""
 

@@ -62,7 +62,7 @@ class WorkflowHandler:
         """The result of a StopEvent; of a subclass the event itself; of a dataclass its `result` if it has one.
 
         Raises what a step raised in its last attempt, or WorkflowTimeoutError, WorkflowCancelledByUser,
-        UndeclaredEvent, WorkflowStuck or JournalFailed.
+        UndeclaredEvent, WorkflowStuck, JournalFailed, or RunsClosed when nobody looks after the run any more.
         """
         if not self._outlet.finished:
             try:
@@ -85,7 +85,12 @@ class WorkflowHandler:
         return self._outlet.finished
 
     def cancel(self) -> None:
-        """Ask the run to end: its steps are cancelled, and `await` raises WorkflowCancelledByUser after clean-up."""
+        """Ask the run to end: its steps are cancelled, and `await` raises WorkflowCancelledByUser after clean-up.
+
+        Raises RunsClosed when nobody looks after the run any more.
+        """
+        if self._outlet.closed is not None:
+            raise self._outlet.closed
         if not self._outlet.finished:
             self._run.cancel()
 

@@ -60,7 +60,7 @@ def _recover(run: "Run", job: Job, error: Exception) -> bool:
 
 
 def _hand_over(run: "Run", job: Job, seq: int, failed: PlainEvent, handler: str) -> None:
-    run.reducer.release(job)
+    _release(run, job)
     if not run.closing:
         run.reducer.hand_over(job, seq, failed, handler)
 
@@ -98,14 +98,14 @@ def complete(run: "Run", job: Job, result: Any) -> None:
             run.ending = reducer.seq - len(events)
         return
     reducer = run.reducer
-    reducer.release(job)
+    _release(run, job)
     numbered = [Emitted(reducer.number(), event, None, opened) for event in returned]
     _finish(run, job, reducer.number(), numbered, opened, released=True)
 
 
 def _finish(run: "Run", job: Job, seq: int, emitted: list[Emitted], opened: bool, *, released: bool = False) -> None:
     if not released:
-        run.reducer.release(job)
+        _release(run, job)
     if run.closing:
         return
     for one in emitted:
@@ -155,8 +155,14 @@ def cancelled(run: "Run", task: "asyncio.Task[None]", job: Job, error: asyncio.C
 def note(run: "Run", job: Job, error: str, *, ended: bool = False, due: float | None = None) -> None:
     """Record an attempt that came to nothing; `ended` when it was the last."""
     if ended:
-        run.reducer.release(job)
+        _release(run, job)
     if run.recorder is None:
         run.reducer.number()
     else:
         run.recorder.failed(job, error, due)
+
+
+def _release(run: "Run", job: Job) -> None:
+    if run.reducer.waits:
+        questions.end(run, job)
+    run.reducer.release(job)

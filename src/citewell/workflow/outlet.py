@@ -25,6 +25,7 @@ class Outlet:
         "__weakref__",
         "_readers",
         "_waiters",
+        "closed",
         "cursor",
         "error",
         "events",
@@ -42,6 +43,8 @@ class Outlet:
         self.events: list[tuple[int, PlainEvent]] = _NO_EVENTS
         self.label = ""
         self.finished = False
+        # Set when nobody looks after the run any more although it is not over: why.
+        self.closed: Exception | None = None
         self.error: BaseException | None = None
         self.last: PlainEvent | None = None
         # Whether internal events are wanted; whether the outside has taken the context, and so may send events.
@@ -86,6 +89,15 @@ class Outlet:
         self.last = event
         self.error = error
         self.finished = True
+        self._tell()
+
+    def close(self, error: Exception) -> None:
+        """Nobody looks after the run any more: whoever waits for it, now or later, is told so."""
+        if not self.finished:
+            self.closed = error
+            self._tell()
+
+    def _tell(self) -> None:
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done():
@@ -101,9 +113,9 @@ class Outlet:
         await reader
 
     def done(self) -> "asyncio.Future[None]":
-        """A future of the caller's own, done when the run is over; its result says nothing."""
+        """A future of the caller's own, done when the run is over or left to itself; its result says nothing."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.finished:
+        if self.finished or self.closed is not None:
             future.set_result(None)
         elif self._waiters is None:
             self._waiters = [future]
@@ -112,8 +124,10 @@ class Outlet:
         return future
 
     def result(self) -> Any:
-        """What awaiting the run gives; raises what ended it. Only once it is over."""
+        """What awaiting the run gives; raises what ended it. Only once it is over, or left to itself."""
         self.seen = True
+        if self.closed is not None:
+            raise self.closed
         if self.error is not None:
             raise self.error
         assert self.last is not None
@@ -164,6 +178,8 @@ class Stream:
                     # The reader was shown the failure, so nobody has to be told that it went unseen.
                     outlet.seen = True
                     raise StopAsyncIteration
+                if outlet.closed is not None:
+                    raise outlet.closed
                 outlet.followed += self._common
                 try:
                     await outlet.news()

@@ -84,7 +84,7 @@ async def receive(run: "Run", event: PlainEvent, *, by: str | None, question: st
     if done.done():
         done.result()
     else:
-        raise run.error or AnswerRefused(f"Run {run.run_id} ended before the answer was recorded.")
+        raise run.error or run.outlet.closed or AnswerRefused(f"Run {run.run_id} ended before the answer was recorded.")
 
 
 def _asks_what(run: "Run") -> str:

@@ -16,6 +16,13 @@ from citewell.workflow.wait import Wait, key_of
 if TYPE_CHECKING:
     from citewell.workflow.run import Run
 
+# As many turns of the loop as a step needs to come from an answer, or from a first question, to what it awaits next.
+TURNS = 4
+
+
+class Answering(asyncio.Future[None]):
+    """Done when a question is answered, or its time is over."""
+
 
 async def ask(
     run: "Run",
@@ -44,7 +51,7 @@ async def ask(
         raise TimeoutError(_too_late(job, name))
     wait = old or Wait(job, name, kind, requirements, due, who)
     wait.kind, wait.requirements = kind, requirements
-    wait.future = run.loop.create_future()
+    wait.future = Answering(loop=run.loop)
     if not asked:
         await _put(run, job, wait, shown)
     else:
@@ -111,13 +118,14 @@ def _register(run: "Run", wait: Wait) -> None:
 
 
 async def _rest(run: "Run", job: Job, wait: Wait) -> None:
-    """Give the worker back until the question is answered."""
+    """Give the worker back until the question is answered, if the step does nothing else meanwhile."""
     assert wait.future is not None
     if job.wait is None:
-        job.wait = wait
-        wait.lent = True
-        run.reducer.set_aside(job)
-        run.spawn()
+        if _only_asks(job, asyncio.current_task()):
+            _lend(run, wait)
+        else:
+            # It may be about to: what it gathers need not have begun.
+            run.loop.call_soon(_rest_again, run, job, TURNS)
     try:
         await wait.future
     except asyncio.CancelledError:
@@ -126,9 +134,70 @@ async def _rest(run: "Run", job: Job, wait: Wait) -> None:
             # Whoever ends this job counts it as one that has a worker.
             wait.lent = False
             job.wait = None
+            run.reducer.forget(job)
             job.lane.active += 1
             run.reducer.active += 1
         raise
+    if job.past is not None and job.past.asked is not None and len(job.past.asked) > 1:
+        run.loop.call_soon(_rest_again, run, job, TURNS)
+
+
+def _lend(run: "Run", wait: Wait) -> None:
+    wait.job.wait = wait
+    wait.lent = True
+    run.reducer.set_aside(wait.job)
+    run.spawn()
+
+
+def _rest_again(run: "Run", job: Job, turns: int) -> None:
+    """Once it shows whether the step goes on with one of its answers: if it waits for the others, so does the job."""
+    if run.closing or run.parked or job.over:
+        return
+    if turns:
+        run.loop.call_soon(_rest_again, run, job, turns - 1)
+    elif job.wait is None and _only_asks(job, None):
+        asked = [wait for wait in _left(run, job) if wait.future is not None and not wait.future.done()]
+        if asked:
+            _lend(run, asked[0])
+
+
+def _left(run: "Run", job: Job) -> list[Wait]:
+    """The open questions of a job, oldest first."""
+    names = job.past.asked if job.past is not None else None
+    keys = [key_of(job.spec.name, job.seq, name) for name in names or ()]
+    return [wait for key in keys if (wait := (run.reducer.waits or {}).get(key)) is not None]
+
+
+def _only_asks(job: Job, asking: "asyncio.Task[Any] | None") -> bool:
+    """Whether only answers can move the step: its task, when `asking` waits too, awaits questions, or a gather of them.
+
+    Of a task that awaits anything else nobody knows what for, so it counts as at work.
+    """
+    from citewell.workflow.workers import CURRENT
+
+    worker = CURRENT.get()
+    if worker is None or worker.job is not job:
+        return False
+    return worker.task is asking or _awaits_answer(worker.task, asking)
+
+
+def _awaits_answer(awaiting: "asyncio.Future[Any]", asking: "asyncio.Task[Any] | None") -> bool:
+    if awaiting is asking or isinstance(awaiting, Answering):
+        return not awaiting.done()
+    # There is no public way to ask what a task awaits. Without these, the run stays in memory.
+    members = getattr(awaiting, "_children", None)
+    if members is not None:
+        return not awaiting.done() and all(one.done() or _awaits_answer(one, asking) for one in members)
+    awaited = getattr(awaiting, "_fut_waiter", None)
+    return awaited is not None and not awaited.done() and _awaits_answer(awaited, asking)
+
+
+def end(run: "Run", job: Job) -> None:
+    """The job is over: what it still asks, nobody has to answer any more."""
+    for wait in _left(run, job):
+        withdraw(run, wait)
+        if wait.future is not None and not wait.future.done():
+            wait.future.cancel()
 
 
 def withdraw(run: "Run", wait: Wait) -> None:
@@ -192,12 +261,20 @@ def _lapse(run: "Run", wait: Wait) -> None:
 
 
 def _take_up(run: "Run", wait: Wait) -> None:
+    if run.closing:
+        # Its steps are interrupted, and none may begin any more: nobody would interrupt it.
+        return
     if wait.future is None:
         # An earlier process has asked: the step begins anew and finds the answer. Once, if it asked several things.
-        if wait.job.wait is not None:
+        # In which it may have begun anew already, and asked something else first.
+        if wait.job.wait is not None and not wait.job.wait.lent:
             wait.job.wait = None
             run.reducer.take_up(wait.job)
     elif wait.lent:
+        run.reducer.take_up(wait.job)
+    elif (other := wait.job.wait) is not None and other.answer is None and other.error is None:
+        # The step was set aside with another of its questions, and goes on with this one.
+        other.lent, wait.lent, wait.job.wait = False, True, wait
         run.reducer.take_up(wait.job)
     elif not wait.future.done():
         wait.future.set_result(None)

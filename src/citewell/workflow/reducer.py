@@ -302,6 +302,12 @@ class Reducer:
             self.freed = deque()
         self.freed.append(job)
 
+    def forget(self, job: Job) -> None:
+        """Take a job out of the queues: it goes on without them."""
+        for queue in (self.freed, job.lane.waiting):
+            if queue and job in queue:
+                queue.remove(job)
+
     def queued(self) -> list[Job]:
         """The jobs that no worker has taken."""
         behind = [job for lane in self.lanes or () for job in lane.waiting or ()]

@@ -348,7 +348,12 @@ class Run:
         if isinstance(error, WorkflowError):
             failure: Exception = error
         else:
-            failure = JournalFailed(f"Run {self.run_id} of {self.graph.name} could not be recorded: {error}")
+            what = f"Run {self.run_id} of {self.graph.name} could not be recorded: {error}"
+            kept = self.keeper is not None
+            advice = (
+                f". It goes on by itself once it can; runs.result({self.run_id!r}) waits for its end." if kept else ""
+            )
+            failure = JournalFailed(what + advice)
             failure.__cause__ = error
         ends.close(self, failure)
         # Also where it was about to end otherwise: that end is not recorded, and nobody may rely on it.

@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -19,6 +19,8 @@ from citewell.workflow.errors import (
     DefinitionChanged,
     JournalFailed,
     RunNotFound,
+    RunsClosed,
+    RunTaken,
     WorkflowRuntimeError,
 )
 from citewell.workflow.events import RecordedError, StopEvent
@@ -39,6 +41,8 @@ log = logging.getLogger("citewell.workflow")
 PARK_AFTER_S = 60.0
 """How long a run whose step is suspended in wait_for_event stays in memory."""
 RETRY_S = 1.0
+RETRY_MOST_S = 60.0
+"""First and longest pause before what the journal did not take is tried again."""
 COMPACT_AFTER = 5_000
 """A run that is parked with more entries than this since its last snapshot gets a new one."""
 
@@ -145,6 +149,8 @@ class Runs:
             run.leave()
         await asyncio.gather(*(run.left() for run in runs))
         self._live.clear()
+        for run_id, outlet in list(self._outlets.items()):
+            outlet.close(self._closed_error(f"Run {run_id} is not over"))
         if self._own:
             await self.journal.close()
 
@@ -225,16 +231,21 @@ class Runs:
         return await self.journal.runs(status=status, workflow=workflow, waiting=waiting, limit=limit)
 
     async def questions(self, *, who: str | None = None, limit: int = 1000) -> list[Question]:
-        """What waiting runs ask, newest first; with `who`, only what that person may answer."""
+        """What runs ask, at most `limit` of them, newest first; with `who`, only what that person may answer."""
+        rows = await self.journal.runs(status="running", waiting=True, limit=limit)
+        # A run in memory knows better, and may ask while some of its steps go on.
+        asking: list[tuple[str, str, Sequence[Mapping[str, Any]]]]
+        asking = [(run.run_id, run.graph.name, questions.listed(run)) for run in reversed(self._live.values())]
+        asking += [(row.run_id, row.workflow, row.questions) for row in rows if row.run_id not in self._live]
         found = []
-        for row in await self.journal.runs(status="running", waiting=True, limit=limit):
-            for one in row.questions:
+        for run_id, workflow, asked in asking:
+            for one in asked:
                 allowed = one.get("who")
                 if who is None or allowed is None or who in allowed:
                     found.append(
                         Question(
-                            row.run_id,
-                            row.workflow,
+                            run_id,
+                            workflow,
                             one.get("question"),
                             one.get("wants"),
                             one.get("asks"),
@@ -243,7 +254,7 @@ class Runs:
                             one.get("due"),
                         )
                     )
-        return found
+        return found[:limit]
 
     # Going on
 
@@ -266,11 +277,16 @@ class Runs:
         await outside.receive(run, event, by=by, question=question)
 
     async def cancel(self, run_id: str) -> None:
-        """End a run after the clean-up of its steps; recorded when this returns. JournalFailed when it was not."""
+        """End a run after the clean-up of its steps; recorded when this returns. JournalFailed when it was not.
+
+        A run whose journal failed on the way goes on: ask again.
+        """
         run = self._live.get(run_id) or await self._wake(run_id)
         run.cancel()
         await asyncio.wait([run.outlet.done()])
         run.outlet.seen = True
+        if run.outlet.closed is not None:
+            raise run.outlet.closed
         if isinstance(run.error, JournalFailed):
             raise run.error
 
@@ -362,7 +378,13 @@ class Runs:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise JournalFailed("These runs are closed. What is recorded goes on when they are opened again.")
+            raise self._closed_error("Nothing can be asked of these runs")
+
+    def _closed_error(self, what: str) -> RunsClosed:
+        return RunsClosed(
+            f"{what}: Runs({str(self.journal.path)!r}) was closed. What is recorded goes on when it is opened again: "
+            "`async with Runs(…) as runs`, then `await runs.result(run_id)`."
+        )
 
     def _rebuild(
         self, workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: list[Entry]
@@ -472,9 +494,26 @@ class Runs:
                 await self.compact(run.run_id)
 
     def on_end(self, run: Run) -> None:
-        """As `Keeper` says."""
+        """As `Keeper` says; a run that ended only because it could not be recorded is taken up again."""
         if self._live.get(run.run_id) is run:
             del self._live[run.run_id]
+        lost = run.recorder is not None and run.recorder.broken and isinstance(run.error, JournalFailed)
+        if lost and not self._closed and not isinstance(run.error, RunTaken):
+            self._spawn(self._retry(run.run_id))
+
+    async def _retry(self, run_id: str) -> None:
+        """Take a run up again once the journal works: before that its steps would be done again for nothing."""
+        pause_s = RETRY_S
+        while run_id not in self._live:
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RETRY_MOST_S)
+            try:
+                await self.journal.probe()
+                await self._wake(run_id)
+            except (RunOver, RunNotFound, RunTaken):
+                return
+            except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+                log.warning("Run %s waits for its record to work again: %s", run_id, error)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -18,6 +18,7 @@ from typing import IO, Any
 from citewell.workflow.errors import RunNotFound, StartKeyConflict, WorkflowError
 from citewell.workflow.journal import Entry, Outcome, RunStart
 from citewell.workflow.sqlite_form import (
+    SCHEMA,
     RunRow,
     RunStatus,
     connect,
@@ -168,6 +169,15 @@ class SqliteJournal(GroupCommit):
     def taken_up(self, run_id: str) -> None:
         """A run that is marked as waiting came to memory: its next entry takes the mark away."""
         self._marked.add(run_id)
+
+    async def probe(self) -> None:
+        """Return once something was written; raises what keeps it from being written."""
+
+        def do(db: sqlite3.Connection) -> None:
+            # The same number again: unlike an UPDATE that changes nothing, this writes a page.
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+        await self._ask(do)
 
     async def flushed(self) -> None:
         """Return once all that was asked before is on the disk, or refused."""

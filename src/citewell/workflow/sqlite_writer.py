@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from citewell.workflow.errors import JournalFailed, RunNotFound
+from citewell.workflow.errors import JournalFailed, RunNotFound, RunTaken
 from citewell.workflow.sqlite_form import last_hash
 
 # Rows of one INSERT, so that few statements give the interpreter away and few texts are compiled.
@@ -176,7 +176,7 @@ class GroupCommit:
 
 def _told(error: BaseException) -> BaseException:
     if isinstance(error, sqlite3.IntegrityError):
-        told = JournalFailed("Another process has gone on with this run meanwhile; this one has stopped it here.")
+        told = RunTaken("Another process has gone on with this run meanwhile; this one has stopped it here.")
         told.__cause__ = error
         return told
     return error
