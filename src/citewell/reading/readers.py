@@ -119,7 +119,7 @@ def default_factories(*, inline_bytes: int = INLINE_BYTES, **limits: Any) -> dic
 
     Native parsers of formats that strangers make run in workers, and with them what is long enough to hold this
     process up. Plain text is read here up to `inline_bytes`; what has a grammar, up to a sixteenth of that: it takes
-    time in proportion to its length (tests/reading/test_growth.py), but much more of it.
+    time in proportion to its length (tests/reading/test_readers.py), but much more of it.
     """
 
     @cache
