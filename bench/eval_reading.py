@@ -10,6 +10,7 @@ names of such folders, and `invariants`, `pdf`, `html`, `text` and `folder`. All
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gzip
 import itertools
 import json
@@ -25,7 +26,7 @@ import tempfile
 import time
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from citewell.config import EmbeddingSettings, Settings, assemble
 from citewell.errors import ReadError
 from citewell.evaluation.adjacency import GridCell, f1, relations
 from citewell.evaluation.facts import holds
@@ -40,7 +42,7 @@ from citewell.evaluation.shingles import shingle_f1
 from citewell.reading.readers import Readers, default_factories
 from citewell.testing.place_laws import misplaced, unfaithful
 from citewell.testing.web_samples import web_pages
-from citewell.types import BlockKind, Document, Source
+from citewell.types import BlockKind, Document, Principal, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 HUNG_S = 30.0
@@ -141,7 +143,9 @@ def bad_inputs(folder: Path, *, loud: bool) -> dict[str, float]:
         f"{folder.name}: {sum(accepted)}/{len(accepted)} accepted, {crashed} crashed, {hung} hung, "
         f"{over} over memory, peak {max(peaks) >> 20} MiB"
     )
+    bombs = [folder / row["file"] for row in rows(folder) if "bomb" in row["category"]]
     figures = {
+        **(asyncio.run(searched_meanwhile(bombs)) if bombs else {}),
         "accepted": _share(accepted),
         "crashed": crashed,
         "hung": hung,
@@ -149,6 +153,40 @@ def bad_inputs(folder: Path, *, loud: bool) -> dict[str, float]:
         "peak_mib": max(peaks) / 2**20,
     }
     return {f"{folder.name}.citewell.{key}": value for key, value in figures.items()}
+
+
+async def searched_meanwhile(bombs: Sequence[Path]) -> dict[str, float]:
+    """The 95th percentile of a search while ten bombs are read at a time, as a multiple of that while none is.
+
+    Both are taken in turns, in one process and knowledge base, because the machine is not ours alone.
+    """
+    settings = Settings(embedding=EmbeddingSettings(provider="hashing"))
+    idle: list[float] = []
+    busy: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with await assemble(Path(folder) / "kb", settings, principal=Principal.local()) as engine:
+            prose = samples(200_000)["md"].split(b"\n\n## ")
+            await engine.ingest_sources(Source(f"{at}.md", b"## " + one) for at, one in enumerate(prose[:200]))
+
+            async def search(times: list[float]) -> None:
+                began = time.perf_counter()
+                await engine.search("etain shord")
+                times.append(time.perf_counter() - began)
+                await asyncio.sleep(0.005)
+
+            for _ in range(20):
+                await search([])
+            for turn in range(3):
+                for _ in range(200):
+                    await search(idle)
+                ten = [Source(f"{turn}-{at}", bombs[at % len(bombs)].read_bytes()) for at in range(10)]
+                reading = asyncio.ensure_future(engine.ingest_sources(ten))
+                while not reading.done():
+                    await search(busy)
+                await reading
+    p95 = [sorted(times)[int(0.95 * len(times))] for times in (idle, busy)]
+    print(f"search while bombs are read: p95 {1000 * p95[1]:.1f} ms ({len(busy)}), idle {1000 * p95[0]:.1f} ms")
+    return {"search_p95_over_idle": p95[1] / p95[0], "searches_meanwhile": len(busy)}
 
 
 def _accepts(wanted: Mapping[str, Any], said: Mapping[str, Any]) -> bool:

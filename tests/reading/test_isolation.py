@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -92,7 +93,8 @@ def gone(pid: int, within_s: float = 3.0) -> bool:
 def own_children() -> set[int]:
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        found |= {int(pid) for pid in (task / "children").read_text().split()}
+        with contextlib.suppress(FileNotFoundError):  # a thread that ends while we look
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
     return found
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,7 +194,8 @@ def test_repeated_markup_takes_time_in_proportion_or_is_refused(suffix: str, uni
             assert error.kind in ("limit_exceeded", "no_text"), error  # noqa: PT017 - both outcomes are fine
         return time.process_time() - start
 
-    readers = Readers()
+    # In this process, where the time can be measured.
+    readers = Readers({kind: [replace(one, pool=None) for one in made] for kind, made in default_factories().items()})
     seconds(100)  # libraries loaded
     # Four times the input: twice the proportion is allowed, and 0.3 s for the noise of a busy machine. What grows with
     # the square takes sixteen times as long every time; a neighbour's load does not come three times.

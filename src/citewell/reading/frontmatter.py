@@ -87,7 +87,7 @@ def _scalar(raw: str) -> Scalar:
     if len(raw) >= 2 and raw[0] == raw[-1] and raw[0] in "\"'":
         inner = raw[1:-1]
         return inner.replace('\\"', '"') if raw[0] == '"' else inner.replace("''", "'")
-    raw = re.sub(r"\s+#.*$", "", raw)
+    raw = re.sub(r"(?<!\s)\s+#.*$", "", raw)
     if raw.lower() in {"true", "false"}:
         return raw.lower() == "true"
     if _NUMBER.match(raw):

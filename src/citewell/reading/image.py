@@ -195,5 +195,5 @@ def _box(quad: Quad, scale: float) -> Box:
 
 
 def _damaged(error: Exception) -> ReadError:
-    said = re.sub(r"<.*?>", "it", " ".join(str(error).split()))[:200]
+    said = re.sub(r"<[^<>]*>", "it", " ".join(str(error).split()))[:200]
     return ReadError("corrupt", f"The picture is damaged or cut off ({said}). Save or export it again.")

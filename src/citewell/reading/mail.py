@@ -46,7 +46,7 @@ _ASIDE_IDS: Final = frozenset(
     }
 )
 _FORWARDED: Final = re.compile(
-    r"-{3,}\s*(?:Forwarded|Weitergeleitete|Begin forwarded)|Begin forwarded message", re.IGNORECASE
+    r"(?<!-)-{3,}\s*(?:Forwarded|Weitergeleitete|Begin forwarded)|Begin forwarded message", re.IGNORECASE
 )
 _ADDRESS: Final = re.compile(r"<([^<>@\s]{1,300}@[^<>@\s]{1,300})>|([^<>@\s,;]{1,300}@[^<>@\s,;]{1,300})")
 _ID: Final = re.compile(r"<[^<>\s]{1,500}>")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Paragraphs without any of these need no inline grammar, which is half of the time.
 _MARKED: Final = re.compile(r"[*_`\[<&!\\~]")
-_HEADING_ID: Final = re.compile(r"[ \t]*\{#[\w:.-]{1,200}\}$")
+_HEADING_ID: Final = re.compile(r"(?<![ \t])[ \t]*\{#[\w:.-]{1,200}\}$")
 _TABLE_CAPTION: Final = re.compile(r"(?:table|tabelle|tab\.)[ \t]*\d{1,4}\b", re.IGNORECASE)
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<[!?][^<>]*>")
 _ALT: Final = re.compile(r"""\balt[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)')""")

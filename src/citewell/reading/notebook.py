@@ -166,7 +166,7 @@ def _joined(value: object) -> str:
 def _plain(text: str) -> str:
     text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\f", "\n").replace("\v", "\n")
     # What is written after a carriage return takes the place of what stands before it, as a progress bar does.
-    text = re.sub(r"[^\n]*\r(?=[^\n])", "", text)
+    text = re.sub(r"^[^\n]*\r(?=[^\n])", "", text, flags=re.MULTILINE)
     return re.sub("[\x00-\x08\x0e-\x1f\x7f\r\ud800-\udfff]", "", text)
 
 

@@ -34,7 +34,7 @@ BUILT_IN: Final = {
 """Formats by number that files do not write down; those of East Asian dates as ISO 8601."""
 
 _TOKEN: Final = re.compile(
-    r"""(?P<literal>"[^"]*"?|\\.|!.)|(?P<space>_.)|(?P<fill>\*.)|(?P<elapsed>\[(?:h+|m+|s+)\])|\[(?P<bracket>[^\]]*)\]"""
+    r"""(?P<literal>"[^"]*"?|\\.|!.)|(?P<space>_.)|(?P<fill>\*.)|(?P<elapsed>\[(?:h+|m+|s+)\])|\[(?P<bracket>[^\]]{0,255})\]"""
     r"""|(?P<general>General)|(?P<half>AM/PM|A/P|上午/下午)|(?P<power>E[+-])|(?P<part>y+|m+|d+|h+|s+(?:\.0+)?|b+|e+|g+)"""
     r"""|(?P<digit>[0#?])|(?P<other>.)""",
     re.IGNORECASE | re.DOTALL,

@@ -47,7 +47,7 @@ def flag_margins(pages: Sequence[list[PagePiece]], heights: Sequence[float]) -> 
                 continue
             top = piece.box[1] if piece.box else 0.0
             found = {page for page, y in places[side, _key(piece)] if abs(y - top) < 6}
-            if len(found) >= enough or _PAGE_NUMBER.fullmatch(piece.text):
+            if len(found) >= enough or (len(piece.text) < 40 and _PAGE_NUMBER.fullmatch(piece.text)):
                 piece.kind = BlockKind.HEADER if side == "top" else BlockKind.FOOTER
                 piece.level, piece.boilerplate = 0, True
 

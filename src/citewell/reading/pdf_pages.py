@@ -177,7 +177,7 @@ def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
         for item, text in zip(items, texts, strict=True):
             if (
                 text[-1] == "-"
-                and (left := re.search(r"([^\W\d_]+)-$", text.translate(LIGATURES)))
+                and (left := re.search(r"(?<![^\W\d_])([^\W\d_]+)-$", text.translate(LIGATURES)))
                 and (below := _below(item, items))
                 and (right := re.match(r"[^\W\d_]+", below))
                 and right[0][0].islower()

@@ -129,7 +129,7 @@ def default_factories(
 
     Native parsers of formats that strangers make run in workers, and with them what is long enough to hold this
     process up. Plain text is read here up to `inline_bytes`; what has a grammar, up to a sixteenth of that: it takes
-    time in proportion to its length (tests/reading/test_growth.py), but much more of it.
+    time in proportion to its length (tests/reading/test_readers.py), but much more of it.
 
     Text in pictures is read by the engine `ocr` (see `ocr.engine`), with `figure_words` in the figures of PDFs too.
     `passwords` are tried on PDFs that are protected by one.

@@ -18,7 +18,7 @@ from citewell.types import BlockKind, Document, Place, Reason, Source, Value, co
 _MAX_NAMES: Final = 300  # directives and roles of one file that docutils does not know
 _DIRECTIVE: Final = re.compile(r"^[ \t]*\.\.[ \t]+(?:\|[^|\n]{1,100}\|[ \t]*)?([\w:+.-]{1,60})::", re.MULTILINE)
 _ROLE: Final = re.compile(r":([a-zA-Z][\w:+.-]{0,60}):`|`:([a-zA-Z][\w:+.-]{0,60}):")
-_TARGETED: Final = re.compile(r"^[!~.]?(.*?)\s*<([^<>]*)>$", re.DOTALL)
+_TARGETED: Final = re.compile(r"^[!~.]?(.*?)(?<!\s)\s*<([^<>]*)>$", re.DOTALL)
 # Directives of lists of files and of index entries: no words for readers.
 _NO_TEXT: Final = frozenset(
     {"toctree", "index", "only", "currentmodule", "highlight", "tabularcolumns", "default-domain"}

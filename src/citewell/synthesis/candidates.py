@@ -198,7 +198,7 @@ _NUMBER = re.compile(
 )  # fmt: skip
 _MONEY = re.compile(
     r"[€$£¥₹]|\b(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|cents?|percent|free of charge|nothing)\b|_(?:eur|usd"
-    r"|gbp)\b|\d[\d.,]*\s?%",
+    r"|gbp)\b|\d[.,]*\s?%",
     re.IGNORECASE,
 )
 _DURATION = re.compile(
