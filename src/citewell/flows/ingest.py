@@ -291,10 +291,10 @@ class Ingestion(Workflow):
             level, lines, closed = await self._sift(level, bucket)
             note(lines)
             await asyncio.gather(*(asyncio.to_thread(self._read, work) for work in level))
-            if self._describing is not None:
-                await asyncio.gather(*(self._describe(work, self._describing) for work in level))
             for work in level:
                 _admit(work)
+            if self._describing is not None:
+                await asyncio.gather(*(self._describe(work, self._describing) for work in level))
             note([await self._fail(work.source, work.error, closed) for work in level if work.error])
             works += [work for work in level if work.error is None]
             level = [
