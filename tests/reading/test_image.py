@@ -6,6 +6,7 @@ import importlib.util
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,7 +178,8 @@ def test_damaged_pictures_say_so() -> None:
     assert refusal(b"").kind == "empty"
 
 
-def test_a_missing_install_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_install_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no tesseract stands in
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "citewell_ppocr" else real(name))
     monkeypatch.setitem(sys.modules, "citewell_ppocr", None)

@@ -21,6 +21,7 @@ from PIL import Image
 from reportlab.lib.utils import simpleSplit
 
 from citewell.errors import ConfigError, ModelUnavailable, ReadError
+from citewell.reading import versions
 from citewell.reading.isolation import Isolated
 from citewell.reading.ocr import Line, engine, engine_identity
 from citewell.reading.ppocr import PpOcr
@@ -277,4 +278,4 @@ def test_the_real_tesseract_reads_in_a_worker_under_its_limits() -> None:
         document = reader.read(Source("letter.png", picture.getvalue()))
     assert LINES[1] in document.text
     assert LINES[2] in document.text
-    assert document.reader.startswith("image@1+tesseract@")
+    assert document.reader.startswith(f"{versions.IMAGE}+tesseract@")

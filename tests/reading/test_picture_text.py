@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Any
 
 import docx
 import pytest
 from pictures import photograph, saved, scan, text
+from PIL import Image, ImageDraw
 from pptx import Presentation
 from pptx.util import Pt
 
 from citewell.errors import ReadError
 from citewell.reading.docx import DocxReader
+from citewell.reading.formats import DOCX, ODT, PDF, PPTX
+from citewell.reading.images import Picture
 from citewell.reading.isolation import Isolated
+from citewell.reading.ocr import Line
 from citewell.reading.pptx import PptxReader
+from citewell.reading.readers import Lazy, default_factories
+from citewell.reading.scan import picture_words
+from citewell.reading.worker import make_reader
 from citewell.types import BlockKind, Source
 
 LINE = "The lease ends on 31 March 2027."
@@ -75,3 +83,42 @@ def test_without_ocr_it_is_said_that_there_are_pictures_and_what_to_install(monk
     with pytest.raises(ReadError, match=r"in its pictures \(1\)\. .*Install citewell\[ocr\]") as caught:
         DocxReader().read(source)
     assert caught.value.kind == "no_text"
+
+
+class Watching:
+    """A recogniser that finds nothing, and counts the pictures it was shown."""
+
+    identity = "watching@1"
+
+    def __init__(self) -> None:
+        self.shown = 0
+
+    def lines(self, image: Image.Image) -> list[Line]:
+        self.shown += 1
+        return []
+
+
+def test_pictures_in_which_no_word_can_stand_are_not_looked_at() -> None:
+    watching = Watching()
+    slope = Image.radial_gradient("L").resize((400, 300))
+    for plain in (Image.new("RGB", (400, 300), (90, 120, 200)), slope, Image.new("L", (1, 900), 0)):
+        assert picture_words(watching, Picture(saved(plain), "image/png")) == ("", None)
+    assert watching.shown == 0
+    faint = Image.new("L", (400, 300), 240)
+    ImageDraw.Draw(faint).text((180, 140), "Fig", fill=205)
+    picture_words(watching, Picture(saved(faint), "image/png"))
+    assert watching.shown == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"ocr": "none"}, {"ocr": "tesseract:eng"}, {"figure_words": False}])
+def test_readers_are_known_by_the_options_of_ocr_before_they_are_made(options: dict[str, Any]) -> None:
+    made = default_factories(**options, workers=1)
+    names = {name.identity for factories in made.values() for name in factories if isinstance(name, Lazy)}
+    for kind in (PDF, DOCX, PPTX, ODT, "image/png"):
+        (lazy,) = made[kind]
+        assert isinstance(lazy, Lazy)
+        assert make_reader(lazy.spec, (lazy.limits or {})["options"]).identity == lazy.identity
+    usual = {
+        name.identity for factories in default_factories().values() for name in factories if isinstance(name, Lazy)
+    }
+    assert (names == usual) is (not options)

@@ -312,10 +312,10 @@ class Ingestion(Workflow):
             await self._cohorts.look({work.source.access for work in level})
             loop = asyncio.get_running_loop()
             await asyncio.gather(*(loop.run_in_executor(self._reading, self._read, work) for work in level))
-            if self._describing is not None:
-                await asyncio.gather(*(self._describe(work, self._describing) for work in level))
             for work in level:
                 _admit(work)
+            if self._describing is not None:
+                await asyncio.gather(*(self._describe(work, self._describing) for work in level))
             note([await self._fail(work.source, work.error, closed) for work in level if work.error])
             works += [work for work in level if work.error is None]
             level = [

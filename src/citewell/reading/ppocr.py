@@ -119,8 +119,6 @@ class PpOcr:
         scale = min(_SHORT_SIDE / short, _MAX_UPSCALE)
         if _LONG_SIDE < long * scale < 1.6 * _LONG_SIDE:
             scale = _LONG_SIDE / long  # a page: better a little smaller than in two views
-        if scale > 1 and _VIEW_AREA < short * long * scale**2 < 1.6 * _VIEW_AREA:
-            scale = max(1.0, math.sqrt(_VIEW_AREA / (short * long)))  # the same of what is made larger
         width, height = (max(32, round(side * scale)) for side in image.size)
         small = image.resize((width, height), Resampling.BILINEAR, reducing_gap=2.0)
         heat = np.zeros((height, width), np.float32)

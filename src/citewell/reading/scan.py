@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from citewell.errors import ModelUnavailable
-from citewell.reading.images import Picture
+from citewell.reading.images import MIN_SIDE, Picture
 from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
 from citewell.reading.pdf_pages import Box, PagePiece, union
 from citewell.reading.scan_layout import pieces_of
@@ -78,8 +78,9 @@ def picture_words(recogniser: Recogniser, shown: Picture) -> tuple[str, float | 
 
 def _is_plain(image: Image) -> bool:
     """Whether so few points of a picture differ from their neighbours that no word can stand in it."""
-    grey = image.convert("L").resize((max(2, image.width // 2), max(2, image.height // 2)), 4)
-    points = np.asarray(grey, np.int16)
+    if min(image.size) < MIN_SIDE:
+        return True
+    points = np.asarray(image.convert("L"), np.int16)
     edges = (np.abs(np.diff(points, axis=0)) > _EDGE).sum() + (np.abs(np.diff(points, axis=1)) > _EDGE).sum()
     return int(edges) < _EDGES
 

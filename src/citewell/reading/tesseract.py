@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 from citewell.errors import ModelUnavailable, ReadError
@@ -36,9 +36,7 @@ class Tesseract:
         program = shutil.which("tesseract")
         if program is None:
             return f"tesseract@none({self._languages})"
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - found on PATH, no words of ours
-        words = (said.stdout or said.stderr).split()
-        return f"tesseract@{words[1] if len(words) > 1 else 'unknown'}({self._languages})"
+        return f"tesseract@{_version(program)}({self._languages})"
 
     def lines(self, image: Image) -> list[Line]:
         """Lines as tesseract orders them.
@@ -73,6 +71,14 @@ class Tesseract:
             said = " ".join(done.stderr.decode("utf-8", "replace").split())[-200:]
             raise ModelUnavailable(f"tesseract failed: {said}")
         return _lines(done.stdout.decode("utf-8", "replace"), scale)
+
+
+@cache
+def _version(program: str) -> str:
+    # Once a process: every ingestion asks five readers for their identity.
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - found on PATH, no words of ours
+    words = (said.stdout or said.stderr).split()
+    return words[1] if len(words) > 1 else "unknown"
 
 
 _WORD: Final = "5"  # the level of words in its table
