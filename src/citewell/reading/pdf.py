@@ -33,7 +33,7 @@ from citewell.reading.pdf_flow import (
 from citewell.reading.pdf_hidden import Unseen, sight, without_unseen
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
-from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
+from citewell.reading.pdf_pages import PagePiece, broken_words, hidden_piece, join_lines, read_page, unligated
 from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
@@ -266,7 +266,7 @@ class _Plain:
 
     def characters(self) -> int:
         """Characters of all text layers. Hyphens at line ends, leading dots and signs of list items are marks."""
-        texts = (_MARKS.sub("", self.look(number + 1).text).translate(LIGATURES) for number in range(len(self)))
+        texts = (unligated(_MARKS.sub("", self.look(number + 1).text)) for number in range(len(self)))
         return sum(count_characters(visible(text)) for text in texts)
 
     def pieces(self, number: int) -> list[PagePiece]:
