@@ -30,7 +30,7 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
-from citewell.reading.pdf_hidden import Unseen, sight, without_unseen
+from citewell.reading.pdf_hidden import sight
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_pages import PagePiece, broken_words, hidden_piece, join_lines, read_page, unligated
@@ -38,6 +38,7 @@ from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
+from citewell.reading.pdf_unseen import Unseen, without_unseen
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value, count_characters

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from citewell.reading.images import Picture
-from citewell.reading.pdf_hidden import Unseen, cut, visible_items
+from citewell.reading.pdf_unseen import Unseen, cut, visible_items
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
