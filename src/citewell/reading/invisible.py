@@ -68,6 +68,7 @@ _SUSPECT: Final = re.compile(
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff]+"
 )
+_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D, *range(0x1C, 0x20)})
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _BREAKS: Final = frozenset("\u00ad\u200b\u2060\ufeff")
 _JOINERS: Final = frozenset("\u200c\u200d")
@@ -96,9 +97,7 @@ _MAX_PRIVATE: Final = 3
 
 def clean(text: str) -> Clean:
     """`text` without what shows nothing and is not needed for writing it."""
-    if text.isascii() and text.isprintable():
-        return Clean(text)
-    if _SUSPECT.search(text) is None:
+    if not _may_hold(text):
         return Clean(text)
     flags = {place for found in _FLAGS.finditer(text) for place in range(*found.span(1))}
     removed: list[int] = []
@@ -123,6 +122,14 @@ def clean(text: str) -> Clean:
         at = place + 1
     parts.append(text[at:])
     return Clean("".join(parts), tuple(removed), dict(secret), counted)
+
+
+def _may_hold(text: str) -> bool:
+    """Whether anything in a text is suspect; what can be told of plain text by its bytes costs a tenth."""
+    if text.isascii():
+        plain = text.encode("ascii")
+        return len(plain.translate(None, _CONTROLS)) < len(plain)
+    return _SUSPECT.search(text) is not None
 
 
 def said(secret: Mapping[Kind, int]) -> str:

@@ -30,12 +30,12 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
-from citewell.reading.pdf_hidden import Unseen, sight, without_unseen
+from citewell.reading.pdf_hidden import sight
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_notes import Notes, PageLink, notes_of, place_notes, with_links
 from citewell.reading.pdf_outline import Entry, follow_outline, outline_of
-from citewell.reading.pdf_pages import LIGATURES, PagePiece, broken_words, hidden_piece, join_lines, read_page
+from citewell.reading.pdf_pages import PagePiece, broken_words, hidden_piece, join_lines, read_page, unligated
 from citewell.reading.pdf_places import Runs, replaced, runs_of, with_lines
 from citewell.reading.pdf_rtl import RTL, glyphs_of, mend_rtl
 from citewell.reading.pdf_scan import Scanned, read_scans
@@ -43,6 +43,7 @@ from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
 from citewell.reading.pdf_upright import Turn, quarters_to_turn, turn_pages, turned_back
+from citewell.reading.pdf_unseen import Unseen, without_unseen
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value, count_characters
@@ -340,7 +341,7 @@ class _Plain:
 
     def characters(self) -> int:
         """Characters of all text layers. Hyphens at line ends, leading dots and signs of list items are marks."""
-        texts = (_MARKS.sub("", self.look(number + 1).text).translate(LIGATURES) for number in range(len(self)))
+        texts = (unligated(_MARKS.sub("", self.look(number + 1).text)) for number in range(len(self)))
         return sum(count_characters(visible(text)) for text in texts)
 
     def pieces(self, number: int) -> list[PagePiece]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
@@ -117,9 +118,9 @@ def _separators(lines: Sequence[Sequence[Part]], height: float) -> list[float]:
     points = sorted({x for parts in many for part in parts for x in (part.x0, part.x1)})
     strips: list[tuple[float, float]] = []
     allowed = 0.12 * len(many)
-    for start, end in pairwise(points):
-        at = (start + end) / 2
-        if sum(any(part.x0 < at < part.x1 for part in parts) for parts in many) > allowed:
+    crossed = _crossed(many, points)
+    for number, (start, end) in enumerate(pairwise(points)):
+        if crossed[number] > allowed:
             continue
         if strips and strips[-1][1] == start:
             strips[-1] = (strips[-1][0], end)
@@ -140,6 +141,20 @@ def _separators(lines: Sequence[Sequence[Part]], height: float) -> list[float]:
                 changed = True
                 break
     return found
+
+
+def _crossed(lines: Sequence[Sequence[Part]], points: Sequence[float]) -> list[int]:
+    """How many of `lines` have a part across each of the strips between `points`, which the parts begin and end at."""
+    place = {x: number for number, x in enumerate(points)}
+    change = [0] * (len(points) + 1)
+    for parts in lines:
+        reached = 0
+        for first, last in sorted((place[part.x0], place[part.x1]) for part in parts):
+            if last > (first := max(first, reached)):
+                change[first] += 1
+                change[last] -= 1
+                reached = last
+    return list(accumulate(change))
 
 
 def _middle(start: float, end: float, lines: Sequence[Sequence[Part]]) -> float:
@@ -192,7 +207,7 @@ def _cut(part: Part, strips: Sequence[float], broad: float = _BROAD) -> list[Par
 
 
 def _column(edges: Sequence[float], at: float) -> int:
-    return max(0, min(len(edges) - 2, sum(edge <= at for edge in edges[1:-1])))
+    return bisect_right(edges, at, 1, len(edges) - 1) - 1
 
 
 def _span(edges: Sequence[float], part: Part, slack: float) -> tuple[int, int]:

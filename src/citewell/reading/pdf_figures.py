@@ -158,16 +158,17 @@ def _png(bitmap: Any) -> bytes:
     channels = bitmap.n_channels
     lines = np.frombuffer(bitmap.buffer, np.uint8).reshape(bitmap.height, bitmap.stride)
     points = lines[:, : bitmap.width * channels].reshape(bitmap.height, bitmap.width, channels)
-    if channels > 1:
-        points = points[:, :, 2::-1]
-    rows = np.ascontiguousarray(points).reshape(bitmap.height, -1)
-    body = np.concatenate([np.zeros((bitmap.height, 1), np.uint8), rows], axis=1).tobytes()
+    colours = min(channels, 3)
+    body = np.zeros((bitmap.height, 1 + bitmap.width * colours), np.uint8)  # 0 before each line: no filter
+    for place in range(colours):
+        body[:, 1 + place :: colours] = points[:, :, colours - 1 - place]
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     head = struct.pack(">IIBBBBB", bitmap.width, bitmap.height, 8, 0 if channels == 1 else 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(body, 1)) + chunk(b"IEND", b"")
+    packed = zlib.compress(body.data, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 def _caption(box: Box, pieces: Sequence[PagePiece]) -> int | None:

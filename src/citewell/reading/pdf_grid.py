@@ -10,7 +10,8 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -40,10 +41,10 @@ class Word:
     height: float
     text: str
     item: int
+    middle: float = field(init=False)
 
-    @property
-    def middle(self) -> float:
-        return self.y + self.height / 2
+    def __post_init__(self) -> None:
+        self.middle = self.y + self.height / 2
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ def merged(lines: Sequence[Line]) -> list[Line]:
     return result
 
 
+@lru_cache(maxsize=4096)
 def is_value(text: str) -> bool:
     """Whether `text` is what stands in a column of figures: a number with its signs, or a mark for none."""
     return _VALUE.fullmatch(text.strip()) is not None

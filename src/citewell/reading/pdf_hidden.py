@@ -11,24 +11,34 @@ from __future__ import annotations
 
 import ctypes
 import math
-import re
 import struct
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
 
+from citewell.reading.pdf_bitmap import Bitmap
 from citewell.reading.pdf_calls import Calls, Matrix, calls
+from citewell.reading.pdf_geometry import (
+    Rectangle,
+    around,
+    around_both,
+    carried,
+    meet,
+    moved,
+    pixels,
+    placed,
+    shared,
+    times,
+    wider,
+    within,
+)
 from citewell.reading.pdf_layers import Layers
+from citewell.reading.pdf_unseen import Unseen, letters
 
-Rectangle: TypeAlias = tuple[float, float, float, float]
-"""Left, bottom, right, top in points of the page's own space."""
 Colour: TypeAlias = tuple[int, int, int]
 
-CONTRAST: Final = 12
-"""Of 255 levels of a colour: less is not seen."""
 _PAPER: Final = (255, 255, 255)
 _TINY: Final = 1.0  # points
 _NEAR: Final = 24  # levels: text this close to a fill's colour is looked at
@@ -48,17 +58,6 @@ _DENSE: Final = 0.2  # of the cells: bars and dots that take this much may be wh
 _MAX_CELLS: Final = 10_000  # of one rectangle
 _BAND: Final = 24.0  # points: covers are looked for in bands of this height
 _BROAD: Final = 4.0  # points: a stroke that may be what text stands on, or what covers it
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """Text that is not seen, with its box in points from the top left, as liteparse's text items have it."""
-
-    text: str
-    x: float
-    y: float
-    width: float
-    height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,62 +106,6 @@ def sight(page: Any, layers: Layers) -> Sight:
     return Sight(_as_runs(page, hidden, survey) if hidden else [], survey.pictures)
 
 
-def visible_items(items: Sequence[Any], secret: Sequence[Unseen]) -> list[Any]:
-    """liteparse's text items without what is not seen; those that hold some of it are cut, and keep their boxes."""
-    kept = []
-    for item in items:
-        text = item.text
-        for run in secret:
-            if _overlap(item, run):
-                if _letters(text) in _letters(run.text):
-                    text = ""
-                    break
-                text, _ = cut(text, run.text, (run.x - item.x) / item.width if item.width > 0 else 0.0)
-        if text == item.text:
-            kept.append(item)
-        elif _letters(text):
-            fields = {name: getattr(item, name) for name in dir(item) if not name.startswith("_")}
-            kept.append(SimpleNamespace(**{**fields, "text": text}))
-    return kept
-
-
-def without_unseen(text: str, secret: Sequence[Unseen]) -> str:
-    """Plain text of a page without what is not seen."""
-    for run in secret:
-        text, _ = cut(text, run.text)
-    return text
-
-
-def cut(text: str, said: str, at: float = 0.0) -> tuple[str, bool]:
-    """`text` without `said`, whatever signs and spaces stand between its letters, and whether it was there.
-
-    Where it stands more than once, the one nearest to `at` goes, which is a share of the text.
-    """
-    letters = _letters(said)
-    if not letters:
-        return text, False
-    places = [place for place, sign in enumerate(text) if sign.isalnum()]
-    packed = "".join([text[place] for place in places])
-    found = [match.start() for match in re.finditer(re.escape(letters), packed)]
-    if not found:
-        return text, False
-    first = min(found, key=lambda place: abs(places[place] - at * len(text)))
-    start, end = places[first], places[first + len(letters) - 1] + 1
-    rest = f"{text[:start].rstrip()} {text[end:].lstrip()}".strip()
-    return (rest if any(map(str.isalnum, rest)) else ""), True
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
-
-
-def _overlap(item: Any, run: Unseen) -> bool:
-    """Whether a text item and hidden text stand on one line and share a part of it."""
-    shared = min(item.y + item.height, run.y + run.height) - max(item.y, run.y)
-    on_line = shared > 0 and shared >= min(item.height, run.height) / 2
-    return bool(on_line and run.x < item.x + item.width and item.x < run.x + run.width)
-
-
 class _Survey:
     """The text objects of one page, and what lies under and over them."""
 
@@ -186,7 +129,7 @@ class _Survey:
         for at in (0, 1000):  # the boxes themselves may be inherited, or turned
             raw.FPDF_DeviceToPage(page, 0, 0, 1000, 1000, 0, at, at, x, y)
             corners.append((x.value, y.value))
-        self._sheet: Rectangle = _around(corners)
+        self._sheet: Rectangle = around(corners)
         self._walk(ctypes.addressof(page.raw.contents), self._calls.page_count, self._calls.page_object, None, 0)
 
     def _walk(
@@ -213,7 +156,7 @@ class _Survey:
                     continue
                 rectangle = unpack(numbers)
                 if matrix is not None:
-                    rectangle = _carried(matrix, rectangle)
+                    rectangle = carried(matrix, rectangle)
                 left, bottom, right, top = rectangle
                 if left == right and bottom == top:
                     continue  # a space
@@ -250,7 +193,7 @@ class _Survey:
             elif kind == _FORM:
                 if depth < _MAX_DEPTH:
                     self._order = order
-                    inner = _times(do.matrix(found), matrix)
+                    inner = times(do.matrix(found), matrix)
                     self._walk(found, do.form_count, do.form_object, inner, depth + 1)
                     order = self._order
             elif kind in (_IMAGE, _SHADING):
@@ -265,7 +208,7 @@ class _Survey:
         rectangle = self._calls.rectangle(found)
         if rectangle is None:
             return
-        rectangle = _carried(matrix, rectangle) if matrix is not None else rectangle
+        rectangle = carried(matrix, rectangle) if matrix is not None else rectangle
         if image:
             self._images.append(rectangle)
         wide, tall = rectangle[2] - rectangle[0], rectangle[3] - rectangle[1]
@@ -292,7 +235,7 @@ class _Survey:
         found, _, rectangle, colour = text
         mode = self._calls.mode(found)
         tiny = min(rectangle[3] - rectangle[1], rectangle[2] - rectangle[0]) < _TINY
-        if not _meet(rectangle, self._sheet) or (tiny and self._size(found, matrix) < _TINY):
+        if not meet(rectangle, self._sheet) or (tiny and self._size(found, matrix) < _TINY):
             self._mark(text, hidden=True)
         elif mode == _MODE_INVISIBLE or (mode == 0 and colour and colour[12] < _FAINT):
             self._mark(text, hidden=True, scanned=True)
@@ -306,7 +249,7 @@ class _Survey:
     def _size(self, found: int, matrix: Matrix | None) -> float:
         """The size of the letters on the page, in points."""
         size = self._calls.font_size(found)
-        a, b, c, d, _, _ = _times(self._calls.matrix(found), matrix)
+        a, b, c, d, _, _ = times(self._calls.matrix(found), matrix)
         return abs(size) * min(math.hypot(a, b), math.hypot(c, d)) if size else 12.0
 
     def _clip(self, key: tuple[int, int], clip: int, matrix: Matrix | None) -> Rectangle | None:
@@ -314,8 +257,8 @@ class _Survey:
         window = self._sheet
         for number in range(key[1]):
             points = self._calls.points(clip, number)
-            around = _around([_moved(matrix, x, y) for x, y in points]) if points else (0.0, 0.0, 0.0, 0.0)
-            window = _shared(window, around)
+            box = around([moved(matrix, x, y) for x, y in points]) if points else (0.0, 0.0, 0.0, 0.0)
+            window = shared(window, box)
         self._clips[key] = made = None if window == self._sheet else window
         return made
 
@@ -338,7 +281,7 @@ class _Survey:
     def seen(self, near: Rectangle) -> Iterator[tuple[int, Rectangle]]:
         """The text objects that reach into a rectangle and are not hidden, with their own."""
         for found, order, rectangle, _ in self._plain:
-            if _meet(rectangle, near) and not (order in self._doubted and self._doubted[order].hidden):
+            if meet(rectangle, near) and not (order in self._doubted and self._doubted[order].hidden):
                 yield found, rectangle
 
     def _look_under(self) -> None:
@@ -386,12 +329,12 @@ class _Survey:
             for number in _between(bands, rectangle, end):
                 cover = covers[number]
                 pairs += 1
-                if not _meet(cover.rectangle, rectangle):
+                if not meet(cover.rectangle, rectangle):
                     continue
                 if cover.colour is None or _near(colours[colour], cover.colour):
                     doubtful = True
                     break
-                if _within(rectangle, cover.rectangle):
+                if within(rectangle, cover.rectangle):
                     doubtful = False
                     break
             if doubtful:
@@ -407,7 +350,7 @@ class _Survey:
         """Doubt text over which something opaque is drawn later."""
         after: list[Rectangle] = []  # around this cover and all later ones
         for cover in reversed(self._covers):
-            after.append(_around_both(after[-1], cover.rectangle) if after else cover.rectangle)
+            after.append(around_both(after[-1], cover.rectangle) if after else cover.rectangle)
         after.reverse()
         first, pairs, count = 0, 0, len(self._covers)
         for text in self._plain:
@@ -416,7 +359,7 @@ class _Survey:
                 first += 1
             if first == count:
                 break
-            if not _meet(after[first], rectangle) or order in self._doubted:
+            if not meet(after[first], rectangle) or order in self._doubted:
                 continue
             if pairs > _MAX_PAIRS:
                 self._mark(text)
@@ -424,7 +367,7 @@ class _Survey:
             for number in range(first, count):
                 pairs += 1
                 cover = self._covers[number]
-                if _meet(cover.rectangle, rectangle):
+                if meet(cover.rectangle, rectangle):
                     # A scan over its text hides it as well as render mode 3 does.
                     self._mark(text, scanned=cover.rectangle in self._images)
                     break
@@ -434,7 +377,7 @@ class _Survey:
         switch = self._calls.switch
         area = doubtful[0].rectangle
         for text in doubtful:
-            area = _around_both(area, text.rectangle)
+            area = around_both(area, text.rectangle)
         whole = self._draw(area)
         try:
             for text in doubtful:
@@ -452,7 +395,7 @@ class _Survey:
             else:
                 text.hidden = not whole.differs(without, self._on(whole, text.rectangle))
 
-    def _draw(self, area: Rectangle, longest: int = _MAX_SIDE) -> _Bitmap | None:
+    def _draw(self, area: Rectangle, longest: int = _MAX_SIDE) -> Bitmap | None:
         """What is seen in a rectangle of the page; nothing outside it is drawn."""
         import pypdfium2
 
@@ -460,19 +403,19 @@ class _Survey:
             size = self._page.get_size()
             scale = min(1.0, longest / max(size))
             width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
-            left, top, right, bottom = _pixels(placed(self._page, area, width, height))
+            left, top, right, bottom = pixels(placed(self._page, area, width, height))
             left, top = max(0, min(left - 2, width - 1)), max(0, min(top - 2, height - 1))
             right, bottom = max(left + 1, min(right + 2, width)), max(top + 1, min(bottom + 2, height))
             # Half a pixel less than what is meant: it is rounded up.
             sides = (left, height - bottom, width - right, top)
             cut = tuple(max(0.0, side - 0.5) / scale for side in sides)
-            return _Bitmap(self._page.render(scale=scale, crop=cut), left, top, width, height)
+            return Bitmap(self._page.render(scale=scale, crop=cut), left, top, width, height)
         except (pypdfium2.PdfiumError, ValueError, MemoryError, ZeroDivisionError):
             return None
 
-    def _on(self, bitmap: _Bitmap, rectangle: Rectangle) -> tuple[int, int, int, int]:
+    def _on(self, bitmap: Bitmap, rectangle: Rectangle) -> tuple[int, int, int, int]:
         """The pixels of a rectangle on a bitmap: left, top, right, bottom."""
-        left, top, right, bottom = _pixels(placed(self._page, rectangle, bitmap.across, bitmap.down))
+        left, top, right, bottom = pixels(placed(self._page, rectangle, bitmap.across, bitmap.down))
         return left - bitmap.left, top - bitmap.top, right - bitmap.left, bottom - bitmap.top
 
     def _without_scan(self, hidden: list[_Text]) -> list[_Text]:
@@ -487,70 +430,10 @@ class _Survey:
             return hidden
 
         def stands(text: _Text) -> bool:
-            on_image = any(_within(text.rectangle, _wider(image, 3)) for image in self._images)
+            on_image = any(within(text.rectangle, wider(image, 3)) for image in self._images)
             return on_image and drawn.varies(self._on(drawn, text.rectangle))
 
         return [text for text in hidden if not (text.scanned and stands(text))]
-
-
-@dataclass(slots=True)
-class _Bitmap:
-    """A part of a page as drawn, from (`left`, `top`) on; the whole would be `across` by `down` pixels large."""
-
-    made: Any
-    left: int
-    top: int
-    across: int
-    down: int
-
-    @property
-    def width(self) -> int:
-        return int(self.made.width)
-
-    @property
-    def height(self) -> int:
-        return int(self.made.height)
-
-    def _rows(self, box: tuple[int, int, int, int]) -> Iterator[bytes]:
-        pixels = memoryview(self.made.buffer).cast("B")
-        step = int(self.made.n_channels)
-        left, right = max(0, box[0]) * step, min(self.width, box[2]) * step
-        if right > left:
-            for row in range(max(0, box[1]), min(self.height, box[3])):
-                yield bytes(pixels[row * self.made.stride + left : row * self.made.stride + right])
-
-    def differs(self, other: _Bitmap, box: tuple[int, int, int, int]) -> bool:
-        """Whether the two can be told apart in a box."""
-        for mine, its in zip(self._rows(box), other._rows(box), strict=True):
-            if mine != its and max(abs(a - b) for a, b in zip(mine, its, strict=True)) > CONTRAST:
-                return True
-        return False
-
-    def varies(self, box: tuple[int, int, int, int]) -> bool:
-        """Whether anything can be told from its ground in a box."""
-        step = int(self.made.n_channels)
-        joined = b"".join(self._rows(box))
-        planes = [joined[channel::step] for channel in range(min(step, 3))]
-        return any(plane and max(plane) - min(plane) > CONTRAST for plane in planes)
-
-
-def placed(page: Any, rectangle: Rectangle, width: float, height: float) -> Rectangle:
-    """A rectangle of the page as left, top, right, bottom on a picture of it, whichever way the page is turned."""
-    from pypdfium2 import raw
-
-    fine = 100  # PDFium gives whole numbers
-    x, y = ctypes.c_int(), ctypes.c_int()
-    corners = []
-    for across in (rectangle[0], rectangle[2]):
-        for up in (rectangle[1], rectangle[3]):
-            raw.FPDF_PageToDevice(page, 0, 0, round(width * fine), round(height * fine), 0, across, up, x, y)
-            corners.append((x.value / fine, y.value / fine))
-    return _around(corners)
-
-
-def _pixels(box: Rectangle) -> tuple[int, int, int, int]:
-    left, top, right, bottom = box
-    return int(left), int(top), math.ceil(right) + 1, math.ceil(bottom) + 1
 
 
 def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen]:
@@ -586,9 +469,9 @@ def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen
 
 def _is_shown_again(do: Calls, textpage: int, text: _Text, said: str, survey: _Survey) -> bool:
     """Whether the same is written where it can be seen, as with a shadow under a title."""
-    for one, rectangle in survey.seen(_wider(text.rectangle, 3)):
+    for one, rectangle in survey.seen(wider(text.rectangle, 3)):
         again = do.text(one, textpage)
-        if again and _letters(said) in _letters(again):
+        if again and letters(said) in letters(again):
             return True
         # What stands twice in one place PDFium gives to the first object alone.
         if not again and max(abs(a - b) for a, b in zip(rectangle, text.rectangle, strict=True)) < 3:
@@ -626,51 +509,6 @@ def _between(bands: Mapping[int, list[int]], rectangle: Rectangle, end: int) -> 
         yield from reversed(reached[0][: bisect_left(reached[0], end)])
     elif reached:
         yield from sorted({place for held in reached for place in held[: bisect_left(held, end)]}, reverse=True)
-
-
-def _times(first: Matrix, second: Matrix | None) -> Matrix:
-    """The matrix that does `first`, then `second`."""
-    if second is None:
-        return first
-    a, b, c, d, e, f = first
-    p, q, r, s, t, u = second
-    return (a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u)
-
-
-def _moved(matrix: Matrix | None, x: float, y: float) -> tuple[float, float]:
-    if matrix is None:
-        return x, y
-    a, b, c, d, e, f = matrix
-    return a * x + c * y + e, b * x + d * y + f
-
-
-def _around(points: Sequence[tuple[float, float]]) -> Rectangle:
-    across, up = [x for x, _ in points], [y for _, y in points]
-    return min(across), min(up), max(across), max(up)
-
-
-def _carried(matrix: Matrix, one: Rectangle) -> Rectangle:
-    return _around([_moved(matrix, x, y) for x in (one[0], one[2]) for y in (one[1], one[3])])
-
-
-def _around_both(one: Rectangle, other: Rectangle) -> Rectangle:
-    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
-
-
-def _shared(one: Rectangle, other: Rectangle) -> Rectangle:
-    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
-
-
-def _wider(one: Rectangle, by: float) -> Rectangle:
-    return one[0] - by, one[1] - by, one[2] + by, one[3] + by
-
-
-def _meet(one: Rectangle, other: Rectangle) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _within(one: Rectangle, other: Rectangle) -> bool:
-    return other[0] <= one[0] and one[2] <= other[2] and other[1] <= one[1] and one[3] <= other[3]
 
 
 def _near(one: Colour, other: Colour) -> bool:

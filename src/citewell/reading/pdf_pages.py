@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from citewell.reading.images import Picture
-from citewell.reading.pdf_hidden import Unseen, cut, visible_items
+from citewell.reading.pdf_unseen import Unseen, cut, visible_items
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
@@ -37,6 +37,7 @@ _SYMBOLS = {
 LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2011": "-"}
 )
+_LIGATED = re.compile("[" + "".join(map(chr, LIGATURES)) + "]")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _KEEPS_HYPHEN = re.compile(r"\b(self|ex|well|vice|quasi|non-\w+|\w+-\w+)-$", re.IGNORECASE)
 _BULLET = re.compile(r"[\u2022\u2023\u25a0-\u25ff\u2043\u2219\u27a2\uf000-\uf0ff●○■□▪▫◦·*\-–—o§]")
@@ -142,6 +143,12 @@ def _grouped(items: Sequence[Any]) -> list[tuple[Box, list[Any]]]:
     return [(box, held) for _, _, held in lines if (box := union(box_of(item) for item in held))]
 
 
+def unligated(text: str) -> str:
+    """`text` with its ligatures as letters, and plain spaces and hyphens for those that do not break."""
+    # Most text has none: looking for them takes a third of the time of putting others in their place.
+    return text if text.isascii() or _LIGATED.search(text) is None else text.translate(LIGATURES)
+
+
 def text_of(items: Sequence[Any]) -> str:
     """Text items as running text, words divided at line ends joined."""
     return join_lines(lines_of(items))
@@ -160,7 +167,7 @@ def join_lines(lines: Iterable[str]) -> str:
             text += line
         else:
             text = f"{text} {line}" if text else line
-    return tidy(text.translate(LIGATURES))
+    return tidy(unligated(text))
 
 
 def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
@@ -173,7 +180,7 @@ def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
     for page in pages:
         items = [item for item in page.text_items if item.text.strip()]
         texts = [item.text.strip() for item in items]
-        words.update(_WORD.findall("\n".join(texts).translate(LIGATURES).lower()))
+        words.update(_WORD.findall(unligated("\n".join(texts)).lower()))
         for item, text in zip(items, texts, strict=True):
             if (
                 text[-1] == "-"
@@ -313,7 +320,7 @@ def printed(text: str) -> str:
     """`text` with ligatures as letters and liteparse's LaTeX for mathematics as characters: `$E_{P}$` as `EP`."""
     if ("$" in text and "\\" in text) or "_{" in text or "^{" in text:
         text = _LATEX.sub(lambda match: _COMMAND.sub(_symbol, match[0].strip("$")), text)
-    return text if text.isascii() else text.translate(LIGATURES)
+    return unligated(text)
 
 
 def _symbol(match: re.Match[str]) -> str:

@@ -113,7 +113,11 @@ def _holds(box: Box, word: Word) -> bool:
 
 
 def _in(box: Box, lines: Sequence[_TextLine]) -> list[int]:
-    return [number for number, line in enumerate(lines) if any(_holds(box, word) for word in line.words)]
+    return [
+        number
+        for number, line in enumerate(lines)
+        if line.top <= box[3] + 1 and line.bottom >= box[1] - 1 and any(_holds(box, word) for word in line.words)
+    ]
 
 
 def _fits(run: set[int], box: Box, lines: Sequence[_TextLine]) -> bool:

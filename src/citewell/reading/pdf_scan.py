@@ -54,7 +54,8 @@ def read_scans(
         text = "".join(_text(piece) for piece in pieces if not piece.hidden)
         letters = sum(map(str.isalnum, text))
         broken = _is_broken(text)
-        if letters > _FEW and not broken and not _is_odd(text):
+        odd = not broken and _is_odd(text)
+        if letters > _FEW and not broken and not odd:
             continue
         page = _page(pdf, number)
         if page is None:
@@ -62,7 +63,7 @@ def read_scans(
                 done.unread.append(number)
                 done.why = done.why or "it cannot be opened"
             continue
-        if letters and not broken and not _is_odd(text) and _cover(page) < _FILLS:
+        if letters and not broken and not odd and _cover(page) < _FILLS:
             continue
         if not letters and _is_blank(page):
             done.blank.append(number)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from citewell.reading.pdf_pages import LIGATURES, PagePiece
+from citewell.reading.pdf_pages import PagePiece, unligated
 
 _TYPED: Final = str.maketrans("“”„‟‘’‚‛–—‒―", "\"\"\"\"''''----")
 _PRINTED: Final = re.compile("[“”„‟‘’‚‛–—‒―]")
@@ -36,7 +36,7 @@ def _printed(text: str) -> Mapping[tuple[str, str], str]:
     """
     if _PRINTED.search(text) is None:
         return {}
-    text = text.translate(LIGATURES)
+    text = unligated(text)
     words = text.split()
     typed = text.translate(_TYPED).split()
     ways: dict[tuple[str, str], set[str]] = {}

@@ -1,0 +1,51 @@
+"""A part of a PDF page as it is drawn, to be compared with itself drawn otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+CONTRAST: Final = 12
+"""Of 255 levels of a colour: less is not seen."""
+
+
+@dataclass(slots=True)
+class Bitmap:
+    """A part of a page as drawn, from (`left`, `top`) on; the whole would be `across` by `down` pixels large."""
+
+    made: Any
+    left: int
+    top: int
+    across: int
+    down: int
+
+    @property
+    def width(self) -> int:
+        return int(self.made.width)
+
+    @property
+    def height(self) -> int:
+        return int(self.made.height)
+
+    def _rows(self, box: tuple[int, int, int, int]) -> Iterator[bytes]:
+        pixels = memoryview(self.made.buffer).cast("B")
+        step = int(self.made.n_channels)
+        left, right = max(0, box[0]) * step, min(self.width, box[2]) * step
+        if right > left:
+            for row in range(max(0, box[1]), min(self.height, box[3])):
+                yield bytes(pixels[row * self.made.stride + left : row * self.made.stride + right])
+
+    def differs(self, other: Bitmap, box: tuple[int, int, int, int]) -> bool:
+        """Whether the two can be told apart in a box."""
+        for mine, its in zip(self._rows(box), other._rows(box), strict=True):
+            if mine != its and max(abs(a - b) for a, b in zip(mine, its, strict=True)) > CONTRAST:
+                return True
+        return False
+
+    def varies(self, box: tuple[int, int, int, int]) -> bool:
+        """Whether anything can be told from its ground in a box."""
+        step = int(self.made.n_channels)
+        joined = b"".join(self._rows(box))
+        planes = [joined[channel::step] for channel in range(min(step, 3))]
+        return any(plane and max(plane) - min(plane) > CONTRAST for plane in planes)
