@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pypdfium2
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
@@ -79,3 +80,17 @@ def test_fields_and_comments_are_in_the_account(document):
     account = document.account
     assert account.found.characters == count_characters(document.text.replace(" | ", " "))
     assert not any(tally.characters for reason, tally in account.left_out.items() if reason.value == "unreadable")
+
+
+def test_files_inside_a_pdf_are_handed_on():
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(612, 792), invariant=True)
+    canvas.drawString(72, 700, "The figures are in the file that is enclosed.")
+    canvas.save()
+    pdf = pypdfium2.PdfDocument(buffer.getvalue())
+    pdf.new_attachment("figures.csv").set_data(b"x,y\n1,2\n")
+    made = io.BytesIO()
+    pdf.save(made)
+    pdf.close()
+    document = PdfReader(ocr=None).read(Source("a.pdf", made.getvalue()))
+    assert [(one.uri, one.content) for one in document.attachments] == [("a.pdf!/figures.csv", b"x,y\n1,2\n")]

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
+from citewell.reading.attachments import require_fit
 from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
@@ -123,6 +124,7 @@ class PdfReader:
             found = plain.characters()
             metadata, title = plain.metadata()
             outline = plain.outline()
+            enclosed = plain.enclosed()
         if rescued:
             warnings.append(f"{_numbers(rescued)} read as plain text: the layout parser lost text there.")
         if not any(not piece.hidden and (piece.text or piece.cells) for pieces in pages for piece in pieces):
@@ -141,6 +143,8 @@ class PdfReader:
         builder.leave_out(Reason.UNREADABLE, images=kept.lost)
         builder.leave_out(Reason.TOO_SMALL, images=kept.small, pages=len(scanned.blank))
         builder.leave_out(Reason.DUPLICATE, images=kept.pages)
+        for name, held in enclosed:
+            builder.attach(name, held)
         warnings += doubts(pieces)
         if kept.silent:
             why = f"the time for them ({min(self.ocr_budget_s, self.figure_budget_s):g} s) was used up"
@@ -411,6 +415,24 @@ class _Plain:
             return page_lines(self._page(number), width, height)
         except pypdfium2.PdfiumError:
             return Lines()
+
+    def enclosed(self) -> list[tuple[str, bytes]]:
+        """Names and bytes of the files in the file. Raises ReadError limit_exceeded for too many."""
+        import pypdfium2
+
+        found: list[tuple[str, bytes]] = []
+        size = 0
+        for number in range(self._pdf.count_attachments()):
+            try:
+                one = self._pdf.get_attachment(number)
+                content = bytes(one.get_data())
+            except (pypdfium2.PdfiumError, UnicodeDecodeError):
+                continue  # a name without a file
+            size += len(content)
+            require_fit(len(found) + 1, size)
+            if content:
+                found.append((one.get_name() or "attachment", content))
+        return found
 
     def outline(self) -> list[Entry]:
         """The file's own list of its headings; none where it is broken."""

@@ -16,6 +16,7 @@ from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_full, i
 from citewell.reading.pdf_grid import Grid, Word, is_value, ruled, spaced
 from citewell.reading.pdf_lines import Lines
 from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, lines_of, printed, text_of, union
+from citewell.reading.pdf_prose import without_prose
 from citewell.reading.pdf_regions import regions
 from citewell.reading.pdf_turned import Turned, angle_of, main_direction
 from citewell.reading.tables import CellText
@@ -53,7 +54,16 @@ def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], dr
     ]
     sure = {id(table) for table in tables[:lined]}
     result = _placed(grids, tables, items, upright, pieces)
+    if not turned.angle:
+        result = [
+            part for piece in result for part in ([piece] if id(piece) in sure else _parted(piece, items, turned))
+        ]
     return [part for piece in result for part in _doubted(piece, items, turned, id(piece) in sure)]
+
+
+def _parted(piece: PagePiece, items: Sequence[Any], turned: Turned) -> list[PagePiece]:
+    own = [items[number] for number in _inside(piece.box, items)] if piece.box else []
+    return without_prose(piece, own, words_of(own, turned))
 
 
 def words_of(items: Sequence[Any], turned: Turned) -> list[Word]:
