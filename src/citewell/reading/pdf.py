@@ -43,8 +43,8 @@ from citewell.reading.pdf_scan import Scanned, read_scans
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_tables import mend_tables
 from citewell.reading.pdf_tags import read_tagged, survey
-from citewell.reading.pdf_upright import Turn, quarters_to_turn, turn_pages, turned_back
 from citewell.reading.pdf_unseen import Unseen, without_unseen
+from citewell.reading.pdf_upright import Turn, quarters_to_turn, turn_pages, turned_back
 from citewell.reading.scan import doubts, picture_words
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Metadata, Reason, Source, Value, count_characters
