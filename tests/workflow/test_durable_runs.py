@@ -190,7 +190,7 @@ async def test_without_the_lock_the_record_refuses_the_second_of_two_that_go_on_
             over = [(e.step, e.caused_by) for e in entries if e.kind == "step"]
             assert len(over) == len(set(over)) == 6
             assert (await one.run(handler.run_id)).status == "done"
-    assert ends["JournalFailed"]
+    assert ends["RunTaken"]
 
 
 @on_a_loop

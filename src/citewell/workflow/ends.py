@@ -49,7 +49,6 @@ def time_out(run: "Run") -> None:
 async def record(run: "Run") -> None:
     """Record how a run that is closing ends, and end it."""
     if run.recorder is not None and run.ending != -1:
-        await run.write()
         seq, event = _last(run)
         message = None if run.error is None else said(run.error)
         outcome = Outcome(status_of(run.error), seq, run.clock.wall(), message)

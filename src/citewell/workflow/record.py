@@ -263,15 +263,24 @@ class Recorder:
             self.writing = False
 
     async def end(self, outcome: Outcome, failure: PlainEvent | None) -> None:
-        """Record the rest of the outbox, the event that tells of a failure, and how the run ended."""
-        await self.write()
+        """Record the rest of the outbox, the event that tells of a failure, and how the run ended: one transaction."""
         if self.broken:
             return
-        entries = []
+        batches, self.outbox = self.outbox, []
+        lines = [line for batch in batches for line in batch.entries]
         if failure is not None:
             name = name_in(self._graph, failure)
-            entries = [Entry(outcome.seq, "event", outcome.at, event=name, payload=encode(failure))]
-        await self._journal.ended(self._run_id, outcome, entries)
+            lines.append(Entry(outcome.seq, "event", outcome.at, event=name, payload=encode(failure)))
+        self.writing = True
+        try:
+            await self._journal.ended(self._run_id, outcome, lines)
+            for batch in batches:
+                batch.act()
+        except (Exception, asyncio.CancelledError):
+            self.broken = True
+            raise
+        finally:
+            self.writing = False
 
 
 def _nothing() -> None:

@@ -55,7 +55,7 @@ class SqliteJournal(GroupCommit):
         if self._read_only:
             if not self.path.exists():
                 raise RunNotFound(f"There is no record of runs at {self.path}.")
-            self._db = connect(self.path, read_only=True)
+            self._db = self._connect()
             return
         self._lock_file = open(f"{self.path}.lock", "ab")  # noqa: SIM115 - held until close()
         try:
@@ -66,8 +66,11 @@ class SqliteJournal(GroupCommit):
             raise WorkflowError(
                 f"The runs in {self.path} belong to another process that is going on. End it, or open them read-only."
             ) from None
-        self._db = connect(self.path, read_only=False)
+        self._db = self._connect()
         self._start()
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path, read_only=self._read_only)
 
     async def close(self) -> None:
         """Commit what was asked, and let go of the file."""
