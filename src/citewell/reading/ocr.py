@@ -13,7 +13,7 @@ from citewell.errors import ConfigError, ModelUnavailable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PPOCR: Final = "ppocr-v6-small@2"
+PPOCR: Final = "ppocr-v6-small@1"
 """The identity of the engine `ppocr`."""
 
 Point: TypeAlias = tuple[float, float]

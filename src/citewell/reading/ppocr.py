@@ -67,11 +67,8 @@ class PpOcr:
         found = self._find(colour)
         if not found:
             return []
-        turns, known = self._turns(colour, found)
-        fresh = [place for place in range(len(found)) if place not in known]
-        read = self._read(colour, [found[place] for place in fresh], [turns[place] for place in fresh])
-        known |= dict(zip(fresh, read, strict=True))
-        read = [known[place] for place in range(len(found))]
+        turns = self._turns(colour, found)
+        read = self._read(colour, found, turns)
         self._look_again(colour, found, turns, read)
         kept = [line for line in read if line.confidence >= _NOISE and line.text.strip()]
         return sorted(kept, key=lambda line: (line.box[1], line.box[0]))
@@ -133,11 +130,8 @@ class PpOcr:
         grown = [one.grown(_UNCLIP).scaled(1 / scale) for one in found]
         return [one for one in grown if min(one.width, one.height) >= _LEAST and _fits(one, image.size)]
 
-    def _turns(self, image: Image, found: Sequence[Rectangle]) -> tuple[list[int], dict[int, Line]]:
-        """How often a quarter turn to the right each line stands turned, and lines that were read to tell it, by place.
-
-        Of 180° apart it is what reads better.
-        """
+    def _turns(self, image: Image, found: Sequence[Rectangle]) -> list[int]:
+        """How often a quarter turn to the right each line stands turned; of 180° apart, what reads better."""
         heights = [one.height for one in found if one.width > 2 * one.height]
         # A lone digit is higher than broad, and yet upright.
         usual = float(np.median(heights)) if heights else 0.0
@@ -145,18 +139,17 @@ class PpOcr:
         lengths = [max(one.width, one.height) for one in found]
         sideways = sum(length for length, is_tall in zip(lengths, tall, strict=True) if is_tall) > sum(lengths) / 2
         chosen = [place for place, is_tall in enumerate(tall) if is_tall == sideways]
-        places = sorted(chosen, key=lambda place: -lengths[place])[:5]
-        sample = [found[place] for place in places]
-        best, score, known = 0, -1.0, dict[int, Line]()
+        sample = [found[place] for place in sorted(chosen, key=lambda place: -lengths[place])[:5]]
+        best, score = 0, -1.0
         for turn in (3, 1) if sideways else (0, 2):
             lines = self._read(image, sample, [turn] * len(sample))
             mean = sum(line.confidence for line in lines) / max(1, len(lines))
             if mean > score:
-                best, score, known = turn, mean, dict(zip(places, lines, strict=True))
+                best, score = turn, mean
             if score > _SURE:
                 break
         other = {0: 3, 2: 1, 1: 0, 3: 0}[best]
-        return [best if is_tall == sideways else other for is_tall in tall], known
+        return [best if is_tall == sideways else other for is_tall in tall]
 
     def _read(self, image: Image, found: Sequence[Rectangle], turns: Sequence[int]) -> list[Line]:
         """What stands in each rectangle, read in its direction; a rectangle without text gives an empty line."""
