@@ -44,7 +44,7 @@ def document():
     canvas.bookmarkPage("two")
     canvas.drawString(72, 700, "Chapter two is short.")
     canvas.save()
-    return PdfReader(ocr=None).read(Source("a.pdf", buffer.getvalue()))
+    return PdfReader(ocr="none").read(Source("a.pdf", buffer.getvalue()))
 
 
 def test_links_lead_from_the_text_under_them(document):
@@ -92,5 +92,5 @@ def test_files_inside_a_pdf_are_handed_on():
     made = io.BytesIO()
     pdf.save(made)
     pdf.close()
-    document = PdfReader(ocr=None).read(Source("a.pdf", made.getvalue()))
+    document = PdfReader(ocr="none").read(Source("a.pdf", made.getvalue()))
     assert [(one.uri, one.content) for one in document.attachments] == [("a.pdf!/figures.csv", b"x,y\n1,2\n")]
