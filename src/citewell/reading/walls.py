@@ -146,6 +146,8 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> NoReturn:
 
 def _no_writing(event: str, arguments: tuple[Any, ...]) -> None:
     path, _, flags = arguments
+    if isinstance(path, int):
+        return  # a pipe, or what was opened before: it was asked about then
     if isinstance(flags, int) and flags & _WRITING and path != os.devnull:
         _refuse(event, (path,))
 
