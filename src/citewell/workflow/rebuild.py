@@ -59,7 +59,10 @@ def rebuild(
         replay.apply(entries)
     except (CodecError, KeyError, ValueError, TypeError) as error:
         raise DefinitionChanged(
-            f"Run {row.run_id} cannot be read by the present code: {error}", changed=[str(error)]
+            f"Run {row.run_id} cannot be read by the present code: {str(error).rstrip('.')}. "
+            "Finish it with the old code, or give the workflow's `continues` a function that changes such entries. "
+            "`citewell workflow show` tells whether its record is whole.",
+            changed=[str(error)],
         ) from error
     return replay, entries
 

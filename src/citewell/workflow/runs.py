@@ -254,7 +254,7 @@ class Runs:
             try:
                 run = self._live.get(run_id) or await self._wake(run_id)
             except RunOver as over:
-                raise AnswerRefused(f"{over} It takes no answer any more.") from None
+                raise AnswerRefused(f"No answer is taken any more. {over}") from None
             await run.settled()
             if not run.parked:
                 break
@@ -262,6 +262,8 @@ class Runs:
 
     async def cancel(self, run_id: str) -> None:
         """End a run after the clean-up of its steps; recorded when this returns. JournalFailed when it was not.
+
+        Raises RunOver when it has ended before.
 
         A run whose journal failed on the way goes on: ask again.
         """
@@ -318,7 +320,10 @@ class Runs:
         workflow = self._workflows.get(row.workflow)
         if workflow is None:
             known = ", ".join(self._workflows) or "none"
-            raise RunNotFound(f"Run {row.run_id} is of {row.workflow}, which is not among these workflows ({known}).")
+            raise RunNotFound(
+                f"Run {row.run_id} is of {row.workflow}, which is not among these workflows ({known}). "
+                f"Name {row.workflow} when the runs are opened."
+            )
         return workflow
 
     def live(self, run: Run) -> Run:
@@ -340,7 +345,10 @@ class Runs:
             self._check_open()
             workflow = self._workflow_of(row)
             if row.outcome is not None:
-                raise RunOver(f"Run {run_id} is over ({row.outcome.status}).")
+                raise RunOver(
+                    f"Run {run_id} is over ({row.outcome.status}): it goes on no more. "
+                    f"What it came to: runs.result({run_id!r})."
+                )
             replay, _ = rebuild(workflow, row, snapshot, entries)
             waiting = replay.ready(self._clock.wall())
             if row.waiting:
