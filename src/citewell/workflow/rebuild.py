@@ -19,6 +19,7 @@ from citewell.workflow.plain import PlainEvent
 from citewell.workflow.record import event_of
 from citewell.workflow.replay import Replay
 from citewell.workflow.run import Run
+from citewell.workflow.snapshot import capture_replay
 from citewell.workflow.sqlite_form import RunRow
 from citewell.workflow.workflow import Workflow
 
@@ -79,8 +80,10 @@ def ended(workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, e
     """A run that is over, with its stream and state, for a handler to look back on; raises as `rebuild` does."""
     outcome = row.outcome
     assert outcome is not None
-    replay, _ = rebuild(workflow, row, snapshot, without_end(entries, outcome))
+    replay, _ = rebuild(workflow, row, snapshot, _without_end(entries, outcome))
     last = next((entry for entry in reversed(entries) if entry.seq == outcome.seq), None)
+    if last is None and snapshot is not None and "end" in snapshot:
+        last = Entry.from_json(snapshot["end"])
     if last is None or last.event is None:
         raise CodecError(
             f"The record of run {row.run_id} lacks entry {outcome.seq}, the event that ended it: it is damaged. "
@@ -95,7 +98,23 @@ def ended(workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, e
     return Run.over(workflow, workflow._graph, row.run_id, outlet, replay.state)
 
 
-def without_end(entries: Sequence[Entry], outcome: Outcome | None) -> list[Entry]:
+def snapshot_of(
+    workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: list[Entry]
+) -> dict[str, Any]:
+    """What the record comes to after its last entry, of which there must be one; raises as `rebuild` does.
+
+    Of a run that is over it has the event that ended it too, since that entry may be dropped with the others.
+    """
+    outcome = row.outcome
+    replay, _ = rebuild(workflow, row, snapshot, _without_end(entries, outcome))
+    replay.reducer.seq = entries[-1].seq
+    form = capture_replay(replay)
+    if outcome is not None:
+        form["end"] = next(entry.to_json() for entry in entries if entry.seq == outcome.seq)
+    return form
+
+
+def _without_end(entries: Sequence[Entry], outcome: Outcome | None) -> list[Entry]:
     """The entries but for the one that only tells how the run ended; a stop event that a step emitted stays."""
     return [
         entry

@@ -26,11 +26,10 @@ from citewell.workflow.handler import WorkflowHandler
 from citewell.workflow.journal import Entry, RunStart
 from citewell.workflow.outlet import Outlet
 from citewell.workflow.plain import PlainEvent
-from citewell.workflow.rebuild import Replayed, ended, rebuild, replayed, without_end
+from citewell.workflow.rebuild import Replayed, ended, rebuild, replayed, snapshot_of
 from citewell.workflow.record import check_recordable, name_in
 from citewell.workflow.replay import Replay
 from citewell.workflow.run import Run
-from citewell.workflow.snapshot import capture_replay
 from citewell.workflow.sqlite import SqliteJournal
 from citewell.workflow.sqlite_form import RunRow, RunStatus
 from citewell.workflow.workflow import Workflow
@@ -294,16 +293,15 @@ class Runs:
     async def compact(self, run_id: str, *, keep_history: bool = True) -> int:
         """Keep a snapshot of a run that is not in memory, so that resuming it costs no more than what came after.
 
-        Without history the entries before it are dropped. The number of entries that it stands for.
+        Without history the entries before it are dropped; the result stays. The number of entries that it stands for.
         """
         if run_id in self._live:
             raise WorkflowRuntimeError(f"Run {run_id} is going on. Compact it when it waits or is over.")
         row, snapshot, entries = await self.journal.record(run_id)
-        entries = without_end(entries, row.outcome)
-        replay, _ = rebuild(self._workflow_of(row), row, snapshot, entries)
         if not entries:
             return 0
-        await self.journal.compact(run_id, replay.reducer.seq, capture_replay(replay), keep_history=keep_history)
+        form = snapshot_of(self._workflow_of(row), row, snapshot, entries)
+        await self.journal.compact(run_id, entries[-1].seq, form, keep_history=keep_history)
         return len(entries)
 
     # Inside
