@@ -44,7 +44,7 @@ def document():
     canvas.bookmarkPage("two")
     canvas.drawString(72, 700, "Chapter two is short.")
     canvas.save()
-    return PdfReader(ocr=None).read(Source("a.pdf", buffer.getvalue()))
+    return PdfReader(ocr="none").read(Source("a.pdf", buffer.getvalue()))
 
 
 def test_links_lead_from_the_text_under_them(document):
@@ -54,6 +54,22 @@ def test_links_lead_from_the_text_under_them(document):
 
 def test_what_was_filled_in_stands_beside_its_label(document):
     assert "Full name: Jane Q. Doe" in document.text
+
+
+def test_what_is_written_large_in_a_field_is_no_heading():
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(612, 792), invariant=True)
+    canvas.setFont("Helvetica-Bold", 18)
+    canvas.drawString(72, 740, "Inspection protocol")
+    canvas.setFont("Helvetica", 9)
+    for line in range(8):
+        canvas.drawString(72, 700 - 11 * line, f"Point {line} of the list was looked at and found to be in good order.")
+    canvas.acroForm.textfield(name="who", x=72, y=520, width=200, height=24, fontSize=16, value="Ottoline Brandt")
+    canvas.save()
+    document = PdfReader(ocr="none").read(Source("a.pdf", buffer.getvalue()))
+    kinds = {block.span.of(document.text): block.kind for block in document.blocks}
+    assert kinds["Inspection protocol"] is BlockKind.HEADING
+    assert kinds["Ottoline Brandt"] is BlockKind.PARAGRAPH
 
 
 def test_boxes_say_whether_they_are_ticked(document):
@@ -92,5 +108,5 @@ def test_files_inside_a_pdf_are_handed_on():
     made = io.BytesIO()
     pdf.save(made)
     pdf.close()
-    document = PdfReader(ocr=None).read(Source("a.pdf", made.getvalue()))
+    document = PdfReader(ocr="none").read(Source("a.pdf", made.getvalue()))
     assert [(one.uri, one.content) for one in document.attachments] == [("a.pdf!/figures.csv", b"x,y\n1,2\n")]

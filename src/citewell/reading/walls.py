@@ -146,7 +146,8 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> NoReturn:
 
 def _no_writing(event: str, arguments: tuple[Any, ...]) -> None:
     path, _, flags = arguments
-    if isinstance(flags, int) and flags & _WRITING and path != os.devnull:
+    # A number is a descriptor, open already: the pipe to a program is one, and `os.write` asks nobody.
+    if isinstance(flags, int) and flags & _WRITING and path != os.devnull and not isinstance(path, int):
         _refuse(event, (path,))
 
 
