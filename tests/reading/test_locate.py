@@ -130,7 +130,7 @@ def test_a_quote_is_located_on_the_lines_it_covers(made):
 def test_lines_are_where_they_were_drawn_whatever_the_columns_and_the_turn_of_the_page(columns, size, upright, turn):
     words = random.Random(columns).choices(WORDS, k=150)
     content, where = set_in_columns(words, columns, size, turn, upright=upright)
-    document = PdfReader(ocr=None).read(Source("a.pdf", content))
+    document = PdfReader(ocr="none").read(Source("a.pdf", content))
     for line, region in where:
         (found,) = locate(document.blocks, span_of(document, line))
         assert overlap(found, region) >= 0.7

@@ -81,12 +81,12 @@ def with_table(content: bytes, table: bytes) -> bytes:
 @pytest.mark.parametrize("mirrored", [True, False])
 @pytest.mark.parametrize("lines", [LINES, HEBREW])
 def test_lines_from_right_to_left_are_read_in_their_order(lines, ligatures, mirrored):
-    document = PdfReader(ocr=None).read(Source("a.pdf", drawn(lines, ligatures=ligatures, mirrored=mirrored)))
+    document = PdfReader(ocr="none").read(Source("a.pdf", drawn(lines, ligatures=ligatures, mirrored=mirrored)))
     assert document.text.split() == " ".join(lines).split()
 
 
 def test_a_line_from_right_to_left_is_located_where_it_is_drawn():
-    document = PdfReader(ocr=None).read(Source("a.pdf", drawn(LINES, ligatures=True)))
+    document = PdfReader(ocr="none").read(Source("a.pdf", drawn(LINES, ligatures=True)))
     for number, line in enumerate(LINES):
         at = document.text.index(line)
         (found,) = locate(document.blocks, Span(at + 5, at + 9))
@@ -103,7 +103,7 @@ def test_cells_of_a_table_from_right_to_left_are_read_in_their_order():
         canvas.drawString(210, 686 - 20 * row, str(100 + row))
     canvas.save()
     # What is not from right to left is left as it is.
-    document = PdfReader(ocr=None).read(Source("a.pdf", buffer.getvalue()))
+    document = PdfReader(ocr="none").read(Source("a.pdf", buffer.getvalue()))
     table = next(block for block in document.blocks if block.kind is BlockKind.TABLE)
     assert [cell.span.of(document.text) for cell in table.cells] == ["Row 0", "100", "Row 1", "101", "Row 2", "102"]
 

@@ -373,7 +373,7 @@ def test_a_ruled_table_of_nothing_but_even_steps_is_a_table() -> None:
         canvas.drawRightString(390, 688 - 16 * row, f"{200 * (row + 1)}.01")
         canvas.drawRightString(468, 688 - 16 * row, str(2 * row + 1))
     canvas.save()
-    document = PdfReader(ocr=None).read(Source("a.pdf", buffer.getvalue()))
+    document = PdfReader(ocr="none").read(Source("a.pdf", buffer.getvalue()))
     (table,) = document.blocks
     texts = [cell.span.of(document.text) for cell in table.cells]
     assert texts == [text for row in range(8) for text in (f"{200 * (row + 1)}.01", str(2 * row + 1))]

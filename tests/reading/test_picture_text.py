@@ -117,7 +117,7 @@ def test_readers_are_known_by_the_options_of_ocr_before_they_are_made(options: d
     for kind in (PDF, DOCX, PPTX, ODT, "image/png"):
         (lazy,) = made[kind]
         assert isinstance(lazy, Lazy)
-        assert make_reader(lazy.spec, (lazy.limits or {})["options"]).identity == lazy.identity
+        assert make_reader(lazy.spec, lazy.options).identity == lazy.identity
     usual = {
         name.identity for factories in default_factories().values() for name in factories if isinstance(name, Lazy)
     }

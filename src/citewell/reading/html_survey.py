@@ -66,10 +66,11 @@ class Survey:
         size, total, links = self.texts[index], self.texts[0], self.links[index]
         if index in self.teasers or (size <= _NOTICE and _COPYRIGHT.match(element.text or "")):
             return True
-        if self.buttons[index] and tag in _HINTED and size <= 0.3 * total:
-            if self.buttons[index] > 1 and size <= _VOTE:
+        if self.buttons[index] and tag in _HINTED and size <= min(_CONSENT, 0.3 * total):
+            said = "".join(element.itertext())
+            if self.buttons[index] > 1 and size <= _VOTE and "?" in said:
                 return True
-            if size <= _CONSENT and "cookie" in "".join(element.itertext()).lower():
+            if not sectioned and "cookie" in said.lower():
                 return True
         if tag == "header" and not sectioned:
             # A page header that holds the title alone is content.

@@ -146,8 +146,9 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> NoReturn:
 
 def _no_writing(event: str, arguments: tuple[Any, ...]) -> None:
     path, _, flags = arguments
-    # A number is a descriptor, open already: the pipe to a program is one, and `os.write` asks nobody.
-    if isinstance(flags, int) and flags & _WRITING and path != os.devnull and not isinstance(path, int):
+    if isinstance(path, int):
+        return  # a pipe, or what was opened before: it was asked about then
+    if isinstance(flags, int) and flags & _WRITING and path != os.devnull:
         _refuse(event, (path,))
 
 

@@ -171,7 +171,7 @@ def _limit(memory_bytes: int, open_files: int) -> None:
         at_most(resource.RLIMIT_AS, size - resident + memory_bytes + _SLACK_BYTES)
 
 
-_SLACK_BYTES = 512 << 20  # the libraries of readers, which load late, and the stacks of their threads
+_SLACK_BYTES = 2 << 30  # the libraries of readers, which load late, and the stacks of their threads
 
 
 def _limit_cpu(seconds: float) -> None:
