@@ -255,6 +255,8 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
 
 def _said(kind: str, message: str, place: tuple[int | str, ...]) -> str:
     """What pydantic found at `place`, in the words of a settings file; an unknown key with the known ones."""
+    if kind == "tuple_type":
+        return 'it must be a list: ["one", "another"]'
     if kind != "unexpected_keyword_argument":
         return message
     section: Any = Settings()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -397,7 +396,8 @@ class Engine:
         """What the knowledge base holds for the principal."""
         counts: dict[str, list[int]] = {}
         outdated = 0
-        readers = set(re.split(r"[()+]", self.reader.identity))  # a dispatcher's names those inside
+        # A dispatcher's identity, `readers@1(a b)`, names those inside.
+        readers = {self.reader.identity, *self.reader.identity.partition("(")[2].removesuffix(")").split()}
         for state in await self.documents(principal=principal):
             outdated += state.document is not None and state.reader not in readers
             bucket = counts.setdefault(state.bucket, [0, 0, 0])

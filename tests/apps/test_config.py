@@ -39,6 +39,7 @@ def opened(folder, settings=None):
         ("a = 1\na = 2", "not valid TOML"),
         (b"\xff\xfe", "not valid TOML"),
         ("[what]\nx = 1", "what: unknown key. Known are"),
+        ('[reading]\npasswords = "sesame"', "reading.passwords: it must be a list:"),
         ("[reading]\nworker = 1", "reading.worker: unknown key. Known are"),
         ('[reading]\nworkers = "many"', "reading.workers"),
         ("[reading]\nworkers = 1.5", "reading.workers"),

@@ -18,7 +18,7 @@ from citewell.cli.show.documents import show_documents
 from citewell.cli.show.hits import show_hits, snippet, terms_of
 from citewell.cli.show.ingest import show_report
 from citewell.protocols import SourceState
-from citewell.types import Account, Reason, Tally
+from citewell.types import Account, Place, Reason, Tally
 
 Drawn = Callable[[Callable[[Screen], None]], str]
 
@@ -102,6 +102,15 @@ def test_what_was_left_out_is_shown_with_its_reason_and_never_as_all(drawn: Draw
         "cells 4 4 (100 %)",
         "images 2 0 (0 %) 2",
     ]
+
+
+def test_places_count_from_one_and_bytes_from_zero(drawn: Drawn) -> None:
+    contents, text, blocks = samples.contents()
+    places = [Place(4, 5, "lines", "text/one.xhtml"), Place(0, 3, "rows"), Place(0, 3)]
+    placed = [replace(blocks[1], source=one) for one in places]
+    out = words(drawn(lambda screen: show_contents(screen, contents, text, placed, every=True)))
+    for number, said in enumerate(("one.xhtml line 5", "rows 1-3", "bytes 0-3"), 1):
+        assert f"{number} paragraph {said} hidden" in out
 
 
 def test_blocks_are_cut_and_the_rest_is_counted(drawn: Drawn) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 from pathlib import Path
 
+import docx
 import pytest
 from worlds import SETTINGS
 
-from citewell.config import assemble
+from citewell.config import ReadingSettings, assemble
 from citewell.errors import ConfigError, NotFound
 from citewell.flows.ingest import Ingestion, IngestReport, Requested, Stages
 from citewell.types import Access, Principal, Source
@@ -533,3 +535,28 @@ def test_documents_of_an_older_reader_are_counted_and_read_anew(with_engine, mon
         assert with_engine(ingest) == (1, 0, 0)
     assert with_engine(look) == 1
     assert with_engine(ingest) == (0, 1, 0)
+
+
+def test_documents_are_outdated_where_the_ocr_engine_has_changed_and_only_there(with_engine, monkeypatch, tmp_path):
+    program = tmp_path / "tesseract"
+    program.write_text("#!/bin/sh\necho tesseract 5.9.9\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    made = io.BytesIO()
+    letter = docx.Document()
+    letter.add_paragraph("Keys are kept by the porter.")
+    letter.save(made)
+
+    async def ingest(engine):
+        report = await engine.ingest_bytes(made.getvalue(), uri="a.docx")
+        return report.count("added"), report.count("updated"), (await engine.status()).outdated
+
+    async def look(engine):
+        return (await engine.status()).outdated
+
+    two_languages = dataclasses.replace(SETTINGS, reading=ReadingSettings(ocr="tesseract:eng+deu"))
+    without = dataclasses.replace(SETTINGS, reading=ReadingSettings(ocr="none"))
+    assert with_engine(ingest, two_languages) == (1, 0, 0)
+    assert with_engine(look, without) == 1
+    assert with_engine(ingest, without) == (0, 1, 0)
+    assert with_engine(look, two_languages) == 1

@@ -214,7 +214,7 @@ def test_hidden_text_is_kept_as_hidden_wherever_it_stands(part: str) -> None:
     said = {block.span.of(document.text): block.hidden for block in document.blocks}
     assert said["secret"] is True
     assert said["shown"] is False
-    assert document.warnings == ("1 passages of hidden text are marked as hidden.",)
+    assert document.warnings == ("Passages of hidden text, marked as hidden: 1.",)
 
 
 def test_documents_written_by_python_docx_are_read() -> None:

@@ -106,6 +106,13 @@ def test_a_block_names_the_part_that_it_stands_in() -> None:
     assert place.part == "b/text/two b.xhtml"
 
 
+def test_hidden_text_of_a_chapter_is_flagged_and_told() -> None:
+    document = book(one=ONE.replace("<p>Keys", '<p style="display:none">Doors sing.</p><p>Keys'))
+    assert [block.span.of(document.text) for block in document.blocks if block.hidden] == ["Doors sing."]
+    assert "Blocks of hidden text, marked as hidden: 1." in document.warnings
+    assert not any("hidden" in said for said in book().warnings)
+
+
 def test_a_chapter_that_is_missing_is_a_warning() -> None:
     assert any("text/gone.xhtml" in warning for warning in book().warnings)
 

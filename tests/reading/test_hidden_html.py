@@ -82,7 +82,7 @@ def test_what_a_style_hides_is_flagged_and_counted(style: str, where: str) -> No
     assert "Seen." in " ".join(shown(document))
     assert [block.span.of(document.text) for block in document.blocks if block.hidden] == [SECRET]
     assert document.account.left_out[Reason.HIDDEN].characters == count_characters(SECRET)
-    assert "Hidden text is marked as hidden: 1 blocks." in document.warnings
+    assert "Blocks of hidden text, marked as hidden: 1." in document.warnings
 
 
 @pytest.mark.parametrize("style", SHOWING.values(), ids=SHOWING)

@@ -234,6 +234,19 @@ def test_words_of_tesseract_become_lines_cut_at_wide_gaps(monkeypatch: pytest.Mo
     assert [(word.text, round(word.start, 2)) for word in found[0].words] == [("Total", 0), ("due", 0.69)]
 
 
+def test_a_worker_hands_its_picture_to_tesseract_and_takes_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = 'case "$1" in --version) echo tesseract 5.9.9;; *) cat > /dev/null; cat <<END\n' + TABLE + "\nEND\n;; esac"
+    monkeypatch.setenv("PATH", f"{program(tmp_path, script)}:/usr/bin:/bin")
+    picture = io.BytesIO()
+    Image.new("L", (1500, 1400), 255).save(picture, "PNG")
+    with Isolated("citewell.reading.image:ImageReader", options={"ocr": "tesseract"}) as reader:
+        document = reader.read(Source("letter.png", picture.getvalue()))
+    assert "Total due" in document.text
+    assert document.reader == f"{versions.IMAGE}+tesseract@5.9.9(eng)"
+
+
 def test_tesseract_that_fails_hangs_or_is_missing_is_told_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -251,6 +251,7 @@ def test_encrypted_file_is_named_as_encrypted() -> None:
     assert wrong.kind == "encrypted"
     assert "none of the 2" in str(wrong)
     assert "guess" not in str(wrong)
+    assert "and the one in reading.passwords does not open it" in str(refusal(content, passwords=["guess"]))
     reader = PdfReader(ocr="none", passwords=["guess", "secret"])
     assert reader.read(Source("a.pdf", content)).text == "Hidden behind a password."
     assert "secret" not in repr(reader) + reader.identity

@@ -56,6 +56,22 @@ def test_what_was_filled_in_stands_beside_its_label(document):
     assert "Full name: Jane Q. Doe" in document.text
 
 
+def test_what_is_written_large_in_a_field_is_no_heading():
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(612, 792), invariant=True)
+    canvas.setFont("Helvetica-Bold", 18)
+    canvas.drawString(72, 740, "Inspection protocol")
+    canvas.setFont("Helvetica", 9)
+    for line in range(8):
+        canvas.drawString(72, 700 - 11 * line, f"Point {line} of the list was looked at and found to be in good order.")
+    canvas.acroForm.textfield(name="who", x=72, y=520, width=200, height=24, fontSize=16, value="Ottoline Brandt")
+    canvas.save()
+    document = PdfReader(ocr="none").read(Source("a.pdf", buffer.getvalue()))
+    kinds = {block.span.of(document.text): block.kind for block in document.blocks}
+    assert kinds["Inspection protocol"] is BlockKind.HEADING
+    assert kinds["Ottoline Brandt"] is BlockKind.PARAGRAPH
+
+
 def test_boxes_say_whether_they_are_ticked(document):
     assert "☑ I agree to the terms" in document.text
     assert "☐ Send me the newsletter" in document.text

@@ -228,9 +228,9 @@ def documents_show(
         contents = kb.contents(state.document.id) if state.document else None
     _, text, blocks = found or (None, "", ())
     if session.as_json:
-        session.json(document_json(state, found) | contents_json(contents, text, blocks))
+        session.json(document_json(state, found, contents) | contents_json(contents, text, blocks))
     else:
-        show_document(session.screen, state, found)
+        show_document(session.screen, state, found, contents)
         if contents:
             show_contents(session.screen, contents, text, blocks, every=every)
     return 0

@@ -5,9 +5,9 @@ One JSON document on stdout; keys may be added, none is renamed or dropped withi
     ask              question, outcome, text, claims, rejected, conflicts, reason, message, run_id, sequence, usage;
                      a citation also has uri, version, page, start and end beside document and span
     search           query, hits: [node, document, score, rank, row, found_by: {retriever: {score, rank}}]
-    ingest           run_id, bucket, mirror, counts: {added, updated, unchanged, deleted, failed}, nodes,
-                     account (all of it added up), sources: [uri, outcome, document_id, version, nodes, characters,
-                     kind, message, warnings, account]
+    ingest           run_id, bucket, mirror, mirror, counts: {added, updated, unchanged, deleted, failed},
+                     nodes, account (all of it added up), repeated: {documents, blocks}, sources: [uri, outcome,
+                     document_id, version, nodes, characters, kind, message, warnings, account]
     status           folder, status: {sequence, outdated, buckets: [name, active, failed, nodes], identity, writer,
                      retriever}
     documents        documents: [uri, bucket, state, fingerprint, document, nodes, error_kind, error, updated_at,

@@ -64,6 +64,7 @@ class DocxReader:
             title=title or walk.title,
             metadata=metadata,
             warnings=(*walk.warnings(), *left_out),
+            hidden_told=True,
             found=walk.found,
         )
 
@@ -138,7 +139,7 @@ class _Walk:
         if self._deleted:
             yield f"{self._deleted} tracked deletions were left out."
         if self._hidden:
-            yield f"{self._hidden} passages of hidden text are marked as hidden."
+            yield f"Passages of hidden text, marked as hidden: {self._hidden}."
 
     def body(self, root: Any) -> None:
         self._parts.enter(self._main, root)

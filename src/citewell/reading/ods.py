@@ -73,6 +73,7 @@ class OdsReader:
             title=title or title_from_uri(source.uri),
             metadata=metadata,
             warnings=(*book.warnings(), *left_out),
+            hidden_told=True,
         )
 
 

@@ -163,6 +163,7 @@ class PdfReader:
             metadata=metadata,
             pages=total,
             warnings=warnings,
+            hidden_told=True,
             found=found + more + sum(_count(piece) for piece in pieces if piece.confidence is not None),
         )
         return turned_back(with_links(with_lines(document, laid.runs), laid.links), laid.turns)
@@ -495,7 +496,8 @@ def _real_title(title: str) -> str:
 
 
 def _encrypted(tried: int) -> ReadError:
-    said = f", and none of the {tried} in reading.passwords opens it" if tried else ""
+    known = "the one" if tried == 1 else f"none of the {tried}"
+    said = f", and {known} in reading.passwords {'does not open' if tried == 1 else 'opens'} it" if tried else ""
     return ReadError(
         "encrypted",
         f"The PDF is protected by a password{said}. Name it in citewell.toml (passwords under [reading]) or in "

@@ -125,6 +125,11 @@ def place_notes(pieces: list[PagePiece], notes: Notes, number: int, runs: Runs) 
             more += _insert(pieces, PagePiece(BlockKind.PARAGRAPH, text, number, one.box, hidden=one.hidden))
         elif value:
             more += len("".join(one.value.split()))  # the layout parser has it, and PDFium's text has not
+            # Written larger than the page around it, it is no heading of what follows all the same.
+            for piece in pieces:
+                same = piece.kind is BlockKind.HEADING and letters(piece.text) == value
+                if same and piece.box is not None and _meet(piece.box, one.box):
+                    piece.kind, piece.level = BlockKind.PARAGRAPH, 0
     for comment in notes.comments:
         if letters(comment.text.removeprefix("[Comment] ")) not in said:
             more += _insert(pieces, replace(comment, regions=list(comment.regions)))

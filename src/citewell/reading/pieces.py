@@ -238,11 +238,13 @@ class Builder:
         pages: int | None = None,
         warnings: Iterable[str] = (),
         found: int | None = None,
+        hidden_told: bool = False,
     ) -> Document:
         """The document so far; its title is `title`, else the first visible level-1 heading, else the file's name.
 
         `found` is the number of characters by a count that is independent of the pieces, where there is one: those of
-        them that neither blocks nor reasons account for are unreadable. Pages are kept unless left out.
+        them that neither blocks nor reasons account for are unreadable. Pages are kept unless left out. Hidden blocks
+        are counted in a warning, unless those of the reader tell of them (`hidden_told`).
         Raises ReadError no_text when nothing visible is in it.
         """
         text, blocks = "".join(self._parts), tuple(self.blocks)
@@ -264,6 +266,8 @@ class Builder:
             left_out[Reason.HIDDEN] = left_out.get(Reason.HIDDEN, Tally()) + secret
         if found is not None:
             found -= self._uncounted
+        unseen = 0 if hidden_told else sum(block.hidden for block in blocks)
+        hidden = [f"Blocks of hidden text, marked as hidden: {unseen}."] if unseen else []
         lost_pages = sum(one.pages for one in left_out.values())
         kept = Tally(images=len(assets) - len(self._asset_flags), pages=max((pages or 0) - lost_pages, 0))
         return Document.of(
@@ -275,7 +279,7 @@ class Builder:
             blocks=blocks,
             metadata=metadata,
             pages=pages,
-            warnings=(*warnings, *self._warnings, *([said(self._secret)] if self._secret else [])),
+            warnings=(*warnings, *self._warnings, *hidden, *([said(self._secret)] if self._secret else [])),
             account=account_of(text, blocks, kept, left_out, found=None if found is None else found + self._recognised),
             assets=assets,
             attachments=tuple(one.of(source) for one in self._attachments.values()),
@@ -504,9 +508,6 @@ def compose(
     builder = Builder(max_cells=max_cells)
     for piece in pieces:
         builder.add(piece)
-    hidden = sum(block.hidden for block in builder.blocks)
-    if hidden:
-        warnings = [*warnings, f"Hidden text is marked as hidden: {hidden} blocks."]
     return builder.document(
         source, reader=reader, media_type=media_type, title=title, metadata=metadata, warnings=warnings, found=found
     )

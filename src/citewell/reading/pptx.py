@@ -77,6 +77,7 @@ class PptxReader:
             metadata=metadata,
             pages=pages or None,
             warnings=(*show.warnings(), *left_out),
+            hidden_told=True,
         )
 
 

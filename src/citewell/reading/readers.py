@@ -194,12 +194,12 @@ class Readers:
 
     @cached_property
     def identity(self) -> str:
-        """`readers@1(...)` with the identities of all readers inside, sorted.
+        """`readers@1(...)` with the identities of all readers inside, sorted. They hold `+` and brackets, no blanks.
 
         A factory that has an `identity` itself (a `Lazy`, a reader's class) is not called for it.
         """
         names = {self._identity(factory) for made in self._factories.values() for factory in made}
-        return f"readers@1({'+'.join(sorted(names))})"
+        return f"readers@1({' '.join(sorted(names))})"
 
     def media_type(self, source: Source) -> str:
         """What `source` is by its content. Raises ReadError: empty, limit_exceeded, encrypted, unsupported_type."""

@@ -332,6 +332,7 @@ def _clean_environment() -> dict[str, str]:
         "SYSTEMROOT",
         "LD_LIBRARY_PATH",
         "DYLD_LIBRARY_PATH",
+        "TESSDATA_PREFIX",
     )
     return {name: os.environ[name] for name in keep if name in os.environ} | {
         "MALLOC_ARENA_MAX": "2",

@@ -53,6 +53,7 @@ class XlsReader:
             title=title_from_uri(source.uri),
             metadata=metadata,
             warnings=(*warnings, *left_out),
+            hidden_told=True,
         )
 
 

@@ -83,6 +83,7 @@ class XlsxReader:
             title=title or title_from_uri(source.uri),
             metadata=metadata,
             warnings=(*book.warnings(), *left_out),
+            hidden_told=True,
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from citewell.cli.plain import line
-from citewell.cli.show.layout import count, heading, indented, outcome, table
+from citewell.cli.show.layout import count, heading, indented, table
 
 if TYPE_CHECKING:
     from citewell.cli.screen import Screen
@@ -44,8 +44,6 @@ def show_contents(screen: Screen, contents: Contents, text: str, blocks: Sequenc
     screen.show("", heading("Blocks"), indented(made))
     if len(shown) < len(blocks):
         screen.show(Text(f"… and {count(len(blocks) - len(shown), 'block')} more: --all lists them.", style="dim"))
-    for said in contents.warnings:
-        screen.show("", outcome(screen, "warn", line(said)))
 
 
 def account_table(account: Account) -> Any:
@@ -125,8 +123,13 @@ def _place(block: Block) -> str:
         return "p. " + ", ".join(dict.fromkeys(str(region.page) for region in block.regions))
     if block.source is None:
         return ""
-    where = f"{block.source.unit} {block.source.start:,}-{block.source.end:,}"
-    return line(f"{block.source.part} {where}") if block.source.part else line(where)
+    unit, start, end = block.source.unit, block.source.start, block.source.end
+    if unit == "bytes":
+        where = f"{unit} {start:,}-{end:,}"
+    else:  # people count lines from 1, and name the last one too
+        where = f"{unit.removesuffix('s')} {end:,}" if end - start < 2 else f"{unit} {start + 1:,}-{end:,}"
+    part = block.source.part.rpartition("/")[2]  # of the file inside a container, the folder says least
+    return line(f"{part} {where}") if part else line(where)
 
 
 def _flags(block: Block) -> str:

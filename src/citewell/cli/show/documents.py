@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.text import Text
 
@@ -15,9 +15,12 @@ from citewell.cli.show.layout import count, grid, heading, indented, moment, out
 if TYPE_CHECKING:
     from citewell.cli.screen import Screen
     from citewell.engine import Status
-    from citewell.protocols import SourceState
+    from citewell.protocols import Contents, SourceState
     from citewell.types import Block, DocumentRef
 
+_Found: TypeAlias = "tuple[DocumentRef, str, tuple[Block, ...]]"
+
+_NOUNS = {"code": ("code block",), "faq": ("question with its answer", "questions with their answers")}
 _STATES = {"active": "green", "failed": "red"}
 
 
@@ -69,8 +72,8 @@ def show_documents(screen: Screen, states: Sequence[SourceState]) -> None:
     screen.note("", Text(count(len(states), "document"), style="dim"))
 
 
-def show_document(screen: Screen, state: SourceState, found: tuple[DocumentRef, str, tuple[Block, ...]] | None) -> None:
-    """Print what is known of one document."""
+def show_document(screen: Screen, state: SourceState, found: _Found | None, contents: Contents | None) -> None:
+    """Print what is known of one document, but for what `show_contents` does."""
     facts = grid()
     facts.add_row("uri", Text(line(state.uri)))
     facts.add_row("bucket", Text(line(state.bucket)))
@@ -91,12 +94,12 @@ def show_document(screen: Screen, state: SourceState, found: tuple[DocumentRef, 
         for name, value in found[0].metadata.items():
             known.add_row(Text(line(name)), Text(text_of(value)))
         screen.show("", heading("Metadata"), indented(known))
-    for said in warnings(state, found):
-        screen.show("", outcome(screen, "warn", said))
+    for number, said in enumerate(warnings(state, found, contents)):
+        screen.show(*[""][number:], outcome(screen, "warn", line(said)))
 
 
-def warnings(state: SourceState, found: tuple[DocumentRef, str, tuple[Block, ...]] | None) -> list[str]:
-    """What a reader of this document should know: it is out of date, or parts of it were read with doubt."""
+def warnings(state: SourceState, found: _Found | None, contents: Contents | None) -> list[str]:
+    """What a reader of this document should know: it is out of date, parts were read with doubt, hidden or lost."""
     said = []
     if state.state == "failed" and found:
         said.append("The latest version could not be read; this older one still answers.")
@@ -104,15 +107,12 @@ def warnings(state: SourceState, found: tuple[DocumentRef, str, tuple[Block, ...
         doubtful = sum(one.confidence is not None and one.confidence < 0.8 for one in found[2])
         if doubtful:
             said.append(f"{count(doubtful, 'block')} recognised with a confidence below 0.8.")
-        hidden = sum(one.hidden for one in found[2])
-        if hidden:
-            said.append(f"{count(hidden, 'block')} not visible to a reader of the original.")
-    return said
+    return said + list(contents.warnings if contents else ())
 
 
-def document_json(state: SourceState, found: tuple[DocumentRef, str, tuple[Block, ...]] | None) -> dict[str, Any]:
+def document_json(state: SourceState, found: _Found | None, contents: Contents | None) -> dict[str, Any]:
     """One document as `--json` prints it: its source, and what it is made of (None where no version is readable)."""
-    made: dict[str, Any] = {"source": state, "content": None, "warnings": warnings(state, found)}
+    made: dict[str, Any] = {"source": state, "content": None, "warnings": warnings(state, found, contents)}
     if found:
         _, text, blocks = found
         kinds = Counter(str(one.kind) for one in blocks)
@@ -130,5 +130,5 @@ def show_deleted(screen: Screen, gone: Sequence[SourceState]) -> None:
 def _made_of(blocks: Sequence[Block]) -> str:
     kinds = Counter(str(one.kind).replace("_", " ") for one in blocks)
     boilerplate = sum(one.boilerplate for one in blocks)
-    parts = [count(number, kind) for kind, number in kinds.most_common()]
+    parts = [count(number, *_NOUNS.get(kind, (kind,))) for kind, number in kinds.most_common()]
     return ", ".join(parts) + (f" ({boilerplate:,} of them boilerplate)" if boilerplate else "")
