@@ -14,8 +14,10 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import BaseModel
 
 from citewell.workflow import (
     AnswerRefused,
@@ -24,11 +26,13 @@ from citewell.workflow import (
     HumanResponseEvent,
     InputRequiredEvent,
     JournalFailed,
+    ResourceConfig,
     StartEvent,
     StartKeyConflict,
     StopEvent,
     Workflow,
     WorkflowFailedEvent,
+    WorkflowValidationError,
     step,
 )
 from citewell.workflow.events import RecordedError
@@ -393,5 +397,43 @@ def test_a_record_is_read_and_compacted_without_running_a_step(tmp_path, keep_hi
                     assert bool(await runs.compact(run_id, keep_history=keep_history)) != again
                     assert await runs.journal.verify(run_id) is None
         assert looking.ran == []
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+class Limits(BaseModel):
+    most: int
+
+
+def test_a_resource_that_cannot_be_made_is_named_before_a_recorded_run_begins_or_goes_on(tmp_path):
+    settings = tmp_path / "limits.json"
+
+    def made() -> Workflow:
+        class Limited(Workflow):
+            @step
+            async def ask(self, ev: StartEvent) -> Ask:
+                return Ask(n=ev.n)
+
+            @step
+            async def check(self, ev: Say, limits: Annotated[Limits, ResourceConfig(str(settings))]) -> StopEvent:
+                return StopEvent(result=min(ev.n, limits.most))
+
+        return Limited(timeout=None)
+
+    async def main() -> None:
+        path = tmp_path / "runs.db"
+        async with Runs(path, [workflow := made()]) as runs:
+            with pytest.raises(WorkflowValidationError, match=r"step 'check': .*limits\.json"):
+                await runs.start(workflow, run_id="r", n=9)
+            assert await runs.find() == []
+            settings.write_text('{"most": 5}')
+            await runs.start(workflow, run_id="r", n=9)
+        settings.unlink()
+        async with Runs(path, [made()]) as runs:
+            with pytest.raises(WorkflowValidationError, match=r"step 'check': .*limits\.json"):
+                await runs.answer("r", Say(n=9))
+            settings.write_text('{"most": 5}')
+            await runs.answer("r", Say(n=9))
+            assert await runs.result("r") == 5
 
     asyncio.run(asyncio.wait_for(main(), 60))

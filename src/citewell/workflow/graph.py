@@ -319,15 +319,17 @@ def check_handlers(name: str, steps: tuple[StepSpec, ...]) -> None:
             if covered not in names:
                 raise WorkflowValidationError(
                     f"{name}: @catch_error step {spec.name!r} names {covered!r}, which is no step "
-                    f"(there are {', '.join(sorted(names))})."
+                    f"(there are {', '.join(sorted(names))}). Name one of these."
                 )
             if any(covered == other.name for other in handlers):
                 raise WorkflowValidationError(
-                    f"{name}: @catch_error step {spec.name!r} cannot stand in for {covered!r}, which is one itself."
+                    f"{name}: @catch_error step {spec.name!r} cannot stand in for {covered!r}, which is one itself. "
+                    "Take it out of for_steps."
                 )
             if covered in owners:
                 raise WorkflowValidationError(
-                    f"{name}: step {covered!r} has two @catch_error steps, {owners[covered]!r} and {spec.name!r}."
+                    f"{name}: step {covered!r} has two @catch_error steps, {owners[covered]!r} and {spec.name!r}. "
+                    "Let one of them name it."
                 )
             owners[covered] = spec.name
 

@@ -156,6 +156,7 @@ class Runs:
         graph = workflow._graph
         start = workflow.start_event(start_event, fields)
         check_recordable(graph)
+        workflow._check_resources_once()
         made = definition(workflow, graph)
         at = self._clock.wall()
         deadline = None if workflow._timeout is None else at + workflow._timeout
@@ -348,6 +349,7 @@ class Runs:
                     f"What it came to: runs.result({run_id!r})."
                 )
             replay, _ = rebuild(workflow, row, snapshot, entries)
+            workflow._check_resources_once()
             waiting = replay.ready(self._clock.wall())
             if row.waiting:
                 self.journal.taken_up(run_id)

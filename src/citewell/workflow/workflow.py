@@ -190,6 +190,13 @@ class Workflow:
             self._check_resources(validate_resource_configs, validate_resources)
         return any(issubclass(kind, PlainHumanResponseEvent) for kind in graph.events.values())
 
+    def _check_resources_once(self) -> None:
+        """Before the first run of the class: a resource that cannot be made is found before any step has run."""
+        graph = self._graph
+        if graph.wants_resources and not graph.resources_checked:
+            self._check_resources(True, False)
+            graph.resources_checked = True
+
     def _check_resources(self, configs: bool, build: bool) -> None:
         from citewell.workflow.resource import build as build_resources
         from citewell.workflow.resource import check
@@ -289,9 +296,7 @@ def launch(
         raise WorkflowConfigurationError(f"timeout_s={timeout_s}: must be above 0, or None for no limit.")
     if start is not None and type(start) is not graph.start:
         workflow.start_event(start, {})
-    if graph.wants_resources and not graph.resources_checked:
-        workflow._check_resources(True, False)
-        graph.resources_checked = True
+    workflow._check_resources_once()
     state: State | None = None
     reducer = None
     waiting: list[Any] = []
