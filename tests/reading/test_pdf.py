@@ -477,19 +477,6 @@ def test_table_that_goes_over_the_page_is_one_table_with_one_header() -> None:
     assert whole.repeated == len("PlanFee")
 
 
-@pytest.mark.parametrize(
-    ("boxes", "headings"),
-    [
-        (((200, 60, 400, 80), (220, 82, 380, 102)), ["Service manual of the pump"]),
-        (((200, 60, 400, 80), (72, 82, 140, 102)), ["Service manual", "of the pump"]),
-    ],
-)
-def test_lines_of_one_heading_stand_under_each_other(boxes: Any, headings: list[str]) -> None:
-    texts = ("Service manual", "of the pump")
-    pieces = [PagePiece(BlockKind.HEADING, text, 1, box, 1) for text, box in zip(texts, boxes, strict=True)]
-    assert [piece.text for piece in join([pieces], set())] == headings
-
-
 def test_header_that_a_table_repeats_on_its_next_page_is_no_loss() -> None:
     buffer = io.BytesIO()
     rows = [["Instrument", "Interval"], *([f"Gauge {number}", f"{number} months"] for number in range(60))]

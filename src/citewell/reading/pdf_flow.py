@@ -131,16 +131,10 @@ def _continues(before: PagePiece, piece: PagePiece) -> bool:
 
 
 def _same_heading(before: PagePiece, piece: PagePiece) -> bool:
-    """Whether two headings are lines of one: same size, one right under the other, the lower without a number.
-
-    Lines of one heading stand under each other however they are set; a title in the middle of a page and the first
-    heading at its margin need not.
-    """
+    """Whether two headings are lines of one: same size, one right under the other, neither with a number."""
     if before.kind is not BlockKind.HEADING or piece.kind is not BlockKind.HEADING or before.level != piece.level:
         return False
     if before.page != piece.page or before.box is None or piece.box is None or len(before.text) + len(piece.text) > 200:
-        return False
-    if min(before.box[2], piece.box[2]) <= max(before.box[0], piece.box[0]):
         return False
     gap, height = piece.box[1] - before.box[3], piece.box[3] - piece.box[1]
     return -height / 2 < gap < height and not re.match(r"[\dIVX]+[.)]?\s|[A-Z][.)]\s", piece.text)
