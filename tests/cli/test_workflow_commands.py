@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -289,6 +290,35 @@ def test_who_may_answer_and_which_question_is_meant_are_held_to(run: Run) -> Non
     done = run(*resume, "--answer", '{"approved": false}', "--question", second["questions"][0]["question"])
     assert done.code == 0, done
     assert json.loads(done.out.split("done", 1)[1]) == [True, False]
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "workflows.md"
+
+
+def test_the_commands_of_the_guide_run_as_they_stand_one_after_another(run: Run, tmp_path: Path) -> None:
+    section = GUIDE.read_text("utf-8").split("## Command line")[1].split("\n## ")[0]
+    commands = [shlex.split(line)[1:] for line in section.splitlines() if line.startswith("    citewell ")]
+    assert [words[1] for words in commands] == ["draw", "run", "show", "resume", "show"]
+    # The shop of the guide: its refund is that of these tests, without a limit of time.
+    (tmp_path / "shop.py").write_text(SHOP.replace("class Refund(Workflow):\n", REFUND), "utf-8")
+    try:
+        for words in commands:
+            rows = run("workflow", "show", "--runs", "runs.db", "--json") if Path("runs.db").exists() else None
+            run_id = "" if rows is None else json.loads(rows.out)["runs"][0]["run_id"]
+            ran = run(*[run_id if word == "RUN" else word for word in words])
+            assert ran.code == 0, (words, ran.error)
+    finally:
+        sys.modules.pop("shop", None)
+    assert Path("refund.svg").read_text("utf-8").startswith("<svg")
+    assert "<h1>Refund</h1>" in Path("run.html").read_text("utf-8")
+    assert "approved" in ran.out or "done" in ran.out
+
+
+REFUND = """class Refund(Workflow):
+    def __init__(self):
+        super().__init__(timeout=None)
+
+"""
 
 
 def test_a_finished_run_is_shown_with_its_steps_and_its_record_is_verified(run: Run, tmp_path: Path) -> None:

@@ -442,6 +442,33 @@ def test_lists_and_failures_are_edges_of_their_own_kind_and_are_counted() -> Non
     assert '<td class="id">list[Half]</td>' in table
 
 
+def test_the_number_at_a_list_stands_clear_of_its_broad_line() -> None:
+    page = run_to_html(graph_of(Gathering), *record(Gathering()), "Gathered")
+    graph = re.search(r'<svg class="graph" role.*?</svg>', page, re.DOTALL)
+    assert graph is not None
+    drawn = ET.fromstring(graph[0].replace("<svg", f'<svg xmlns="{SVG[1:-1]}"', 1))
+    counts = {(one.get("data-s"), one.get("data-t")): one for one in drawn.iter(f"{SVG}text") if one.get("data-t")}
+    broad = 0
+    for group in drawn.iter(f"{SVG}g"):
+        if "list" not in str(group.get("class")).split():
+            continue
+        path = group.find(f"{SVG}path")
+        assert path is not None
+        (x,) = {one.split()[0] for one in re.findall(r"[ML]([\d.]+ [\d.]+)", str(path.get("d")))}
+        count = counts[group.get("data-s"), group.get("data-t")]
+        # Half of the broadest line, and half of a digit of 6 pixels.
+        assert abs(float(str(count.get("x"))) - float(x)) > 3.3 + 3
+        broad += 1
+    assert broad == 2
+
+
+def test_every_table_of_a_page_scrolls_by_itself_instead_of_pushing_the_page_wide() -> None:
+    view = graph_of(Gathering)
+    for page in (to_html(view, "Gathering"), run_to_html(view, *record(Gathering()), "Gathered")):
+        assert page.count("<table>") == page.count('<div class="wide"><table>') > 0
+        assert page.count("</table>") == page.count("</table></div>")
+
+
 def test_a_question_that_a_step_puts_itself_lasts_until_its_answer_or_until_it_lapsed() -> None:
     terms = {"event": "Reply", "who": ["ana"], "asks": {}}
     asking = {"kind": "wait", "step": "work", "caused_by": (1,), "payload": terms}

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import citewell.workflow
+from citewell.workflow import errors
 
 LATER = ["Runs", "run_to_html", "to_html", "to_mermaid", "to_svg"]
 
@@ -23,6 +24,15 @@ def test_what_is_loaded_later_is_there_under_its_name(name: str) -> None:
     assert getattr(citewell.workflow, name).__name__ == name
     assert name in citewell.workflow.__all__
     assert name in dir(citewell.workflow)
+
+
+def test_every_error_stands_in_errors_and_in_the_package() -> None:
+    every = {name: one for name, one in vars(errors).items() if isinstance(one, type)}
+    made = {name: one for name, one in every.items() if one.__module__ == errors.__name__}
+    assert {"RunsClosed", "RunTaken", "RunOver", "JournalFailed"} <= made.keys()
+    for name, one in made.items():
+        assert name in citewell.workflow.__all__
+        assert getattr(citewell.workflow, name) is one
 
 
 def test_a_name_that_is_not_there_is_refused_as_by_any_module() -> None:

@@ -28,8 +28,10 @@ from citewell.workflow import (
     StartKeyConflict,
     StopEvent,
     Workflow,
+    WorkflowFailedEvent,
     step,
 )
+from citewell.workflow.events import RecordedError
 from citewell.workflow.runs import Runs
 from citewell.workflow.sqlite import SqliteJournal
 from citewell.workflow.sqlite_form import connect
@@ -324,3 +326,72 @@ async def test_a_hundred_thousand_runs_that_wait_are_opened_in_a_second(tmp_path
     few, many = await _opening_s(tmp_path / "few"), await _opening_s(tmp_path / "many")
     print(f"1,000 waiting runs open in {few * 1000:.1f} ms, 100,000 in {many * 1000:.1f} ms")
     assert many < few * 20
+
+
+class Tells(Workflow):
+    """Notes each call of its steps."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=None)
+        self.ran: list[str] = []
+
+    @step
+    async def ask(self, ev: StartEvent, ctx: Context) -> Ask:
+        self.ran.append("ask")
+        await ctx.store.set("n", ev.n)
+        return Ask(n=ev.n)
+
+    @step
+    async def tell(self, ev: Say) -> StopEvent:
+        self.ran.append("tell")
+        if ev.n < 0:
+            raise ValueError("below zero")
+        return StopEvent(result=ev.n)
+
+
+@pytest.mark.parametrize("keep_history", [True, False])
+def test_a_record_is_read_and_compacted_without_running_a_step(tmp_path, keep_history):
+    async def main() -> None:
+        path, workflow = tmp_path / "runs.db", Tells()
+        async with Runs(path, [workflow]) as runs:
+            for run_id in ("good", "bad"):
+                await runs.start(workflow, run_id=run_id, n=1)
+            while len(await runs.find(waiting=True)) < 2 or runs._live:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            waits = await runs.replay("good")
+            assert (waits.outcome, waits.pending, waits.state) == (None, (), {"n": 1})
+            assert [type(event) for _, event in waits.stream] == [Ask]
+            assert await runs.compact("good", keep_history=keep_history) == 3
+            assert await runs.compact("good", keep_history=keep_history) == 0
+            assert len(await runs.journal.entries("good")) == (3 if keep_history else 0)
+            await runs.answer("good", Say(n=7))
+            with pytest.raises(AnswerRefused):
+                await runs.answer("good", Say(n=8))
+            await runs.answer("bad", Say(n=-1))
+            assert await runs.result("good") == 7
+            # The exception itself while the run is in memory, and what the record keeps of it afterwards.
+            with pytest.raises((ValueError, RecordedError), match="below zero"):
+                await runs.result("bad")
+            for run_id in ("good", "bad"):
+                while (await runs.journal.run(run_id)).outcome is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+        assert workflow.ran == ["ask", "ask", "tell", "tell"]
+        looking = Tells()
+        async with Runs(path, [looking]) as runs:
+            for again in (False, True):
+                good, bad = await runs.replay("good"), await runs.replay("bad")
+                assert [type(event) for _, event in good.stream] == [Ask]
+                assert [one.outcome.status for one in (good, bad) if one.outcome is not None] == ["done", "failed"]
+                assert (good.pending, good.state, bad.state) == ((), {"n": 1}, {"n": 1})
+                assert await runs.result("good") == 7
+                with pytest.raises(RecordedError, match="below zero") as caught:
+                    await runs.result("bad")
+                assert caught.value.original_type == "ValueError"
+                stream = [type(event) for _, event in [one async for one in runs.stream("bad")]]
+                assert stream == [Ask, WorkflowFailedEvent]
+                for run_id in ("good", "bad"):
+                    assert bool(await runs.compact(run_id, keep_history=keep_history)) != again
+                    assert await runs.journal.verify(run_id) is None
+        assert looking.ran == []
+
+    asyncio.run(asyncio.wait_for(main(), 60))

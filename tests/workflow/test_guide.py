@@ -1,5 +1,6 @@
 """Every program of docs/workflows.md runs as it stands, and prints what stands under it."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -34,6 +35,32 @@ def test_every_pattern_of_the_table_has_a_section() -> None:
     linked = set(re.findall(r"\]\(#([\w-]+)\)", text))
     assert linked == anchors
     assert len(programs()) >= 13
+
+
+COMPATIBILITY = GUIDE.with_name("compatibility.md")
+
+
+def test_every_name_of_the_compatibility_table_stands_at_its_place() -> None:
+    table = COMPATIBILITY.read_text("utf-8").split("## Names")[1].split("## ")[0]
+    found = 0
+    for row in re.findall(r"^\| (.+?) \| (.+) \|$", table, re.M)[1:]:
+        places = re.findall(r"`\.([\w.]+)`", row[0]) or [""]
+        names = re.findall(r"`(\w+)`", row[1].partition("; an edge")[0])
+        # The last row has three places, of which each has what the text behind it says.
+        if len(places) > 1:
+            names = []
+        for place in places:
+            module = importlib.import_module(f"citewell.workflow.{place}".removesuffix("."))
+            for name in names:
+                assert hasattr(module, name), (place, name)
+                found += 1
+    assert found > 75
+
+
+def test_every_test_that_the_compatibility_page_names_is_there() -> None:
+    folder = Path(__file__).parent / "compat"
+    named = set(re.findall(r"`(test_\w+)(?:\.py)?`", COMPATIBILITY.read_text("utf-8")))
+    assert named == {path.stem for path in folder.glob("test_*.py")} - {"test_compat_names", "test_compat_programs"}
 
 
 @pytest.mark.parametrize(("section", "program", "printed"), programs(), ids=[one[0] for one in programs()])

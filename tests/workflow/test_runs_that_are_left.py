@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 
 from citewell.workflow import (
+    AnswerRefused,
     Context,
     Event,
     HumanResponseEvent,
     InputRequiredEvent,
     JournalFailed,
+    RunNotFound,
+    RunOver,
+    RunsClosed,
     StartEvent,
     StopEvent,
     Workflow,
     step,
 )
 from citewell.workflow import runs as runs_module
-from citewell.workflow.errors import RunsClosed
 from citewell.workflow.runs import Runs
 from citewell.workflow.sqlite import SqliteJournal
 
@@ -180,5 +183,26 @@ def test_a_run_whose_journal_failed_is_left_alone_once_its_runs_are_closed(tmp_p
             journal.fails = lambda _: False
             async with Runs(journal, [workflow]) as runs:
                 assert await runs.result(handler.run_id) == "done"
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_run_that_is_over_says_so_to_who_cancels_or_answers_it_and_where_its_result_is(tmp_path: Path):
+    workflow = Chain()
+
+    async def main() -> None:
+        async with Runs(tmp_path / "runs.db", [workflow]) as runs:
+            handler = await runs.start(workflow)
+            assert await handler == "done"
+            while (await runs.journal.run(handler.run_id)).outcome is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            told = rf"Run {handler.run_id} is over \(done\).* runs\.result\('{handler.run_id}'\)"
+            with pytest.raises(RunOver, match=told):
+                await runs.cancel(handler.run_id)
+            with pytest.raises(AnswerRefused, match=told):
+                await runs.answer(handler.run_id, HumanResponseEvent())
+        async with Runs(tmp_path / "runs.db", []) as runs:
+            with pytest.raises(RunNotFound, match=r"is of Chain, which .* \(none\)\. Name Chain when"):
+                await runs.get(handler.run_id)
 
     asyncio.run(asyncio.wait_for(main(), 60))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from citewell.testing.scripted import ScriptedDescriber, ScriptedGenerator
     from citewell.testing.scripted_steps import Recording, ScriptEnded, record, with_steps
     from citewell.testing.shuffle import ShuffledLoop, run_shuffled
+    from citewell.testing.simulator import Order, Violation, Workload, simulate
 
 _HOMES = {
     "HashEmbedder": "models.hashing",
@@ -21,20 +22,25 @@ _HOMES = {
     **dict.fromkeys(["Deadlock", "VirtualLoop", "run_virtual"], "testing.clock"),
     **dict.fromkeys(["Recording", "ScriptEnded", "record", "with_steps"], "testing.scripted_steps"),
     **dict.fromkeys(["ShuffledLoop", "run_shuffled"], "testing.shuffle"),
+    **dict.fromkeys(["Order", "Violation", "Workload", "simulate"], "testing.simulator"),
 }
 
 __all__ = [
     "Deadlock",
     "HashEmbedder",
+    "Order",
     "Recording",
     "ScriptEnded",
     "ScriptedDescriber",
     "ScriptedGenerator",
     "ShuffledLoop",
+    "Violation",
     "VirtualLoop",
+    "Workload",
     "record",
     "run_shuffled",
     "run_virtual",
+    "simulate",
     "with_steps",
 ]
 

@@ -1,4 +1,4 @@
-"""A generator that gives the answers it was told to give, and remembers what it was asked."""
+"""Models that give the answers they were told to give, and remember what they were asked."""
 
 from __future__ import annotations
 

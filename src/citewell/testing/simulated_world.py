@@ -16,9 +16,11 @@ from citewell.testing.run_shape import shape_of_replay, shape_of_run
 from citewell.testing.shuffle import ShuffledLoop
 from citewell.testing.simulated_journal import Disk, DiskFull, Fault, SimulatedJournal
 from citewell.workflow import AnswerRefused, Entry, JournalFailed, PlainEvent, Workflow, WorkflowRuntimeError
+from citewell.workflow.errors import RunOver
 from citewell.workflow.job import Job
+from citewell.workflow.rebuild import rebuild
 from citewell.workflow.run import Run
-from citewell.workflow.runs import Question, RunOver, Runs
+from citewell.workflow.runs import Question, Runs
 from citewell.workflow.sqlite_form import entries as entries_of
 from citewell.workflow.sqlite_form import rows, verify
 from citewell.workflow.watch import Watch
@@ -309,7 +311,7 @@ class World:
         found = self.disk.db.execute("SELECT run_id FROM runs WHERE status = 'running' AND waiting = 1").fetchall()
         for (run_id,) in found:
             row, snapshot, entries = journal.look(functools.partial(_record, run_id=run_id))
-            replay, _ = runs._rebuild(runs._workflow_of(row), row, snapshot, entries)
+            replay, _ = rebuild(runs._workflow_of(row), row, snapshot, entries)
             # A step may go on when one of its questions is answered, or may need the others too: both are in order.
             replay._moved.clear()
             replay.ready(0.0)
@@ -320,7 +322,7 @@ class World:
         if run.recorder is None or not run.recorder.idle or run.closing or run.parked or run.beginning or journal.dead:
             return
         row, snapshot, entries = journal.look(lambda db: _record(db, run.run_id))
-        replay, _ = runs._rebuild(runs._workflow_of(row), row, snapshot, entries)
+        replay, _ = rebuild(runs._workflow_of(row), row, snapshot, entries)
         mine, found = shape_of_run(run), shape_of_replay(replay, run.clock.wall(), whole=not run.running_jobs())
         # A step that works, or is about to begin anew, asks again when it comes to its questions.
         busy = tuple(

@@ -40,7 +40,8 @@ def time_out(run: "Run") -> None:
     close(
         run,
         WorkflowTimeoutError(
-            f"Run {run.run_id} of {run.graph.name} took longer than {run.timeout_s} s ({busy}).",
+            f"Run {run.run_id} of {run.graph.name} took longer than {run.timeout_s} s ({busy}). "
+            "Give the workflow a longer timeout, or timeout=None where it waits for people.",
             timeout_s=run.timeout_s,
         ),
     )

@@ -96,6 +96,10 @@ class RunNotFound(WorkflowError, KeyError):
         return str(self.args[0])
 
 
+class RunOver(WorkflowRuntimeError):
+    """The run has ended, so it can neither go on nor be cancelled; `Runs.result` gives what it came to."""
+
+
 class StartKeyConflict(WorkflowError):
     """A start key was used before, with another workflow or another start event; `run_id` is that run."""
 

@@ -73,7 +73,9 @@ async def receive(run: "Run", event: PlainEvent, *, by: str | None, question: st
         if done.done():
             return
         if waits and not first:
-            done.set_exception(AnswerRefused(f"A step of run {run.run_id} has answered {keys[0]!r} before."))
+            done.set_exception(
+                AnswerRefused(f"A step of run {run.run_id} has answered {keys[0]!r} before. The first answer counts.")
+            )
         else:
             done.set_result(None)
 

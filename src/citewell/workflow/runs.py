@@ -12,26 +12,24 @@ from weakref import WeakValueDictionary
 from citewell.workflow import ends, outside, questions
 from citewell.workflow.clock import clock_of
 from citewell.workflow.codec import encode
-from citewell.workflow.definition import check_unchanged, definition
+from citewell.workflow.definition import definition
 from citewell.workflow.errors import (
     AnswerRefused,
-    CodecError,
-    DefinitionChanged,
     JournalFailed,
     RunNotFound,
+    RunOver,
     RunsClosed,
     RunTaken,
     WorkflowRuntimeError,
 )
-from citewell.workflow.events import RecordedError, StopEvent
 from citewell.workflow.handler import WorkflowHandler
-from citewell.workflow.journal import Entry, Outcome, RunStart
+from citewell.workflow.journal import Entry, RunStart
 from citewell.workflow.outlet import Outlet
 from citewell.workflow.plain import PlainEvent
-from citewell.workflow.record import check_recordable, event_of, name_in
+from citewell.workflow.rebuild import Replayed, ended, rebuild, replayed, snapshot_of
+from citewell.workflow.record import check_recordable, name_in
 from citewell.workflow.replay import Replay
 from citewell.workflow.run import Run
-from citewell.workflow.snapshot import capture_replay
 from citewell.workflow.sqlite import SqliteJournal
 from citewell.workflow.sqlite_form import RunRow, RunStatus
 from citewell.workflow.workflow import Workflow
@@ -59,22 +57,6 @@ class Question:
     content: Any
     who: tuple[str, ...] | None
     due: float | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Replayed:
-    """What a record says of a run: nothing was run to find it out."""
-
-    started: RunStart
-    outcome: Outcome | None
-    entries: tuple[Entry, ...]
-    stream: tuple[tuple[int, PlainEvent], ...]
-    state: Mapping[str, Any]
-    pending: tuple[tuple[str, int], ...]
-
-
-class RunOver(WorkflowRuntimeError):
-    """The run has ended, so it cannot come to memory again."""
 
 
 class Runs:
@@ -212,8 +194,9 @@ class Runs:
             try:
                 return self._handler(await self._wake(run_id))
             except RunOver:
-                row = await self.journal.run(run_id)
-        return await self._ended(workflow, row)
+                # It has ended meanwhile.
+                pass
+        return await self._ended(workflow, run_id)
 
     async def result(self, run_id: str) -> Any:
         """What the run came to, now or in the end; raises what ended it."""
@@ -270,7 +253,7 @@ class Runs:
             try:
                 run = self._live.get(run_id) or await self._wake(run_id)
             except RunOver as over:
-                raise AnswerRefused(f"{over} It takes no answer any more.") from None
+                raise AnswerRefused(f"No answer is taken any more. {over}") from None
             await run.settled()
             if not run.parked:
                 break
@@ -278,6 +261,8 @@ class Runs:
 
     async def cancel(self, run_id: str) -> None:
         """End a run after the clean-up of its steps; recorded when this returns. JournalFailed when it was not.
+
+        Raises RunOver when it has ended before.
 
         A run whose journal failed on the way goes on: ask again.
         """
@@ -303,27 +288,20 @@ class Runs:
         Raises DefinitionChanged or CodecError when the record does not fit the present code.
         """
         row, snapshot, entries = await self.journal.record(run_id)
-        workflow = self._workflow_of(row)
-        replay, entries = self._rebuild(workflow, row, snapshot, entries)
-        pending = tuple((job.spec.name, job.seq) for job in replay.unfinished)
-        state = replay.state.recorded(set(replay.state.values))
-        return Replayed(row.started, row.outcome, tuple(entries), tuple(replay.stream), state, pending)
+        return replayed(self._workflow_of(row), row, snapshot, entries)
 
     async def compact(self, run_id: str, *, keep_history: bool = True) -> int:
         """Keep a snapshot of a run that is not in memory, so that resuming it costs no more than what came after.
 
-        Without history the entries before it are dropped. The number of entries that it stands for.
+        Without history the entries before it are dropped; the result stays. The number of entries that it stands for.
         """
         if run_id in self._live:
             raise WorkflowRuntimeError(f"Run {run_id} is going on. Compact it when it waits or is over.")
         row, snapshot, entries = await self.journal.record(run_id)
-        workflow = self._workflow_of(row)
-        if row.outcome is not None:
-            entries = [entry for entry in entries if entry.seq != row.outcome.seq or entry.step is not None]
-        replay, _ = self._rebuild(workflow, row, snapshot, entries)
         if not entries:
             return 0
-        await self.journal.compact(run_id, replay.reducer.seq, capture_replay(replay), keep_history=keep_history)
+        form = snapshot_of(self._workflow_of(row), row, snapshot, entries)
+        await self.journal.compact(run_id, entries[-1].seq, form, keep_history=keep_history)
         return len(entries)
 
     # Inside
@@ -340,7 +318,10 @@ class Runs:
         workflow = self._workflows.get(row.workflow)
         if workflow is None:
             known = ", ".join(self._workflows) or "none"
-            raise RunNotFound(f"Run {row.run_id} is of {row.workflow}, which is not among these workflows ({known}).")
+            raise RunNotFound(
+                f"Run {row.run_id} is of {row.workflow}, which is not among these workflows ({known}). "
+                f"Name {row.workflow} when the runs are opened."
+            )
         return workflow
 
     def live(self, run: Run) -> Run:
@@ -362,8 +343,11 @@ class Runs:
             self._check_open()
             workflow = self._workflow_of(row)
             if row.outcome is not None:
-                raise RunOver(f"Run {run_id} is over ({row.outcome.status}).")
-            replay, _ = self._rebuild(workflow, row, snapshot, entries)
+                raise RunOver(
+                    f"Run {run_id} is over ({row.outcome.status}): it goes on no more. "
+                    f"What it came to: runs.result({run_id!r})."
+                )
+            replay, _ = rebuild(workflow, row, snapshot, entries)
             waiting = replay.ready(self._clock.wall())
             if row.waiting:
                 self.journal.taken_up(run_id)
@@ -385,30 +369,6 @@ class Runs:
             f"{what}: Runs({str(self.journal.path)!r}) was closed. What is recorded goes on when it is opened again: "
             "`async with Runs(…) as runs`, then `await runs.result(run_id)`."
         )
-
-    def _rebuild(
-        self, workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: list[Entry]
-    ) -> tuple[Replay, list[Entry]]:
-        graph = workflow._graph
-        present = definition(workflow, graph)
-        started = row.started
-        if started.definition != present.fingerprint:
-            names = (started.definition, _version_of(started))
-            continues = workflow.continues
-            match = next((name for name in names if name in continues), None)
-            if match is None:
-                check_unchanged(row.run_id, started.code, started.definition, present)
-            if isinstance(continues, Mapping) and match is not None:
-                change = continues[match]
-                entries = [changed for entry in entries if (changed := change(entry)) is not None]
-        replay = Replay(graph, snapshot)
-        try:
-            replay.apply(entries)
-        except (CodecError, KeyError, ValueError, TypeError) as error:
-            raise DefinitionChanged(
-                f"Run {row.run_id} cannot be read by the present code: {error}", changed=[str(error)]
-            ) from error
-        return replay, entries
 
     def _launch(self, workflow: Workflow, started: RunStart, replay: Replay, waiting: list[Any]) -> WorkflowHandler:
         graph = workflow._graph
@@ -442,25 +402,10 @@ class Runs:
     def _handler(self, run: Run) -> WorkflowHandler:
         return WorkflowHandler(run, runs=self)
 
-    async def _ended(self, workflow: Workflow, row: RunRow) -> WorkflowHandler:
+    async def _ended(self, workflow: Workflow, run_id: str) -> WorkflowHandler:
         """A handler of a run that is over."""
-        graph = workflow._graph
-        _, snapshot, entries = await self.journal.record(row.run_id)
-        outlet = Outlet()
-        assert row.outcome is not None
-        replay, entries = self._rebuild(workflow, row, snapshot, [e for e in entries if not _ends(e, row.outcome)])
-        outlet.events = replay.stream
-        state = replay.state
-        _, _, every = await self.journal.record(row.run_id)
-        last = next((entry for entry in reversed(every) if entry.seq == row.outcome.seq), None)
-        if last is None or last.event is None:
-            raise CodecError(f"The record of run {row.run_id} lacks the event that ended it.")
-        event = event_of(graph, last.event, last.payload)
-        outlet.events.append((last.seq, event))
-        outlet.end(event, None if row.outcome.status == "done" else _error_of(row.outcome, event))
-        outlet.seen = True
-        run = Run.over(workflow, graph, row.run_id, outlet, state)
-        return WorkflowHandler(run, runs=self)
+        row, snapshot, entries = await self.journal.record(run_id)
+        return self._handler(ended(workflow, row, snapshot, entries))
 
     def on_quiet(self, run: Run) -> None:
         """As `Keeper` says."""
@@ -547,28 +492,3 @@ class Runs:
         if due is not None:
             # Not at once again for runs that could not be resumed.
             self._set_alarm(max(due, self._clock.wall() + 1.0))
-
-
-def _version_of(started: RunStart) -> str:
-    """The declared version in a recorded definition, or nothing."""
-    _, _, version = started.code.get("workflow", "").partition(" ")
-    return version
-
-
-def _ends(entry: Entry, outcome: Outcome) -> bool:
-    return entry.seq == outcome.seq and entry.step is None and entry.kind == "event"
-
-
-def _error_of(outcome: Outcome, event: PlainEvent) -> Exception:
-    from citewell.workflow.errors import WorkflowCancelledByUser, WorkflowStuck, WorkflowTimeoutError
-
-    kind, _, message = (outcome.error or "").partition(": ")
-    match outcome.status:
-        case "timed_out":
-            return WorkflowTimeoutError(message, timeout_s=getattr(event, "timeout", 0.0))
-        case "cancelled":
-            return WorkflowCancelledByUser(message)
-        case "stuck":
-            return WorkflowStuck(message, waiting=())
-    assert isinstance(event, StopEvent)
-    return RecordedError(message, kind)

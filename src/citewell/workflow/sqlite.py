@@ -54,7 +54,7 @@ class SqliteJournal(GroupCommit):
         """Open the file, made if it is missing, and begin to write. WorkflowError when another process writes it."""
         if self._read_only:
             if not self.path.exists():
-                raise RunNotFound(f"There is no record of runs at {self.path}.")
+                raise RunNotFound(f"There is no record of runs at {self.path}. Without `read_only` it is made.")
             self._db = self._connect()
             return
         self._lock_file = open(f"{self.path}.lock", "ab")  # noqa: SIM115 - held until close()
@@ -242,7 +242,7 @@ class SqliteJournal(GroupCommit):
         """The run's row. RunNotFound when there is none."""
         found: list[RunRow] = await self._read(lambda db: list(rows(db, "run_id = ?", (run_id,))))
         if not found:
-            raise RunNotFound(f"There is no run {run_id!r} in {self.path}.")
+            raise RunNotFound(f"There is no run {run_id!r} in {self.path}. `Runs.find` lists those that are.")
         return found[0]
 
     async def runs(
@@ -280,7 +280,7 @@ class SqliteJournal(GroupCommit):
             db.execute("BEGIN")
             row = next(rows(db, "run_id = ?", (run_id,)), None)
             if row is None:
-                raise RunNotFound(f"There is no run {run_id!r} in {self.path}.")
+                raise RunNotFound(f"There is no run {run_id!r} in {self.path}. `Runs.find` lists those that are.")
             kept = db.execute(
                 "SELECT seq, form FROM snapshots WHERE run = (SELECT n FROM runs WHERE run_id = ?)", (run_id,)
             ).fetchone()

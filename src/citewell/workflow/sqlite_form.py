@@ -135,7 +135,7 @@ def verify(db: sqlite3.Connection, run_id: str) -> str | None:
     db.execute("BEGIN")
     row = db.execute("SELECT n, start, status, outcome, workflow, key FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if row is None:
-        raise RunNotFound(f"There is no run {run_id!r}.")
+        raise RunNotFound(f"There is no run {run_id!r}. `Runs.find` lists those that are.")
     number, start, status, outcome, workflow, key = row
     head, last = hashlib.sha256(start.encode()).digest(), 0
     begun = json.loads(start)

@@ -70,7 +70,7 @@ class GroupCommit:
 
     def _push(self, op: Op) -> None:
         if self._thread is None or self._loop is None:
-            raise JournalFailed(f"The record of runs in {self.path} is closed.")
+            raise JournalFailed(f"The record of runs in {self.path} is closed. Open it again with `async with`.")
         if not self._queue:
             # Once in a turn of the loop: what all runs ask in this turn goes into one transaction.
             self._loop.call_soon(self._hand_over)
@@ -176,7 +176,10 @@ class GroupCommit:
 
 def _told(error: BaseException) -> BaseException:
     if isinstance(error, sqlite3.IntegrityError):
-        told = RunTaken("Another process has gone on with this run meanwhile; this one has stopped it here.")
+        told = RunTaken(
+            "Another process has gone on with this run meanwhile; this one has stopped it here. "
+            "Its end is known there, or here once these runs are closed and opened again."
+        )
         told.__cause__ = error
         return told
     return error

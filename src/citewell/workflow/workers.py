@@ -188,7 +188,13 @@ def _on_done(run: "Run", worker: Worker, task: asyncio.Task[None]) -> None:
         run.workers.pop(worker, None)
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("A worker of run %s broke", run.run_id, exc_info=error)
-        ends.close(run, WorkflowRuntimeError(f"Run {run.run_id} of {run.graph.name} broke: {error!r}"))
+        ends.close(
+            run,
+            WorkflowRuntimeError(
+                f"Run {run.run_id} of {run.graph.name} broke inside the engine, not in a step: {error!r}. "
+                "The log of citewell.workflow has the traceback; please report it."
+            ),
+        )
     if not run.workers:
         run.workers = None
         if run.closing and not run.outlet.finished:

@@ -31,6 +31,8 @@ button{border:1px solid var(--rule);border-radius:4px;padding:2px 10px}
 table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{text-align:left;vertical-align:top;padding:3px 10px 3px 0;border-bottom:1px solid var(--rule)}
 td{overflow-wrap:anywhere}
+td.id,td.word{overflow-wrap:break-word}
+.wide{overflow-x:auto}
 td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 td.id,code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:12px}
 tr.failed td{background:var(--failed)}
@@ -82,7 +84,11 @@ for (const figure of document.querySelectorAll("figure")) {
     addEventListener("pointermove", move);
     addEventListener("pointerup", () => removeEventListener("pointermove", move), { once: true });
   });
-  if (!svg.classList.contains("graph")) continue;
+  if (!svg.classList.contains("graph")) {
+    // The end of a run is looked for first, so a timeline is shown whole as long as it can be read.
+    if (frame.clientWidth < width) zoom(Math.max(frame.clientWidth / width, 0.6));
+    continue;
+  }
   svg.addEventListener("pointerover", (event) => {
     const node = event.target.closest(".node");
     for (const lit of svg.querySelectorAll(".lit")) lit.classList.remove("lit");
@@ -214,7 +220,7 @@ def _item(drawn: str, about: str) -> str:
 
 def steps_table(view: GraphView, steps: Sequence[str]) -> list[str]:
     """Every step with what it accepts and emits, for those who read rather than look."""
-    lines = ["<table><thead><tr><th>step</th><th>accepts</th><th>emits</th></tr></thead><tbody>"]
+    lines = ['<div class="wide"><table><thead><tr><th>step</th><th>accepts</th><th>emits</th></tr></thead><tbody>']
     for step in steps:
         accepts = [_end(edge, edge.source) for edge in view.edges if edge.target == step]
         emits = [_end(edge, edge.target) for edge in view.edges if edge.source == step and edge.kind in _EMITTED]
@@ -222,7 +228,7 @@ def steps_table(view: GraphView, steps: Sequence[str]) -> list[str]:
             f'<td class="id">{escaped(", ".join(names))}</td>' for names in ([cut(step, 80)], accepts, emits)
         )
         lines.append(f"<tr>{cells}</tr>")
-    return [*lines, "</tbody></table>"]
+    return [*lines, "</tbody></table></div>"]
 
 
 _EMITTED = ("event", "list")

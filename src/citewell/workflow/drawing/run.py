@@ -164,7 +164,7 @@ def _tip(tally: StepTally) -> str:
 def _steps_table(steps: Sequence[str], found: Trace) -> list[str]:
     names = ("received", "attempts", "retries", "errors", "failed", "over with the run", "busy", "mean", "longest")
     head = "".join(f'<th class="n">{name}</th>' for name in names)
-    lines = [f"<table><thead><tr><th>step</th>{head}</tr></thead><tbody>"]
+    lines = [f'<div class="wide"><table><thead><tr><th>step</th>{head}</tr></thead><tbody>']
     known = dict.fromkeys([*steps, *found.steps])
     for step in list(known)[:1000]:
         tally = found.steps.get(step, StepTally())
@@ -174,7 +174,7 @@ def _steps_table(steps: Sequence[str], found: Trace) -> list[str]:
         row = "".join(f'<td class="n">{cell}</td>' for cell in cells)
         failed = ' class="failed"' if tally.failed else ""
         lines.append(f'<tr{failed}><td class="id">{escaped(cut(step, 80))}</td>{row}</tr>')
-    return [*lines, "</tbody></table>"]
+    return [*lines, "</tbody></table></div>"]
 
 
 def _entries_table(entries: Sequence[Entry], found: Trace) -> list[str]:
@@ -191,8 +191,8 @@ def _entries_table(entries: Sequence[Entry], found: Trace) -> list[str]:
         )
     linked = {entries[place].seq for place in kept}
     lines.append(
-        '<table><thead><tr><th class="n">seq</th><th class="n">after</th><th>kind</th><th>step</th><th>event</th>'
-        '<th>because of</th><th class="n">took</th><th>details</th></tr></thead><tbody>'
+        '<div class="wide"><table><thead><tr><th class="n">seq</th><th class="n">after</th><th>kind</th>'
+        '<th>step</th><th>event</th><th>because of</th><th class="n">took</th><th>details</th></tr></thead><tbody>'
     )
     before = -1
     for place in kept:
@@ -200,7 +200,7 @@ def _entries_table(entries: Sequence[Entry], found: Trace) -> list[str]:
             lines.append(f'<tr class="gap"><td colspan="8">{place - before - 1:,} entries are not shown</td></tr>')
         before = place
         lines.append(_row(entries[place], found, linked))
-    return [*lines, "</tbody></table>"]
+    return [*lines, "</tbody></table></div>"]
 
 
 def _row(entry: Entry, found: Trace, linked: set[int]) -> str:
@@ -214,7 +214,7 @@ def _row(entry: Entry, found: Trace, linked: set[int]) -> str:
     name = cut(entry.event or entry.name or "", 60)
     return (
         f'<tr id="e{entry.seq}"{" class=" + chr(34) + "failed" + chr(34) if entry.error is not None else ""}>'
-        f'<td class="n">{entry.seq}</td><td class="n">{duration(at)}</td><td>{kind}</td>'
+        f'<td class="n">{entry.seq}</td><td class="n">{duration(at)}</td><td class="word">{kind}</td>'
         f'<td class="id">{escaped(cut(entry.step or "outside", 60))}</td>'
         f'<td class="id">{escaped(name + target)}</td>'
         f'<td>{", ".join(causes)}</td><td class="n">{took}</td><td>{_details(entry)}</td></tr>'

@@ -100,7 +100,7 @@ def draw(
         lines.append(f'<g class="{names}" {ends}><title>{tip}{count}</title>{shape}</g>')
     for box in layout.boxes:
         lines += _node(box, kinds[box.name], number[box.name], marks)
-    lines += _counts(layout, number, marks)
+    lines += _counts(layout, number, marks, ways)
     lines.append("</svg>")
     return "\n".join(lines) + ("\n" if standalone else "")
 
@@ -176,8 +176,10 @@ def _points(corners: list[Point]) -> str:
     return " ".join(f"{x:g},{y:g}" for x, y in corners)
 
 
-def _counts(layout: Layout, number: Mapping[str, int], marks: Marks) -> list[str]:
-    widths = {pair: columns(text) * _SMALL for pair, text in marks.counts.items() if text}
+def _counts(layout: Layout, number: Mapping[str, int], marks: Marks, ways: Mapping[Pair, str]) -> list[str]:
+    # The line of a list is twice as broad, and a number so close would read as a part of it.
+    room = {pair: 6.0 for pair, kind in ways.items() if kind == "list"}
+    widths = {pair: columns(text) * _SMALL + room.get(pair, 0.0) for pair, text in marks.counts.items() if text}
     return [
         f'<text class="count" data-s="{number[pair[0]]}" data-t="{number[pair[1]]}" x="{x:g}" y="{y + 4:g}">'
         f"{escaped(marks.counts[pair])}</text>"
