@@ -110,7 +110,11 @@ def test_deletions_and_comments_are_left_out_and_counted() -> None:
     assert "Old limit" not in document.text
     assert "really" not in document.text
     assert document.account.left_out[Reason.HIDDEN].characters == len("Oldlimitreally?SECRETHiddenpart.")
-    assert document.warnings == ("1 tracked deletions were left out.", "1 comments were left out.")
+    assert document.warnings == (
+        "1 tracked deletions were left out.",
+        "1 comments were left out.",
+        "Blocks of hidden text, marked as hidden: 2.",
+    )
 
 
 def test_cells_know_their_spans_and_headers() -> None:

@@ -10,6 +10,7 @@ import pytest
 from reportlab.lib.colors import black, navy, white
 from reportlab.lib.pagesizes import letter
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import SimpleDocTemplate, Table
 
 from citewell.errors import ReadError
 from citewell.reading.isolation import Isolated
@@ -17,7 +18,7 @@ from citewell.reading.pdf import PdfReader, iso_date
 from citewell.reading.pdf_flow import join, mend_cells, split_lists
 from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines, plain
 from citewell.reading.tables import CellText
-from citewell.types import Block, BlockKind, Document, Source
+from citewell.types import Block, BlockKind, Document, Reason, Source, Tally
 
 HEIGHT = letter[1]
 
@@ -473,6 +474,18 @@ def test_table_that_goes_over_the_page_is_one_table_with_one_header() -> None:
         (3, 1, "forty"),
     ]
     assert [region.page for region in whole.regions] == [1, 2, 3]
+    assert whole.repeated == len("PlanFee")
+
+
+def test_header_that_a_table_repeats_on_its_next_page_is_no_loss() -> None:
+    buffer = io.BytesIO()
+    rows = [["Instrument", "Interval"], *([f"Gauge {number}", f"{number} months"] for number in range(60))]
+    table = Table(rows, repeatRows=1, style=[("GRID", (0, 0), (-1, -1), 0.5, black)])
+    SimpleDocTemplate(buffer, pagesize=letter, invariant=True).build([table])
+    document = PdfReader(ocr="none").read(Source("a.pdf", buffer.getvalue()))
+    assert document.pages == 2
+    assert document.text.count("Instrument") == 1
+    assert document.account.left_out == {Reason.DUPLICATE: Tally(len("InstrumentInterval"))}
 
 
 def test_items_run_together_become_items() -> None:

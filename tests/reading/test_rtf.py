@@ -76,7 +76,10 @@ def test_hidden_and_deleted_text_and_comments_are_kept_apart() -> None:
     assert shown(document) == ["Seen too."]
     assert [b.span.of(document.text) for b in document.blocks if b.hidden] == ["HIDDEN"]
     assert document.account.left_out[Reason.HIDDEN].characters == len("HIDDENgonenote")
-    assert document.warnings == ("2 tracked deletions and comments were left out.",)
+    assert document.warnings == (
+        "2 tracked deletions and comments were left out.",
+        "Blocks of hidden text, marked as hidden: 1.",
+    )
 
 
 def test_notes_follow_their_paragraph_and_margins_are_boilerplate() -> None:

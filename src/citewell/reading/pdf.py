@@ -142,7 +142,9 @@ class PdfReader:
         builder.leave_out(Reason.UNREADABLE, characters=scanned.broken, pages=len(scanned.unread))
         builder.leave_out(Reason.UNREADABLE, images=kept.lost)
         builder.leave_out(Reason.TOO_SMALL, images=kept.small, pages=len(scanned.blank))
-        builder.leave_out(Reason.DUPLICATE, images=kept.pages)
+        builder.leave_out(
+            Reason.DUPLICATE, images=kept.pages, characters=sum(piece.repeated for piece in pieces if not piece.hidden)
+        )
         for name, held in enclosed:
             builder.attach(name, held)
         warnings += doubts(pieces)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines, union
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import CellText, grid
-from citewell.types import BlockKind
+from citewell.types import BlockKind, count_characters
 
 _MARGIN = 0.12  # of the page's height, above and below
 _PAGE_NUMBER = re.compile(
@@ -78,7 +78,9 @@ def join(pages: Sequence[list[PagePiece]], hyphened: Collection[tuple[str, str]]
             before.regions += piece.regions
             before.box = union((before.box, piece.box))
         elif before is not None and _same_table(before, piece):
-            before.cells = _stack(before.cells, piece.cells)
+            stacked = _stack(before.cells, piece.cells)
+            before.repeated += _characters(before.cells) + _characters(piece.cells) - _characters(stacked)
+            before.cells = stacked
             before.regions += piece.regions
             before.page = piece.page
         elif before is not None and _continues(before, piece):
@@ -148,6 +150,10 @@ def _same_table(before: PagePiece, piece: PagePiece) -> bool:
 def _is_rest_of_row(cells: Sequence[CellText]) -> bool:
     first = [cell for cell in cells if cell.row == 0 and cell.text]
     return bool(first) and all(cell.text[0].islower() for cell in first)
+
+
+def _characters(cells: Sequence[CellText]) -> int:
+    return sum(count_characters(cell.text) for cell in cells)
 
 
 def _width(cells: Sequence[CellText]) -> int:

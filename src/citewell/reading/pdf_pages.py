@@ -59,6 +59,7 @@ class PagePiece:
     goes_on: bool = False  # perhaps: a list item without a label may be the rest of the one before
     confidence: float | None = None  # where it was recognised
     asset: Picture | None = None
+    repeated: int = 0  # characters of headers that a table had once more on its next page
 
     def __post_init__(self) -> None:
         self.regions = self.regions or [Region(self.page, self.box)]
