@@ -239,7 +239,8 @@ def test_long_headers_and_many_boundaries_take_time_in_proportion() -> None:
         return time.process_time() - start
 
     seconds(1000)
-    small, large = seconds(50_000), seconds(200_000)
+    # The best of three: other work on the machine only ever adds.
+    small, large = (min(seconds(size) for _ in range(3)) for size in (50_000, 200_000))
     assert large < 8 * small + 0.3
 
 
