@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -42,7 +43,11 @@ class Fault:
 
 
 class Disk:
-    """What outlives a process: a database in memory. `successes` are the jobs whose outcome it holds."""
+    """What outlives a process: a database in memory.
+
+    `successes` are the jobs whose outcome it took, `answers` how many answers of whom to which run: both also where
+    the run was compacted since and the entry is gone.
+    """
 
     def __init__(self, faults: Sequence[Fault] = ()) -> None:
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -50,6 +55,7 @@ class Disk:
         self.faults = {fault.commit: fault for fault in faults}
         self.commits = 0
         self.successes: set[tuple[str, str, int]] = set()
+        self.answers: Counter[tuple[str, str]] = Counter()
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -144,6 +150,8 @@ class SimulatedJournal(SqliteJournal):
             for form in json.loads(text):
                 if form["kind"] == "step" and "error" not in form:
                     self._disk.successes.add((run_id, form["step"], form["caused_by"][0]))
+                elif "by" in form:
+                    self._disk.answers[run_id, form["by"]] += 1
 
     def _after_turns(self, call: Callable[[], None]) -> None:
         """As long as a thread may take: some turns of the loop."""

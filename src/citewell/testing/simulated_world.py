@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import json
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -81,7 +82,7 @@ class World:
         self.started: dict[str, str] = {}
         self.results: dict[str, str] = {}
         self.answered: dict[tuple[str, str], str | None] = {}
-        self._shortened: set[str] = set()
+        self._acknowledged: Counter[tuple[str, str]] = Counter()
         self.cancelled: set[str] = set()
         self.lives = 0
         self._loop: VirtualLoop
@@ -282,10 +283,10 @@ class World:
         if journal.dead:
             return
         self.note(f"{by} has answered {question.key} of {question.run_id}")
-        given = [one for one in self.entries(question.run_id) if one.by == by]
+        self._acknowledged[question.run_id, by] += 1
+        if self._acknowledged[question.run_id, by] > self.disk.answers[question.run_id, by]:
+            self.wrong.append(f"{by}'s answer to {question.run_id} is not recorded")
         if question.key is None:
-            if not given and question.run_id not in self._shortened:
-                self.wrong.append(f"{by}'s answer to {question.run_id} is not recorded")
             return
         place = (question.run_id, question.key)
         if place in self.answered:
@@ -303,9 +304,6 @@ class World:
             if self.draw.random() < 0.5:
                 for row in await self._until_done(lambda: runs.find(waiting=True), journal):
                     keep_history = self.draw.random() < 0.8
-                    if not keep_history:
-                        # The snapshot holds what came of its entries; whoever looks for one finds none any more.
-                        self._shortened.add(row.run_id)
                     with contextlib.suppress(WorkflowRuntimeError, JournalFailed, DiskFull):
                         await runs.compact(row.run_id, keep_history=keep_history)
 
