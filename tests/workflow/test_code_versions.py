@@ -171,6 +171,36 @@ def test_a_workflow_that_continues_the_old_definition_goes_on_with_its_runs(by, 
     assert asyncio.run(_finish(tmp_path, _module(tmp_path, new).Ship(timeout=None))) == [3, False, "new"]
 
 
+def test_the_end_of_a_run_is_taught_its_new_name_too(tmp_path):
+    own = SOURCE.replace("class Ship(", "class Shipped(StopEvent):\n    said: list\n\n\nclass Ship(")
+    own = own.replace("-> StopEvent:\n        return StopEvent(", "-> Shipped:\n        return Shipped(").replace(
+        "result=[await", "said=[await"
+    )
+    old = own.replace("class Ship(Workflow):\n", 'class Ship(Workflow):\n    version = "1"\n\n')
+    new = re.sub(r"\bShipped\b", "Delivered", old)
+    new = new.replace('version = "1"', 'version = "2"\n    continues = {"1": _renamed}')
+    new = new.replace(
+        "class Ship(Workflow)",
+        RENAMED.replace("Part", "Delivered").replace("Piece", "Shipped") + "\n\nclass Ship(Workflow)",
+    )
+    new = new.replace('"build" if entry.step == "make" else ', "")
+    flow = _module(tmp_path, old).Ship(timeout=None)
+    asyncio.run(_start_and_park(tmp_path, flow))
+    assert asyncio.run(_finish(tmp_path, flow)).said == [3, False]
+
+    async def look_back(folder: Path, module: ModuleType, *, compact: bool) -> Any:
+        async with Runs(folder / "runs.db", [module.Ship(timeout=None)]) as runs:
+            if compact:
+                await runs.compact("ship", keep_history=False)
+            return await runs.result("ship")
+
+    for compact in (False, True):
+        module = _module(tmp_path, new)
+        end = asyncio.run(look_back(tmp_path, module, compact=compact))
+        assert type(end) is module.Delivered
+        assert end.said == [3, False]
+
+
 RENAMED = """
 def _renamed(entry):
     import dataclasses

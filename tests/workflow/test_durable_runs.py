@@ -32,6 +32,7 @@ from citewell.workflow import (
     StopEvent,
     Workflow,
     WorkflowFailedEvent,
+    WorkflowStuck,
     WorkflowValidationError,
     step,
 )
@@ -190,13 +191,32 @@ async def test_without_the_lock_the_record_refuses_the_second_of_two_that_go_on_
             assert 5 in found
             for end in found:
                 ends[type(end).__name__] += 1
-                assert end == 5 or (isinstance(end, JournalFailed) and "Another process" in str(end))
+                assert end == 5 or (isinstance(end, JournalFailed) and f"run {handler.run_id}" in str(end))
             assert await one.verify(handler.run_id) is None
             entries = await one.entries(handler.run_id)
             over = [(e.step, e.caused_by) for e in entries if e.kind == "step"]
             assert len(over) == len(set(over)) == 6
             assert (await one.run(handler.run_id)).status == "done"
     assert ends["RunTaken"]
+
+
+class Silent(Workflow):
+    @step
+    async def begin(self, ev: StartEvent) -> StopEvent | None:
+        return None
+
+
+@on_a_loop
+async def test_the_record_of_a_run_that_got_stuck_says_what_it_waited_for(tmp_path):
+    async with Runs(tmp_path / "runs.db", [Silent()]) as runs:
+        with pytest.raises(WorkflowStuck) as caught:
+            await (await runs.start(runs._workflows["Silent"], run_id="silent"))
+    async with Runs(tmp_path / "runs.db", [Silent()]) as runs:
+        with pytest.raises(WorkflowStuck) as again:
+            await runs.result("silent")
+    assert str(again.value) == str(caught.value)
+    assert again.value.waiting == caught.value.waiting
+    assert "step 'begin' emitted nothing on StartEvent (event 1)" in again.value.waiting
 
 
 @on_a_loop

@@ -654,3 +654,5 @@ def test_a_run_that_gets_stuck_ends_its_stream_with_the_reason():
     (last,) = asyncio.run(main())
     assert isinstance(last, WorkflowFailedEvent)
     assert isinstance(last.exception, WorkflowStuck)
+    assert last.waiting == last.exception.waiting
+    assert last.waiting

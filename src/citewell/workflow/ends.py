@@ -93,7 +93,8 @@ def _failure(error: Exception, active: list[str]) -> PlainEvent:
             return WorkflowTimedOutEvent(timeout=error.timeout_s, active_steps=active)
         case "cancelled":
             return WorkflowCancelledEvent()
-    return WorkflowFailedEvent(step_name=getattr(error, "step", None) or "", exception=error)
+    waiting = error.waiting if isinstance(error, WorkflowStuck) else ()
+    return WorkflowFailedEvent(step_name=getattr(error, "step", None) or "", exception=error, waiting=waiting)
 
 
 def status_of(error: BaseException | None) -> Status:

@@ -159,12 +159,16 @@ RecordableException = Annotated[
 
 
 class WorkflowFailedEvent(StopEvent):
-    """Last event of the stream of a run that failed. `attempts` and `elapsed_seconds` are of the step that did."""
+    """Last event of the stream of a run that failed. `attempts` and `elapsed_seconds` are of the step that did.
+
+    Of a run that was stuck, `waiting` has a line for each waiting step.
+    """
 
     step_name: str
     exception: RecordableException
     attempts: int | None = None
     elapsed_seconds: float | None = None
+    waiting: tuple[str, ...] = ()
 
 
 class WorkflowTimedOutEvent(StopEvent):

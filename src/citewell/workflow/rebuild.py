@@ -43,19 +43,8 @@ def rebuild(
 
     Raises DefinitionChanged when the run was recorded by other code, or its entries mean nothing to the present one.
     """
-    graph = workflow._graph
-    present = definition(workflow, graph)
-    started = row.started
-    if started.definition != present.fingerprint:
-        names = (started.definition, _version_of(started))
-        continues = workflow.continues
-        match = next((name for name in names if name in continues), None)
-        if match is None:
-            check_unchanged(row.run_id, started.code, started.definition, present)
-        if isinstance(continues, Mapping) and match is not None:
-            change = continues[match]
-            entries = [changed for entry in entries if (changed := change(entry)) is not None]
-    replay = Replay(graph, snapshot)
+    entries = _as_present(workflow, row, entries)
+    replay = Replay(workflow._graph, snapshot)
     try:
         replay.apply(entries)
     except (CodecError, KeyError, ValueError, TypeError) as error:
@@ -66,6 +55,23 @@ def rebuild(
             changed=[str(error)],
         ) from error
     return replay, entries
+
+
+def _as_present(workflow: Workflow, row: RunRow, entries: list[Entry]) -> list[Entry]:
+    """The entries of a run as the present code has them; DefinitionChanged when it does not go on with such runs."""
+    present = definition(workflow, workflow._graph)
+    started = row.started
+    if started.definition == present.fingerprint:
+        return entries
+    names = (started.definition, _version_of(started))
+    continues = workflow.continues
+    match = next((name for name in names if name in continues), None)
+    if match is None:
+        check_unchanged(row.run_id, started.code, started.definition, present)
+    if not isinstance(continues, Mapping) or match is None:
+        return entries
+    change = continues[match]
+    return [changed for entry in entries if (changed := change(entry)) is not None]
 
 
 def replayed(workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, entries: list[Entry]) -> Replayed:
@@ -89,6 +95,9 @@ def ended(workflow: Workflow, row: RunRow, snapshot: Mapping[str, Any] | None, e
             f"The record of run {row.run_id} lacks entry {outcome.seq}, the event that ended it: it is damaged. "
             f"`citewell workflow show {row.run_id}` says where."
         )
+    # A function that drops the entry of the end changes nothing about the run being over.
+    last = next(iter(_as_present(workflow, row, [last])), last)
+    assert last.event is not None
     event = event_of(workflow._graph, last.event, last.payload)
     outlet = Outlet()
     outlet.events = replay.stream
@@ -137,5 +146,5 @@ def _error_of(outcome: Outcome, event: PlainEvent) -> Exception:
         case "cancelled":
             return WorkflowCancelledByUser(message)
         case "stuck":
-            return WorkflowStuck(message, waiting=())
+            return WorkflowStuck(message, waiting=getattr(event, "waiting", ()))
     return RecordedError(message, kind)

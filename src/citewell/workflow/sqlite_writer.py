@@ -123,7 +123,7 @@ class GroupCommit:
             if len(ops) > 1:
                 # One of them may be at fault: each by itself.
                 return [outcome for op in ops for outcome in self._commit([op])]
-            return [(ops[0].future, None, _told(error))]
+            return [(ops[0].future, None, _told(error, ops[0]))]
         return outcomes
 
     @staticmethod
@@ -138,7 +138,7 @@ class GroupCommit:
             if not op.whole:
                 db.execute("ROLLBACK TO one")
                 db.execute("RELEASE one")
-            return None, _told(error)
+            return None, _told(error, op)
         db.execute("RELEASE one")
         return value, None
 
@@ -174,10 +174,11 @@ class GroupCommit:
         return head
 
 
-def _told(error: BaseException) -> BaseException:
+def _told(error: BaseException, op: Op) -> BaseException:
     if isinstance(error, sqlite3.IntegrityError):
+        run = "this run" if op.row is None else f"run {op.row[0]}"
         told = RunTaken(
-            "Another process has gone on with this run meanwhile; this one has stopped it here. "
+            f"Another process has gone on with {run} meanwhile; this one has stopped it here. "
             "Its end is known there, or here once these runs are closed and opened again."
         )
         told.__cause__ = error
