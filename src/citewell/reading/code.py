@@ -20,8 +20,9 @@ from citewell.types import Block, BlockKind, Document, Source, Span
 _MAX_CHARS: Final = 1500  # of code that defines nothing, in one block
 _GAP: Final = re.compile(r"\n[ \t]*+\n\s*+")
 _WORD: Final = re.compile(r"\w")
-# A string, a comment or the end of a statement; what a dollar quote opens is the body of a function.
-_SQL: Final = re.compile(r"'(?:[^']|'')*+'|\"[^\"]*+\"|--[^\n]*+|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|;", re.DOTALL)
+# A string, a comment, what opens a longer one or the body of a function (`$tag$`), or the end of a statement.
+_SQL: Final = re.compile(r"'(?:[^']|'')*+'|\"[^\"]*+\"|--[^\n]*+|/\*|\$\w*+\$|;")
+_DOLLARS: Final = re.compile(r"(?=(\$\w*+\$))")
 _CREATE: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:\w+\s+){0,3}?(?:TABLE|VIEW|FUNCTION|PROCEDURE|"
     r"TRIGGER|INDEX|TYPE|SEQUENCE|SCHEMA|DATABASE|PACKAGE(?:\s+BODY)?)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?:ONLY\s+)?"
@@ -169,11 +170,21 @@ def _in_characters(found: Sequence[Symbol], text: str) -> Sequence[Symbol]:
 
 
 def _statements(text: str) -> Iterator[Symbol]:
-    start = 0
-    for sign in _SQL.finditer(text):
-        if sign[0] == ";":
-            yield _statement(text, start, sign.end())
-            start = sign.end()
+    start = at = 0
+    # Where each closing mark stands last: what it does not close any more would be looked for from each opening.
+    last = {found[1]: found.start() for found in _DOLLARS.finditer(text)}
+    last["*/"] = text.rfind("*/")
+    while sign := _SQL.search(text, at):
+        at = sign.end()
+        closing = "*/" if sign[0] == "/*" else sign[0]
+        if closing == ";":
+            yield _statement(text, start, at)
+            start = at
+        elif last.get(closing, -1) >= at:
+            at = text.index(closing, at) + len(closing)
+        elif closing[0] == "$":
+            # The second sign may open another one.
+            at -= 1
     if text[start:].strip():
         yield _statement(text, start, len(text))
 

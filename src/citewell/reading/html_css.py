@@ -48,7 +48,7 @@ _PART: Final = re.compile(
     r"|(?P<combinator>\s*[>+~]\s*|\s+)",
     re.DOTALL,
 )
-_NTH: Final = re.compile(r"(?:([+-]?\d*)n)?\s*([+-]?\s*\d+)?")
+_NTH: Final = re.compile(r"(?:([+-]?\d*+)n)?\s*+([+-]?\s*+\d++)?")
 _NEVER: Final = frozenset({
     "hover", "focus", "focus-within", "focus-visible", "active", "target", "visited", "checked", "disabled", "invalid",
     "valid", "required", "open", "fullscreen", "before", "after", "first-letter", "first-line", "selection",

@@ -15,13 +15,13 @@ from citewell.types import BlockKind, count_characters
 
 _MARGIN = 0.12  # of the page's height, above and below
 _PAGE_NUMBER = re.compile(
-    r"(page|seite|página|p\.)?\s*[-–—|]?\s*(\d{1,4}|[ivxlc]{1,7})\s*([-–—|/]|of|von|de|sur)?\s*(\d{1,4})?\s*[-–—|]?",
+    r"(page|seite|página|p\.)?\s*+[-–—|]?\s*+(\d{1,4}|[ivxlc]{1,7})\s*+([-–—|/]|of|von|de|sur)?\s*+(\d{1,4})?\s*+[-–—|]?",
     re.I,
 )
 _CAPTION = re.compile(r"(table|tab\.|figure|fig\.|tabelle|abbildung|abb\.|tableau|chart|exhibit)\s*[A-Z]?\d+", re.I)
 _TABLE_CAPTION = re.compile(r"(table|tab\.|tabelle|tableau|exhibit)\s", re.I)
-_CUT = re.compile(rf"([^\W\d_]+['’]?){MAYBE_CUT}([^\W\d_]+)")
-_SPACED = re.compile(r"([^\W\d_]+) (?=([^\W\d_]+))")
+_CUT = re.compile(rf"(?<![^\W\d_])([^\W\d_]++['’]?){MAYBE_CUT}([^\W\d_]+)")
+_SPACED = re.compile(r"(?<![^\W\d_])([^\W\d_]++) (?=([^\W\d_]++))")
 _SHORT = re.compile("a|i|am|an|as|at|be|by|do|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we")  # whole words
 _ENDS = tuple(".!?:;。！？؟")
 _OUTSIDE = (BlockKind.HEADER, BlockKind.FOOTER)

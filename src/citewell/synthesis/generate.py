@@ -37,7 +37,7 @@ When can I use the bicycle room?
 {nonce} end of question
 Answer: The bicycle room is open from 06:00 to 21:00 [1]. It is closed on public holidays [1]."""
 
-_NUMBERS = r"\d{1,9}(?:\s*(?:[,;、&]|and|[-–])\s*(?:\^|#)?\s*\d{1,9})*"
+_NUMBERS = r"\d{1,9}(?:\s*+(?:[,;、&]|and|[-–])\s*+(?:\^|#)?\s*+\d{1,9})*"
 _MARK = re.compile(
     rf"[\[【［]\s*(?:\^|#|(?:evidence|source|sources|doc|document"
     rf"|ref)\s*[:#]?\s*)?({_NUMBERS})\s*(?:†[^\]】］]{{0,80}})?[\]】］]",
@@ -125,7 +125,7 @@ def read(raw: str) -> tuple[tuple[Statement, ...], bool]:
     carried, carried_marks = "", list[int]()
     for (start, end), numbers in zip(found, given, strict=True):
         sentence = fold(bare[start:end])
-        sentence = re.sub(r"\s+([.,;:!?])", r"\1", sentence)
+        sentence = re.sub(r"(?<!\s)\s++([.,;:!?])", r"\1", sentence)
         sentence = re.sub(r"^(?:Answer:\s*)", "", sentence)
         if _same_line(sentence, ABSTENTION):
             abstained = True
@@ -160,7 +160,7 @@ def _lift(text: str) -> tuple[str, list[tuple[int, list[int]]]]:
 
 def _expand(numbers: str) -> list[int]:
     found: list[int] = []
-    for part in re.split(r"\s*(?:[,;、&]|and)\s*", numbers, flags=re.IGNORECASE):
+    for part in re.split(r"(?<!\s)\s*+(?:[,;、&]|and)\s*+", numbers, flags=re.IGNORECASE):
         ends = [int(digits) for digits in re.findall(r"\d+", part)]
         if len(ends) == 2 and 0 < ends[1] - ends[0] < _MAX_RANGE:
             found.extend(range(ends[0], ends[1] + 1))

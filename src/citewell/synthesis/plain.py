@@ -12,9 +12,9 @@ _JOINERS = frozenset("\u200c\u200d")
 _SCHEME = r"(?:h\s?t\s?t\s?p\s?s?|ftps?|wss?|file|mailto|javascript|vbscript|tel|sms|blob|intent)"
 _URL = re.compile(
     rf"(?<![\w]){_SCHEME}\s?:\s*(?://)?[^\s<>\"')\]]+|(?<![\w])data:[\w/+.-]*[;,][^\s<>\"')\]]*"
-    rf"|(?<!\w)[\\/]{{2,}}[\w.-]+\.[a-z]{{2,}}[^\s<>\"')\]]*|"
+    rf"|(?<!\w)[\\/]{{2,64}}+[\w.-]+\.[a-z]{{2,}}[^\s<>\"')\]]*|"
     r"(?<![\w@])www\.[\w-]+\.[^\s<>\"')\]]+|"
-    r"(?<![\w@.])(?:[\w-]+\.)+(?:com|net|org|io|dev|example|test|invalid|info|biz|co|me|app|xyz|ai|site|online"
+    r"(?<![\w@.])(?:[\w-]{1,63}+\.)+(?:com|net|org|io|dev|example|test|invalid|info|biz|co|me|app|xyz|ai|site|online"
     r"|cloud|link|top|ru|cn)"
     r"(?::\d+)?(?:[/?#][^\s<>\"')\]]*)?(?![\w@])",
     re.IGNORECASE,
