@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import random
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -146,8 +148,20 @@ def _one_life(order: dict[str, Any], opened: int) -> None:
         os._exit(code)
 
 
+def _warm_up() -> None:
+    """Live once, so that the lives to come find read and compiled what each would have to read by itself."""
+    here, there = os.pipe()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(live(folder, 0, None, 0, there))
+    os.close(here)
+    os.close(there)
+    # The children would copy what a collection touches.
+    gc.freeze()
+
+
 def serve() -> None:
     """Fork a life for each line, kill it `after_s` seconds after it has opened the runs if that is given."""
+    _warm_up()
     for line in sys.stdin:
         order = json.loads(line)
         here, there = os.pipe()
