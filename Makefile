@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 CITEWELL_DATA ?= ../shared/data
 export CITEWELL_DATA
+# Where nothing may be kept compiled, each of the many processes that tests start compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help demo test test-long check format lint types layers bench bench-workflow eval eval-reading footprint lock model clean
 
