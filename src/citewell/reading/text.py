@@ -102,7 +102,7 @@ def _blocks(text: str, positions: _Seen) -> tuple[Block, ...]:
     path: tuple[str, ...] = ()
     paragraph = BlockKind.PARAGRAPH
     spans = _paragraphs(text)
-    bar = text.find(_BAR)  # the first that is not before the paragraph
+    bar = text.find(_BAR) if "|" in text else -1  # the first that is not before the paragraph
     for (start, end), place in zip(spans, positions.places(spans), strict=True):
         if 0 <= bar < start:
             bar = text.find(_BAR, start)
