@@ -37,7 +37,7 @@ from typing import Any
 from citewell.config import EmbeddingSettings, Settings, assemble
 from citewell.errors import ReadError
 from citewell.evaluation.adjacency import GridCell, f1, relations
-from citewell.evaluation.facts import holds
+from citewell.evaluation.facts import holds, lines_found
 from citewell.evaluation.shingles import shingle_f1
 from citewell.reading.readers import Readers, default_factories
 from citewell.testing.place_laws import misplaced, unfaithful
@@ -57,16 +57,21 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def facts(folder: Path, readers: Readers, *, loud: bool) -> dict[str, float]:
-    """The share of facts found and of files read, by format too."""
+    """The share of facts found and of files read, by format too; and of the lines of pictures whose lines are known."""
     found: dict[str, list[bool]] = defaultdict(list)
     kinds: dict[str, list[bool]] = defaultdict(list)
     read: list[bool] = []
+    pictured = [0.0, 0.0]
     for row in rows(folder):
         source = Source(Path(row["file"]).name, (folder / row["file"]).read_bytes())
         document, error = read_with_parts(readers, source)
         refused = [fact for fact in row["expected"] if fact["kind"] == "error"]
         if not refused:
             read.append(document is not None)
+        if row.get("needs_ocr") and str(row.get("ground_truth", "")).endswith(".txt"):
+            lines = (folder / row["ground_truth"]).read_text(encoding="utf-8").splitlines()
+            pictured[0] += len(lines) * (lines_found(lines, document) if document else 0.0)
+            pictured[1] += len(lines)
         missing = []
         for fact in row["expected"]:
             right = error == fact["value"] if fact["kind"] == "error" else bool(document and holds(fact, document))
@@ -79,8 +84,12 @@ def facts(folder: Path, readers: Readers, *, loud: bool) -> dict[str, float]:
     every = [one for held in found.values() for one in held]
     figures = {"facts": _share(every), "read": _share(read)}
     figures |= {f"facts.{name}": _share(held) for name, held in found.items()}
+    said = ""
+    if pictured[1]:
+        figures["ocr_lines"] = pictured[0] / pictured[1]
+        said = f"; {figures['ocr_lines']:.1%} of {pictured[1]:.0f} lines of pictures"
     shown = ", ".join(f"{name} {sum(held)}/{len(held)}" for name, held in sorted(kinds.items()))
-    print(f"{folder.name}: {sum(every)}/{len(every)} facts, {sum(read)}/{len(read)} files read; {shown}")
+    print(f"{folder.name}: {sum(every)}/{len(every)} facts, {sum(read)}/{len(read)} files read; {shown}{said}")
     return {f"{folder.name}.citewell.{key}": value for key, value in figures.items()}
 
 

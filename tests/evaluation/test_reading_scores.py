@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from citewell.evaluation.adjacency import GridCell, f1, mean_f1, relations
-from citewell.evaluation.facts import holds
+from citewell.evaluation.facts import holds, lines_found
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import CellText, Table, grid
 from citewell.testing.place_laws import misplaced, unfaithful
@@ -88,3 +88,9 @@ def test_what_cannot_be_shown_is_named():
     assert unfaithful(made, Node("n", made.id, Span(0, 3), "One")) == ""
     assert unfaithful(made, Node("n", made.id, Span(0, 3), "Two"))
     assert unfaithful(made, Node("n", made.id, Span(0, 3000), "One"))
+
+
+def test_lines_of_a_picture_are_found_by_their_letters_and_digits_as_often_as_they_stand():
+    assert lines_found(["FIRST page, text!", "name: sum", "---"], document()) == 1.0
+    assert lines_found(["one", "One", "x 2.5", "nobody"], document()) == 0.5
+    assert lines_found([], document()) == 1.0

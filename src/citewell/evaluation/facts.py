@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,18 @@ def holds(fact: Mapping[str, Any], document: Document) -> bool:
             return _bare(value) in _bare(document.text)
         case _:
             return False
+
+
+def lines_found(lines: Sequence[str], document: Document) -> float:
+    """The share in [0, 1] of these lines of a picture that `document` has, by their letters and digits.
+
+    Case, spaces and punctuation do not count, nor do lines without any letter or digit; 1.0 where none is left. A line
+    that stands there twice must be found twice.
+    """
+    text = _signs(document.text)
+    wanted = Counter(signs for line in lines if (signs := _signs(line)))
+    found = sum(min(count, text.count(line)) for line, count in wanted.items())
+    return found / wanted.total() if wanted else 1.0
 
 
 def _on_page(document: Document, page: int | None) -> str:
@@ -128,3 +141,7 @@ def _plain(text: str) -> str:
 
 def _bare(text: str) -> str:
     return "".join(_plain(text).casefold().split())
+
+
+def _signs(text: str) -> str:
+    return "".join(filter(str.isalnum, _bare(text)))
