@@ -13,7 +13,7 @@ from citewell.reading.ocr import AUTO, engine_identity
 
 CODE: Final = "code@2"
 CSV: Final = "csv@3"
-DOCX: Final = "docx@4"
+DOCX: Final = "docx@5"
 EPUB: Final = "epub@2"
 FAQ: Final = "faq@3"
 HTML: Final = "html@4"

@@ -1,0 +1,28 @@
+"""Floors of what is read of made-up office files, whose headings, cells and texts are known."""
+
+from __future__ import annotations
+
+import io
+from statistics import mean
+
+import docx
+
+from citewell.evaluation.adjacency import f1
+from citewell.evaluation.office import headings
+from citewell.reading.docx import DocxReader
+from citewell.testing.docx_samples import docx_files
+from citewell.types import Source
+
+
+def test_headings_of_made_up_word_documents_are_found_with_their_levels_and_numbers():
+    scores = []
+    for file in docx_files(48, seed=11):
+        found = headings(DocxReader(ocr="none").read(Source(file.name, file.content)))
+        scores.append(f1(found, file.said))
+        assert scores[-1] >= 0.9, (file.name, found - file.said, file.said - found)
+    assert mean(scores) >= 0.99
+
+
+def test_made_up_word_documents_are_files_that_others_read():
+    for file in docx_files(8, seed=12):
+        assert len(docx.Document(io.BytesIO(file.content)).paragraphs) > 5
