@@ -69,13 +69,18 @@ def facts(folder: Path, readers: Readers, *, loud: bool) -> dict[str, float]:
             read.append(document is not None)
         missing = []
         for fact in row["expected"]:
-            right = error == fact["value"] if fact["kind"] == "error" else bool(document and holds(fact, document))
+            if fact["kind"] == "error":
+                right = error is not None and error.kind == fact["value"]
+            else:
+                right = document is not None and holds(fact, document)
             found[row["format"]].append(right)
             kinds[fact["kind"]].append(right)
             if not right:
                 missing.append(fact)
+        if loud and error is not None and not refused:
+            print(f"  {source.uri}: not read, {error.kind}: {error}")
         if loud and missing:
-            print(f"  {source.uri}: {error or ''} lacks {json.dumps(missing, ensure_ascii=False)[:400]}")
+            print(f"  {source.uri}: lacks {json.dumps(missing, ensure_ascii=False)[:400]}")
     every = [one for held in found.values() for one in held]
     figures = {"facts": _share(every), "read": _share(read)}
     figures |= {f"facts.{name}": _share(held) for name, held in found.items()}
@@ -84,12 +89,12 @@ def facts(folder: Path, readers: Readers, *, loud: bool) -> dict[str, float]:
     return {f"{folder.name}.citewell.{key}": value for key, value in figures.items()}
 
 
-def read_with_parts(readers: Readers, source: Source) -> tuple[Document | None, str]:
-    """The document, or the kind of error."""
+def read_with_parts(readers: Readers, source: Source) -> tuple[Document | None, ReadError | None]:
+    """The document, or why there is none."""
     try:
-        return readers.read(source), ""
+        return readers.read(source), None
     except ReadError as error:
-        return None, error.kind
+        return None, error
 
 
 def tables(folder: Path, readers: Readers, *, loud: bool) -> dict[str, float]:
@@ -224,7 +229,7 @@ def one(file: str, name: str) -> None:
     readers = Readers()
     document, error = read_with_parts(readers, Source(name, Path(file).read_bytes()))
     if document is None:
-        print(json.dumps({"error": error}))
+        print(json.dumps({"error": error.kind if error is not None else ""}))
     else:
         texts, inside = [_seen(document)], list(document.attachments)
         while inside and len(texts) < 1000:
