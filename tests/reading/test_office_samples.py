@@ -6,11 +6,14 @@ import io
 from statistics import mean
 
 import docx
+import openpyxl
 
 from citewell.evaluation.adjacency import f1
-from citewell.evaluation.office import headings
+from citewell.evaluation.office import cells, headings
 from citewell.reading.docx import DocxReader
+from citewell.reading.xlsx import XlsxReader
 from citewell.testing.docx_samples import docx_files
+from citewell.testing.xlsx_samples import xlsx_files
 from citewell.types import Source
 
 
@@ -26,3 +29,20 @@ def test_headings_of_made_up_word_documents_are_found_with_their_levels_and_numb
 def test_made_up_word_documents_are_files_that_others_read():
     for file in docx_files(8, seed=12):
         assert len(docx.Document(io.BytesIO(file.content)).paragraphs) > 5
+
+
+def test_cells_of_made_up_workbooks_are_found_at_their_addresses():
+    scores = []
+    for file in xlsx_files(40, seed=11):
+        found = cells(XlsxReader().read(Source(file.name, file.content)))
+        scores.append(f1(found, file.said))
+        assert scores[-1] >= 0.95, (file.name, found - file.said, file.said - found)
+    assert mean(scores) >= 0.997
+
+
+def test_made_up_workbooks_hold_what_openpyxl_finds_in_them():
+    for file in xlsx_files(8, seed=12):
+        book = openpyxl.load_workbook(io.BytesIO(file.content), data_only=True)
+        held = [(sheet, cell) for sheet in book for cell in sheet._cells.values()]
+        filled = {(sheet.title, cell.coordinate) for sheet, cell in held if cell.value is not None}
+        assert filled == {key[:2] for key in file.said}

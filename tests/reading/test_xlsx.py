@@ -199,6 +199,7 @@ def test_a_title_above_a_table_is_its_caption() -> None:
         (table,) = tables(document)
         assert table.caption is not None
         assert table.caption.of(document.text) == "Ducks per year"
+        assert [address(one) for one in document.blocks if one.kind is BlockKind.CAPTION] == ["Sheet!A1"]
         assert [cell.span.of(document.text) for cell in table.cells if cell.header] == ["Year", "Ducks"]
 
 

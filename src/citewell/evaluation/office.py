@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from typing import Final
 
+from citewell.reading.sheets import address
 from citewell.types import BlockKind, Document
+
+_LONE: Final = re.compile(r"[A-Z]{1,3}[1-9][0-9]{0,6}")
 
 
 def headings(document: Document) -> Counter[tuple[str, ...]]:
@@ -14,3 +19,24 @@ def headings(document: Document) -> Counter[tuple[str, ...]]:
         for block in document.blocks
         if block.kind is BlockKind.HEADING and not block.hidden
     )
+
+
+def cells(document: Document) -> Counter[tuple[str, ...]]:
+    """Of every cell its sheet, address, text, the rows and columns it covers (`2x1`), and "seen" or "hidden".
+
+    A cell that is no part of a table covers `1x1`. Notes on cells are none, nor are the values as stored.
+    """
+    found: Counter[tuple[str, ...]] = Counter()
+    for block in document.blocks:
+        if block.kind is BlockKind.TABLE:
+            held = [(address(block, one), one.span, f"{one.row_span}x{one.column_span}") for one in block.cells]
+        else:
+            held = [(address(block), block.span, "1x1")]
+        for where, span, reach in held:
+            sheet, _, place = where.rpartition("!")
+            text = " ".join(span.of(document.text).split())
+            if sheet.startswith("'"):
+                sheet = sheet[1:-1].replace("''", "'")
+            if text and _LONE.fullmatch(place) and not text.startswith("Note on "):
+                found[sheet, place, text, reach, "hidden" if block.hidden else "seen"] += 1
+    return found

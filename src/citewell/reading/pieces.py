@@ -52,8 +52,9 @@ _NO_TARGETS: Final = ("javascript:", "vbscript:", "data:")
 class Piece:
     """One block before it has a place. `text` is a FAQ's answer when `question` is set, unused for a table.
 
-    A `caption` becomes a caption block right before the block it belongs to. `path`, when given, replaces the
-    heading path that follows from the headings before; `()` is for what stands outside the text, as footnotes do.
+    A `caption` becomes a caption block right before the block it belongs to; its place is `caption_source`, else that
+    of the block. `path`, when given, replaces the heading path that follows from the headings before; `()` is for what
+    stands outside the text, as footnotes do.
     `links` are (start, end, target) with offsets into `text`, into the answer where there is a `question`; those of
     a table stand in it. White space may be written as it comes: offsets are mapped to what is left of it.
     `asset` is the image that the piece shows; a figure without text, and only that, may show one alone.
@@ -67,6 +68,7 @@ class Piece:
     question: str = ""
     table: Table | None = None
     caption: str = ""
+    caption_source: Place | None = None
     path: tuple[str, ...] | None = None
     regions: Sequence[Region] = ()
     boilerplate: bool = False
@@ -395,6 +397,8 @@ class Builder:
         if not text:
             return None
         span = self._place(text, BlockKind.CAPTION)
+        if piece.caption_source is not None:
+            piece = replace(piece, source=piece.caption_source)
         self._append(piece, span, BlockKind.CAPTION, asset=self._shown(piece) if alone else None)
         return span
 

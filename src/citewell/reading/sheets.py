@@ -126,7 +126,7 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
     for piece, anchor in sheet.drawn:
         piece.hidden, piece.path, piece.source = sheet.hidden, path, whole
         if anchor is not None:
-            piece.source = Place(anchor[0], anchor[0] + 1, "rows", f"{quoted(sheet.name)}!{cell_name(*anchor)}")
+            piece.source = _cell_place(sheet, *anchor)
         yield piece
 
 
@@ -303,8 +303,7 @@ def _blocks(sheet: Sheet, cells: _Cells, found: Sequence[Island], beside: _Besid
             for row in rows:
                 yield _paragraph(sheet, cells, row, columns[0])
         else:
-            caption = "" if waiting is None else cells[waiting[0]][waiting[1]]
-            yield from _table(sheet, cells, rows, columns, caption=caption, beside=beside, titled=titled)
+            yield from _table(sheet, cells, rows, columns, caption=waiting, beside=beside, titled=titled)
             if waiting is not None:
                 yield from _notes(sheet, beside, [waiting[0]], [waiting[1]])
             waiting = None
@@ -339,19 +338,19 @@ def _paragraph(sheet: Sheet, cells: _Cells, row: int, column: int) -> Piece:
     return Piece(
         BlockKind.PARAGRAPH,
         f"{text} ({stored})" if stored else text,
-        source=Place(row, row + 1, "rows", f"{quoted(sheet.name)}!{cell_name(row, column)}"),
+        source=_cell_place(sheet, row, column),
         links=((0, len(text), link),) if link else (),
     )
 
 
 def _note(sheet: Sheet, note: Note) -> Piece:
-    name = cell_name(note.row, note.column)
     by = f" by {note.author}" if note.author else ""
-    return Piece(
-        BlockKind.PARAGRAPH,
-        f"Note on {name}{by}: {note.text}",
-        source=Place(note.row, note.row + 1, "rows", f"{quoted(sheet.name)}!{name}"),
-    )
+    said = f"Note on {cell_name(note.row, note.column)}{by}: {note.text}"
+    return Piece(BlockKind.PARAGRAPH, said, source=_cell_place(sheet, note.row, note.column))
+
+
+def _cell_place(sheet: Sheet, row: int, column: int) -> Place:
+    return Place(row, row + 1, "rows", f"{quoted(sheet.name)}!{cell_name(row, column)}")
 
 
 def _table(
@@ -360,11 +359,11 @@ def _table(
     rows: Sequence[int],
     columns: Sequence[int],
     *,
-    caption: str,
+    caption: tuple[int, int] | None,
     beside: _Beside,
     titled: bool,
 ) -> Iterator[Piece]:
-    if titled and not caption and len(rows) > 2:
+    if titled and caption is None and len(rows) > 2:
         # A title in the first row, alone: it says what the table is and names no column.
         top = [column for column in columns if column in cells[rows[0]]]
         below = sum(column in cells[rows[1]] for column in columns)
@@ -372,7 +371,7 @@ def _table(
         spread = next((one for one in above if one[1] == top[0]), None)
         alone = len(top) == 1 and below > 1 and (spread is None or spread[2] == rows[0])
         if alone and top[0] <= columns[-1] and any(map(str.isalpha, cells[rows[0]][top[0]])):
-            caption = cells[rows[0]][top[0]]
+            caption = rows[0], top[0]
             rows = rows[1:]
     if len(rows) * len(columns) > beside.max_cells:
         raise too_many_cells(beside.max_cells)
@@ -396,7 +395,10 @@ def _table(
         merged=merged,
         links=links,
     )
-    yield Piece(BlockKind.TABLE, table=table, caption=caption, source=place)
+    piece = Piece(BlockKind.TABLE, table=table, source=place)
+    if caption is not None:
+        piece.caption, piece.caption_source = cells[caption[0]][caption[1]], _cell_place(sheet, *caption)
+    yield piece
     if beside.stored:
         across = set(columns)
         stored = [
