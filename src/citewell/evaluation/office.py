@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import Final
 
+from citewell.reading.pptx import NOTES
 from citewell.reading.sheets import address
 from citewell.types import BlockKind, Document
 
@@ -40,3 +41,28 @@ def cells(document: Document) -> Counter[tuple[str, ...]]:
             if text and _LONE.fullmatch(place) and not text.startswith("Note on "):
                 found[sheet, place, text, reach, "hidden" if block.hidden else "seen"] += 1
     return found
+
+
+def lines(document: Document) -> Counter[tuple[str, ...]]:
+    """Of all that the slides say: the slide's number, what part of the slide it is, and the text.
+
+    The parts are `title`, `item`, `text`, `cell`, `caption`, `notes`, `margin` and `hidden`.
+    """
+    found: Counter[tuple[str, ...]] = Counter()
+    for block in document.blocks:
+        part = _PARTS.get(block.kind, "text")
+        if block.heading_path[-1:] == (NOTES,):
+            part = "notes"
+        for span in [one.span for one in block.cells] or [block.span]:
+            if text := " ".join(span.of(document.text).split()):
+                found[str(block.regions[0].page), "hidden" if block.hidden else part, text] += 1
+    return found
+
+
+_PARTS: Final = {
+    BlockKind.HEADING: "title",
+    BlockKind.LIST_ITEM: "item",
+    BlockKind.TABLE: "cell",
+    BlockKind.CAPTION: "caption",
+    BlockKind.FOOTER: "margin",
+}

@@ -140,7 +140,7 @@ class _Show:
         if lost > 0:
             self.builder.leave_out(Reason.UNREADABLE, characters=lost)
             self._counts["characters"] += lost
-        for text, box in layout.static:
+        for text, box in () if hidden else layout.static:
             if text not in self._static:
                 self._static.add(text)
                 slide.put(Piece(BlockKind.FOOTER, text, boilerplate=True), box, path=())
