@@ -46,7 +46,7 @@ def chart_piece(package: Package, part: str) -> Piece | None:
             columns.append((f"{columns[-1][0]} (size)", sizes))
     places = sorted(categories.keys() | {at for _, values in columns for at in values})
     if len(places) * (len(columns) + 1) > MAX_CELLS:
-        raise too_many_cells(MAX_CELLS)
+        raise too_many_cells(len(places) * (len(columns) + 1), MAX_CELLS)
     axes = [text for axis in (plot if plot is not None else ()) if name(axis).endswith("Ax") if (text := _title(axis))]
     rows = [
         [axes[0] if axes else "", *(name_ for name_, _ in columns)],

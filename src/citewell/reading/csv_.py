@@ -98,7 +98,7 @@ class CsvReader:
         for row, after in records:
             cells += len(row)
             if cells > self._max_cells:
-                raise too_many_cells(self._max_cells)
+                raise too_many_cells(cells, self._max_cells)
             if any(cell and not cell.isspace() for cell in row):
                 rows.append(row)
                 lines.append((before, after))

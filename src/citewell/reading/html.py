@@ -15,10 +15,11 @@ from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
 from citewell.reading.html_looks import Look, Looks
-from citewell.reading.html_survey import Survey, survey
+from citewell.reading.html_survey import LEVELS, Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED
 from citewell.reading.images import Picture, embedded
+from citewell.reading.limits import over
 from citewell.reading.pieces import Piece, compose, document_metadata, moved
 from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import MAX_CELLS
@@ -26,6 +27,7 @@ from citewell.reading.tidy import visible
 from citewell.types import BlockKind, Document, Place, Source, Value, count_characters
 
 MAX_DEPTH: Final = 2000
+_PARSER_DEPTH: Final = 2048
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
 _META: Final = {
     "author": "author",
@@ -181,7 +183,7 @@ def _aside(piece: Piece) -> bool:
 def _parse(markup: str) -> Any:
     from lxml import etree
 
-    # huge_tree lifts the limit of 256 levels, which pages with unclosed tags reach; 2048 remains.
+    # huge_tree lifts the limit of 256 levels, which pages with unclosed tags reach; `_PARSER_DEPTH` remains.
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(markup.encode("utf-8", "replace"), parser)
@@ -189,7 +191,7 @@ def _parse(markup: str) -> Any:
         return None
     last = parser.error_log.last_error
     if last is not None and last.type_name == "ERR_RESOURCE_LIMIT":
-        raise ReadError("limit_exceeded", "The page nests elements too deeply to be read. Flatten it.")
+        raise over("The page", _PARSER_DEPTH + 1, LEVELS, _PARSER_DEPTH, "Flatten it.", seen=True)
     if root is not None:
         # What follows the first </html> is a root of its own; browsers show it, so it must not be lost.
         for sibling in list(root.itersiblings()):

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from citewell.errors import ReadError
 from citewell.reading.html_consent import is_consent
 from citewell.reading.html_tags import SKIPPED
+from citewell.reading.limits import over
 
+LEVELS: Final = "levels of nested elements"
 _BOILER_TAGS: Final = frozenset({"nav", "footer", "menu", "noscript", "button", "select"})
 _BOILER_ROLES: Final = frozenset({
     "navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "toolbar", "alertdialog",
@@ -106,7 +107,7 @@ def survey(root: Any, max_depth: int) -> Survey:
             index = len(texts)
             stack.append(index)
             if len(stack) > max_depth:
-                raise ReadError("limit_exceeded", f"The page nests elements over {max_depth} deep (max_depth).")
+                raise over("The page", len(stack), LEVELS, max_depth, "Flatten it.", setting="max_depth", seen=True)
             skipped += tag in SKIPPED
             size = 0 if skipped or not element.text else len(element.text.strip())
             texts.append(size)

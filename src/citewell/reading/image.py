@@ -13,6 +13,7 @@ from citewell.errors import ModelUnavailable, ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
 from citewell.reading.images import Picture, picture
+from citewell.reading.limits import over
 from citewell.reading.ocr import AUTO, NOT_INSTALLED, Quad, Recogniser, engine
 from citewell.reading.pdf_flow import flag_margins, join, lay_down, mend_headings, rank_headings, split_lists
 from citewell.reading.pdf_pages import Box, PagePiece
@@ -140,9 +141,7 @@ class ImageReader:
                     warnings.append(f"Of an animation of {frames} pictures the first was read.")
                 frames = 1
             if frames > self.max_pages:
-                raise ReadError(
-                    "limit_exceeded", f"The file has {frames:,} pages; the limit is {self.max_pages:,}. Split it."
-                )
+                raise over("The file", frames, "pages", self.max_pages, setting="max_pages")
             for number in range(frames):
                 try:
                     opened.seek(number)
@@ -157,11 +156,9 @@ class ImageReader:
                     raise _damaged(error) from error
 
     def _too_large(self, size: tuple[int, int] | None = None) -> ReadError:
-        found = f"has {size[0]:,} by {size[1]:,} pixels" if size else "has too many pixels"
-        return ReadError(
-            "limit_exceeded",
-            f"The picture {found}; the limit is {self.max_pixels:,} in all (max_pixels). Make it smaller.",
-        )
+        found = size[0] * size[1] if size else self.max_pixels + 1
+        remedy = "Make it smaller."
+        return over("The picture", found, "pixels", self.max_pixels, remedy, setting="max_pixels", seen=size is None)
 
 
 def _plain(image: Image) -> Image:

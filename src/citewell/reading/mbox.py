@@ -9,6 +9,7 @@ from typing import Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import MBOX
+from citewell.reading.limits import over
 from citewell.reading.mail import read_letter
 from citewell.reading.pieces import Builder, Piece, title_from_uri
 from citewell.reading.tables import MAX_CELLS
@@ -41,7 +42,7 @@ class MboxReader:
         number = 0
         for number, (start, end) in enumerate(_mails(source.content), 1):
             if number > self._max_mails:
-                raise ReadError("limit_exceeded", f"The mailbox has over {self._max_mails:,} mails. Split it.")
+                raise over("The mailbox", number, "mails", self._max_mails, setting="max_mails", seen=True)
             try:
                 letter = read_letter(_STUFFED.sub(rb"\1", source.content[start:end]), self._max_cells)
             except ReadError as error:

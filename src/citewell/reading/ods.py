@@ -12,6 +12,7 @@ from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.docx_xml import name, number
 from citewell.reading.formats import ODS
+from citewell.reading.limits import over
 from citewell.reading.number_format import plain
 from citewell.reading.odf_flat import open_odf
 from citewell.reading.odf_styles import STYLE, Look, Styles
@@ -139,7 +140,7 @@ class _Book:
                     continue
         tables = body.findall(f"{TABLE}table")
         if len(tables) > _MAX_SHEETS:
-            raise ReadError("limit_exceeded", f"The file has more than {_MAX_SHEETS:,} sheets. Split it.")
+            raise over("The file", len(tables), "sheets", _MAX_SHEETS)
         for table in tables:
             title = tidy(table.get(f"{TABLE}name") or "") or "Sheet"
             hidden = table.get(f"{TABLE}style-name") in self._unseen

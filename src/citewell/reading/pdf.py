@@ -20,6 +20,7 @@ from citewell.reading.attachments import require_fit
 from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
+from citewell.reading.limits import over
 from citewell.reading.ocr import AUTO, Recogniser, engine
 from citewell.reading.pdf_figures import Found, Kept, figures, place_figures
 from citewell.reading.pdf_flow import (
@@ -101,16 +102,13 @@ class PdfReader:
         if not source.content:
             raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
         if len(source.content) > self.max_bytes:
-            raise ReadError("limit_exceeded", f"The PDF has over {self.max_bytes >> 20} MiB (max_bytes). Split it.")
+            raise over("The PDF", len(source.content), "bytes", self.max_bytes, setting="max_bytes")
         warnings: list[str] = []
         content = _from_header(source.content)
         with _PDFIUM, _Plain(content, self.passwords) as plain:
             total = len(plain)
             if total > self.max_pages:
-                raise ReadError(
-                    "limit_exceeded",
-                    f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
-                )
+                raise over("The PDF", total, "pages", self.max_pages, setting="max_pages")
             laid = self._laid_out(content, plain, warnings)
             pages, heights = laid.pages, laid.heights
             rescued = plain.rescue(pages)

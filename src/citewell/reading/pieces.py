@@ -124,6 +124,11 @@ class Builder:
         more = Tally(characters, cells, images, pages)
         self._left_out[reason] = self._left_out.get(reason, Tally()) + more
 
+    def warn(self, said: str) -> None:
+        """Have the document say this among its warnings, once."""
+        if said not in self._warnings:
+            self._warnings.append(said)
+
     def attach(
         self,
         name: str,
@@ -418,8 +423,7 @@ class Builder:
         elif self._asset_bytes + len(picture.content) > MAX_ASSET_BYTES:
             self.leave_out(Reason.UNREADABLE, images=1)
             said = f"Images above {MAX_ASSET_BYTES >> 20} MiB together were left out."
-            if said not in self._warnings:
-                self._warnings.append(said)
+            self.warn(said)
         else:
             # Where the next block will stand: the caption's or the figure's own, if there is one.
             at = self._length + (2 if self._parts else 0)
@@ -448,7 +452,7 @@ class Builder:
     def _add_table(self, piece: Piece, table: Table) -> int | None:
         self._cells_left -= sum(map(len, table.rows))
         if self._cells_left < 0:
-            raise too_many_cells(self._max_cells)
+            raise too_many_cells(self._max_cells - self._cells_left, self._max_cells)
         caption = self._caption(piece)
         if not any(text and not text.isspace() for row in table.rows for text in row):
             return None

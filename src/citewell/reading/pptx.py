@@ -17,6 +17,7 @@ from citewell.reading.charts import C, chart_piece
 from citewell.reading.docx_xml import FALLBACK, name, number
 from citewell.reading.drawing_text import Line, lines_of
 from citewell.reading.formats import PPTX
+from citewell.reading.limits import over
 from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
@@ -105,7 +106,7 @@ class _Show:
     def read(self) -> int:
         """Add the blocks of all slides; how many slides there are."""
         if len(self._slides) > _MAX_SLIDES:
-            raise ReadError("limit_exceeded", f"It has more than {_MAX_SLIDES:,} slides. Split the file.")
+            raise over("It", len(self._slides), "slides", _MAX_SLIDES, "Split the file.")
         seen: set[str] = set()
         page = 0
         for identity in self._slides:

@@ -41,6 +41,7 @@ from citewell.reading.formats import (
     unread,
 )
 from citewell.reading.languages import CODE_TYPES
+from citewell.reading.limits import over
 from citewell.reading.ocr import AUTO
 from citewell.types import Document, Source
 
@@ -289,7 +290,4 @@ def _document(reader: Reader, source: Source) -> Document:
 
 def too_large(size: int, limit: int) -> ReadError:
     """The error for a source above the size limit, both sizes in bytes."""
-    return ReadError(
-        "limit_exceeded",
-        f"The file has {size:,} bytes; the limit max_bytes is {limit:,}. Split the file or raise the limit.",
-    )
+    return over("The file", size, "bytes", limit, "Split the file or raise the limit.", setting="max_bytes")

@@ -13,6 +13,7 @@ from citewell.reading.colours import PAPER, near
 from citewell.reading.formats import RTF
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
+from citewell.reading.limits import over
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.rtf_tokens import Token, tokens
 from citewell.reading.tables import MAX_CELLS, Table
@@ -180,7 +181,8 @@ class _Walk:
             if token.brace == "{":
                 self._flush()
                 if len(self._stack) >= MAX_GROUPS:
-                    raise ReadError("limit_exceeded", f"The RTF nests groups over {MAX_GROUPS:,} deep. Save it again.")
+                    deep = len(self._stack) + 1
+                    raise over("The RTF", deep, "levels of groups", MAX_GROUPS, "Save it again.", seen=True)
                 self._stack.append(self._state)
                 self._state = replace(self._state)
             elif token.brace:

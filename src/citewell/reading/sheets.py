@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
+from citewell.reading.limits import over
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.sheet_tables import Island, Range, header_rows, islands, within
 from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
@@ -81,11 +82,10 @@ class Limits:
         self.cells += times
         self.characters += len(text) * times
         if self.cells > self.max_cells:
-            raise too_many_cells(self.max_cells)
+            raise too_many_cells(self.cells, self.max_cells)
         if self.characters > MAX_CHARACTERS:
-            raise ReadError(
-                "limit_exceeded", f"The cells hold more than {MAX_CHARACTERS:,} characters. Split the file by sheets."
-            )
+            remedy = "Split it by sheets."
+            raise over("The file", self.characters, "characters in its cells", MAX_CHARACTERS, remedy, seen=True)
 
 
 def add_sheets(builder: Builder, sheets: Iterable[Sheet], max_cells: int = MAX_CELLS) -> None:
@@ -220,7 +220,9 @@ def _sound(sheet: Sheet) -> list[Range]:
     for top, left, bottom, right in sheet.merged:
         reach += bisect_right(rows, bottom) - bisect_right(rows, top - 1) + min(right - left, MAX_COLUMNS) // 100
         if reach > _MAX_REACH:
-            raise ReadError("limit_exceeded", f"The merged cells of sheet {sheet.name!r} overlap. Save the file again.")
+            remedy = "They overlap: save the file again."
+            holder = f"Sheet {sheet.name!r}"
+            raise over(holder, reach, "rows that merged cells reach", _MAX_REACH, remedy, seen=True)
     return sorted(sheet.merged)
 
 
@@ -374,7 +376,7 @@ def _table(
             caption = rows[0], top[0]
             rows = rows[1:]
     if len(rows) * len(columns) > beside.max_cells:
-        raise too_many_cells(beside.max_cells)
+        raise too_many_cells(len(rows) * len(columns), beside.max_cells)
     texts: list[list[str | None]] = []
     for row in rows:
         held = cells[row]

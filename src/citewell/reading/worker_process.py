@@ -300,20 +300,21 @@ class _Watch:
         self.peak_bytes = max(self.peak_bytes, found.resident_bytes)
         self._used_s = found.cpu_s - self._before_s
         if found.processes > self._limits.processes:
-            raise self._over(f"{self._limits.processes} processes", "processes")
+            raise self._over(f"{found.processes} processes", f"processes is {self._limits.processes}")
         if found.resident_bytes > self._limits.memory_bytes:
-            raise self._over(f"{self._limits.memory_bytes >> 20} MiB of memory", "memory_bytes")
+            took = f"{found.resident_bytes:,} bytes of memory"
+            raise self._over(took, f"memory_bytes is {self._limits.memory_bytes:,}")
         if self._used_s > self._cpu_s:
             raise self.over_cpu()
 
     def over_cpu(self) -> ReadError:
-        return self._over(f"{self._cpu_s:.4g} s of CPU time", "cpu_s")
+        return self._over(f"over {self._cpu_s:.4g} s of CPU time", f"cpu_s is {self._limits.cpu_s:.4g}")
 
     def _over(self, what: str, limit: str) -> ReadError:
         return ReadError(
             "limit_exceeded",
-            f"{self._doing} took more than {what} and was stopped: the file may be a bomb. Split it, or raise the "
-            f"limit ({limit}).",
+            f"{self._doing} took {what} and was stopped: the file may be a bomb; the limit {limit}. Split it, or "
+            "raise the limit.",
         )
 
 
