@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from citewell.errors import ConfigError
+from citewell.reading.limits import INLINE_BYTES, MAX_BYTES, Limits
+from citewell.reading.ocr import AUTO
 
 if TYPE_CHECKING:
     from citewell.engine import Engine
@@ -44,8 +46,8 @@ class SplittingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingSettings:
-    """What one source may take: `max_bytes` of size here, and of a parser's process the limits of `isolation.Limits`.
+class ReadingSettings(Limits):
+    """What one source may take: `max_bytes` of size here, and of a parser's process the `Limits` (`reading.limits`).
 
     Plain text of at most `inline_bytes` is read without such a process; Markdown, CSV and JSON of a sixteenth of that.
     `workers` are as many as there are cores, 2 to 8.
@@ -58,18 +60,9 @@ class ReadingSettings:
     `CITEWELL_READING__PASSWORDS` has one a line.
     """
 
-    max_bytes: int = 50_000_000
-    inline_bytes: int = 1_000_000
-    timeout_s: float = 60.0
-    longest_s: float = 1800.0
-    cpu_s: float = 120.0
-    memory_bytes: int = 768 << 20
-    output_bytes: int = 256 << 20
-    open_files: int = 64
-    processes: int = 32
-    workers: int = max(2, min(8, os.cpu_count() or 2))
-    documents_per_worker: int = 200
-    ocr: str = "auto"
+    max_bytes: int = MAX_BYTES
+    inline_bytes: int = INLINE_BYTES
+    ocr: str = AUTO
     figure_words: bool = True
     passwords: tuple[str, ...] = field(default=(), repr=False)
 

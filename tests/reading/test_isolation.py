@@ -19,9 +19,10 @@ import pytest
 from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment
 from citewell.reading.isolation import Isolated, Pool
+from citewell.reading.limits import Limits
 from citewell.reading.process_tree import descendants
 from citewell.reading.wire import LENGTH, answer_frame, parse_answer, to_data, to_document
-from citewell.reading.worker_process import Limits, WorkerProcess
+from citewell.reading.worker_process import WorkerProcess
 from citewell.types import (
     Access,
     Account,

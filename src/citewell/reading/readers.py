@@ -41,7 +41,7 @@ from citewell.reading.formats import (
     unread,
 )
 from citewell.reading.languages import CODE_TYPES
-from citewell.reading.limits import over
+from citewell.reading.limits import INLINE_BYTES, MAX_BYTES, over
 from citewell.reading.ocr import AUTO
 from citewell.types import Document, Source
 
@@ -49,12 +49,6 @@ if TYPE_CHECKING:
     from citewell.reading.isolation import Pool
 
 Factory: TypeAlias = Callable[[], Reader]
-
-MAX_BYTES: Final = 50_000_000
-"""The largest source that is read, unless the caller says otherwise."""
-
-INLINE_BYTES: Final = 1_000_000
-"""The largest plain text that is read in this process; one search in it holds the interpreter for some milliseconds."""
 
 _HERE: Final = "citewell.reading"
 # What another reader of the same type cannot mend.
