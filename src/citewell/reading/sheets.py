@@ -148,6 +148,20 @@ def address(block: Block, cell: Cell | None = None) -> str:
     return f"{sheet}!{cell_name(rows, columns)}"
 
 
+def cell_range(block: Block, cells: Sequence[Cell]) -> Place | None:
+    """From the first to the last row and column of a spreadsheet that `cells` of a table stand in, if it is of one."""
+    named = [name for cell in cells if (name := address(block, cell))]
+    if not named:
+        return None
+    sheet = named[0].rpartition("!")[0]
+    places = [parse_range(name.rpartition("!")[2]) for name in named]
+    top, left = min(place[0] for place in places), min(place[1] for place in places)
+    bottom, right = max(place[2] for place in places), max(place[3] for place in places)
+    first, last = cell_name(top, left), cell_name(bottom, right)
+    where = first if first == last else f"{first}:{last}"
+    return Place(top, bottom + 1, "rows", f"{sheet}!{where}")
+
+
 def cell_name(row: int, column: int) -> str:
     """`B3` for row 2, column 1."""
     letters = ""
