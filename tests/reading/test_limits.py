@@ -17,6 +17,7 @@ from ole_samples import container, data, fixed
 from ole_samples import text as ole_text
 from PIL import Image
 from pptx import Presentation
+from pptx.util import Pt
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
@@ -35,7 +36,7 @@ from citewell.reading.ocr import Line
 from citewell.reading.ods import OdsReader
 from citewell.reading.pdf import PdfReader
 from citewell.reading.pptx import PptxReader
-from citewell.reading.readers import Readers
+from citewell.reading.readers import Readers, default_factories
 from citewell.reading.rtf import RtfReader
 from citewell.reading.xlsx import XlsxReader
 from citewell.reading.xml_ import XmlReader
@@ -97,6 +98,11 @@ def docx_of_bytes(size: int, *, over: int = 0) -> bytes:
     return docx(paragraphs(1) + "<!--" + "x" * (spare - len("<!---->")) + "-->")
 
 
+def docx_cells(count: int) -> bytes:
+    cells = "".join(f"<w:tc><w:p><w:r><w:t>{one}</w:t></w:r></w:p></w:tc>" for one in words(count))
+    return docx(f"<w:tbl><w:tr>{cells}</w:tr></w:tbl>")
+
+
 def docx_nested(depth: int) -> bytes:
     around = depth - 5  # beside document, body, p, r and t
     return docx(f"{'<w:sdtContent>' * around}{paragraphs(1)}{'</w:sdtContent>' * around}")
@@ -151,6 +157,15 @@ def pptx(slides: int) -> bytes:
     deck = Presentation()
     for one in words(slides):
         deck.slides.add_slide(deck.slide_layouts[5]).shapes.title.text = one
+    return saved(deck)
+
+
+def pptx_cells(count: int) -> bytes:
+    deck = Presentation()
+    shapes = deck.slides.add_slide(deck.slide_layouts[6]).shapes
+    table = shapes.add_table(1, count, 0, 0, Pt(300), Pt(30)).table
+    for n, one in enumerate(words(count)):
+        table.cell(0, n).text = one
     return saved(deck)
 
 
@@ -303,10 +318,6 @@ LIMITS = {
         all_said=False,
     ),
     "pages of a PDF": Limit("pages", pdf, lambda n: PdfReader(ocr="none", max_pages=n), 2, "max_pages"),
-    "bytes of a PDF": Limit(
-        "bytes", lambda n: pdf(1).ljust(n, b"\n"), lambda n: PdfReader(ocr="none", max_bytes=n), 5000, "max_bytes",
-        all_said=False,
-    ),
     "pages of a picture": Limit("pages", tiff, lambda n: pictures(max_pages=n), 2, "max_pages", all_said=False),
     "pixels": Limit("pixels", png, lambda n: pictures(max_pixels=n), 2400, "max_pixels", all_said=False, step=40),
     "cells of CSV": Limit("cells in its tables", csv, lambda n: CsvReader(max_cells=n), 4, "max_cells"),
@@ -317,6 +328,12 @@ LIMITS = {
     "cells of a workbook": Limit(
         "cells in its tables", lambda n: saved(sheet([[one] for one in words(n)])), lambda n: XlsxReader(max_cells=n),
         6, "max_cells",
+    ),
+    "cells of a Word document": Limit(
+        "cells in its tables", docx_cells, lambda n: DocxReader(ocr="none", max_cells=n), 4, "max_cells"
+    ),
+    "cells of slides": Limit(
+        "cells in its tables", pptx_cells, lambda n: PptxReader(ocr="none", max_cells=n), 4, "max_cells"
     ),
     "cells of Markdown": Limit(
         "cells in its tables", lambda n: "".join(f"|{one}|\n{'|-|' * (not at)}\n" if not at else f"|{one}|\n"
@@ -391,3 +408,15 @@ def test_a_file_at_a_limit_is_read_in_full_and_one_beyond_is_refused(name, monke
     told = re.search(rf"([\d,]+) {one.unit}; the limit {setting}is {one.limit:,}\. ", str(caught.value))
     assert told is not None, caught.value
     assert one.limit < int(told[1].replace(",", "")) <= beyond
+
+
+def test_the_limits_of_the_settings_reach_the_readers_here_and_in_workers():
+    readers = Readers(default_factories(max_cells=4, max_pages=2))
+    try:
+        for source, limit in ((Source("a.csv", csv(5)), "max_cells is 4"), (Source("a.pdf", pdf(3)), "max_pages is 2")):
+            with pytest.raises(ReadError, match=limit):
+                readers.read(source)
+        assert word(3) in readers.read(Source("a.csv", csv(4))).text
+        assert word(1) in readers.read(Source("a.pdf", pdf(2))).text
+    finally:
+        readers.close()

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from citewell.reading.docx_xml import name, number
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.number_format import show
 from citewell.reading.office_parts import A
 from citewell.reading.package import Package
 from citewell.reading.pieces import Piece
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind
 

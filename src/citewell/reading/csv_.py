@@ -13,9 +13,10 @@ from citewell.reading.collector import without_collector
 from citewell.reading.decode import decode
 from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
 from citewell.reading.formats import CSV
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.positions import Positions, line_starts
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.types import BlockKind, Document, Place, Reason, Source, count_characters
 
 _SAMPLE: Final = 65_536

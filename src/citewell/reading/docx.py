@@ -18,6 +18,7 @@ from citewell.reading.docx_styles import Styles, outline, page_colour
 from citewell.reading.docx_tables import read_table
 from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, is_on, name
 from citewell.reading.formats import DOCX
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import properties
 from citewell.reading.omml import linear
@@ -35,7 +36,8 @@ _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": 
 class DocxReader:
     """Reads .docx and .docm bytes; macros are never looked at, nothing outside the file is fetched or written."""
 
-    def __init__(self, *, ocr: str = AUTO) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS, ocr: str = AUTO) -> None:
+        self._max_cells = max_cells
         self._ocr = ocr
         self.identity = versions.with_ocr(versions.DOCX, ocr)
 
@@ -50,7 +52,7 @@ class DocxReader:
         body = package.xml(main[0])
         if body is None:
             raise ReadError("type_mismatch", "This is a ZIP file without a Word document inside.")
-        walk = _Walk(package, main[0])
+        walk = _Walk(package, main[0], self._max_cells)
         walk.body(body)
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
@@ -99,8 +101,9 @@ class _Walk:
     It calls itself for what is nested, which the XML parser allows to a depth of 256.
     """
 
-    def __init__(self, package: Package, main: str) -> None:
-        self.builder = Builder()
+    def __init__(self, package: Package, main: str, max_cells: int) -> None:
+        self.builder = Builder(max_cells=max_cells)
+        self._max_cells = max_cells
         self.title = ""
         self._package = package
         self._main = main
@@ -346,7 +349,7 @@ class _Walk:
         cells, deleted = read_table(table, lambda cell: self._cell(cell, nested, hidden, drawings))
         self._deleted += deleted
         place = self._parts.place(table)
-        number = self.builder.add(Piece(BlockKind.TABLE, table=grid(cells), source=place))
+        number = self.builder.add(Piece(BlockKind.TABLE, table=grid(cells, self._max_cells), source=place))
         if number is not None:
             if self._last_caption is not None:
                 self.builder.caption(number, self._last_caption)

@@ -19,10 +19,9 @@ from citewell.reading.html_survey import LEVELS, Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED
 from citewell.reading.images import Picture, embedded
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.pieces import Piece, compose, document_metadata, moved
 from citewell.reading.positions import Positions, line_starts
-from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import visible
 from citewell.types import BlockKind, Document, Place, Source, Value, count_characters
 

@@ -14,6 +14,15 @@ MAX_BYTES: Final = 50_000_000
 INLINE_BYTES: Final = 1_000_000
 """The largest plain text that is read in this process; one search in it holds the interpreter for some milliseconds."""
 
+MAX_CELLS: Final = 1_000_000
+"""How many places the tables of one document may have, those that merged cells cover included."""
+
+MAX_PAGES: Final = 5_000
+"""The pages of a PDF or of a picture that has several."""
+
+MAX_PIXELS: Final = 64_000_000
+"""Of one page of a picture that is a source by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

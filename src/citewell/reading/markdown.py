@@ -16,13 +16,13 @@ from citewell.reading.faq import SOFT_BREAK, has_marks, paired
 from citewell.reading.formats import MARKDOWN
 from citewell.reading.frontmatter import split_front_matter
 from citewell.reading.images import embedded
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.markdown_blocks import Fence, Found, Item, Rest, Text, blocks
 from citewell.reading.markdown_grammar import Grammar
 from citewell.reading.markdown_inline import simple
 from citewell.reading.pieces import Piece, compose, document_metadata
 from citewell.reading.positions import Positions, line_starts
-from citewell.reading.tables import MAX_CELLS, Table
+from citewell.reading.tables import Table
 from citewell.types import BlockKind, Document, Place, Source
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from typing import Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import MBOX
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.mail import read_letter
 from citewell.reading.pieces import Builder, Piece, title_from_uri
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Place, Source
 
 # The line that starts a mail ends with a year; that in running text rarely stands alone and has no header below it.

@@ -16,11 +16,10 @@ from typing import Any, Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import MSG
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.mail import read_letter
 from citewell.reading.mime import parse_head
 from citewell.reading.pieces import Builder, document_metadata
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import Document, Place, Source
 
 MAX_STREAM_BYTES: Final = 64 << 20

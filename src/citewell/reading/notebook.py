@@ -14,10 +14,9 @@ from citewell.reading.decode import decode
 from citewell.reading.formats import NOTEBOOK
 from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.markdown import MarkdownReader
 from citewell.reading.pieces import Builder, Piece, document_metadata
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 _MAX_CELLS: Final = 20_000

@@ -14,8 +14,9 @@ from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment, require_fit, safe_name
 from citewell.reading.images import Picture
 from citewell.reading.invisible import Clean, Kind, clean, said
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.metadata import RESERVED
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.types import (
     Asset,
     Block,

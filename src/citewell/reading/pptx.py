@@ -17,7 +17,7 @@ from citewell.reading.charts import C, chart_piece
 from citewell.reading.docx_xml import FALLBACK, name, number
 from citewell.reading.drawing_text import Line, lines_of
 from citewell.reading.formats import PPTX
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
@@ -50,7 +50,8 @@ _WIDTH, _HEIGHT = 9_144_000, 6_858_000  # EMU, where the presentation does not s
 class PptxReader:
     """Reads .pptx, .pptm and .ppsx bytes; macros are never looked at, nothing outside the file is fetched."""
 
-    def __init__(self, *, ocr: str = AUTO) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS, ocr: str = AUTO) -> None:
+        self._max_cells = max_cells
         self._ocr = ocr
         self.identity = versions.with_ocr(versions.PPTX, ocr)
 
@@ -65,7 +66,7 @@ class PptxReader:
         root = package.xml(main)
         if root is None or name(root) != "presentation":
             raise ReadError("type_mismatch", "This is a ZIP file without a PowerPoint presentation inside.")
-        show = _Show(package, main, root)
+        show = _Show(package, main, root, self._max_cells)
         pages = show.read()
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
@@ -85,8 +86,9 @@ class PptxReader:
 class _Show:
     """One pass over the slides; what belongs to a slide (notes, charts, comments) is read where it is named."""
 
-    def __init__(self, package: Package, main: str, root: Any) -> None:
-        self.builder = Builder()
+    def __init__(self, package: Package, main: str, root: Any, max_cells: int) -> None:
+        self.builder = Builder(max_cells=max_cells)
+        self.max_cells = max_cells
         self._package = package
         self._relations = relations(package, main)
         self._slides = [one.get(f"{R}id") or "" for one in root.iterfind(f"{P}sldIdLst/{P}sldId")]
@@ -321,7 +323,7 @@ class _Slide:
             for one in element.iter(f"{A}tbl", f"{C}chart", f"{DGM}relIds", f"{P}oleObj"):
                 if one.tag == f"{A}tbl":
                     hides = partial(self._looks.hides_in_cell, shape, one)
-                    for piece in read_table(one, self._page, shape.box, self._related, hides):
+                    for piece in read_table(one, self._page, shape.box, self._related, hides, self._show.max_cells):
                         if piece.hidden:
                             self.characters += count_characters(piece.text)
                             self._unseen(piece, shape)

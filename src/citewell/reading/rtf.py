@@ -13,10 +13,10 @@ from citewell.reading.colours import PAPER, near
 from citewell.reading.formats import RTF
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.reading.rtf_tokens import Token, tokens
-from citewell.reading.tables import MAX_CELLS, Table
+from citewell.reading.tables import Table
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 MAX_GROUPS: Final = 2000

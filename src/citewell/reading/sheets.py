@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.sheet_tables import Island, Range, header_rows, islands, within
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.types import Block, BlockKind, Cell, Place
 
 MAX_ROWS: Final = 1_048_576

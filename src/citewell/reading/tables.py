@@ -5,14 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from citewell.errors import ReadError
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.types import Place, Region
-
-MAX_CELLS: Final = 1_000_000
-"""How many places the tables of one document may have, those that merged cells cover included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from citewell.reading.charts import C, chart_piece
 from citewell.reading.docx_xml import name, number
 from citewell.reading.drawing_text import lines_of
 from citewell.reading.formats import XLSX
-from citewell.reading.limits import over
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.number_format import Shown, show
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
@@ -33,7 +33,6 @@ from citewell.reading.sheets import (
     column_number,
     parse_range,
 )
-from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
 from citewell.reading.xlsx_styles import S, Styles, rich_text, shared_strings
 from citewell.types import BlockKind, Document, Reason, Source
