@@ -14,7 +14,7 @@ from citewell.reading.ocr import AUTO, engine_identity
 CODE: Final = "code@2"
 CSV: Final = "csv@3"
 DOCX: Final = "docx@5"
-EPUB: Final = "epub@2"
+EPUB: Final = "epub@3"
 FAQ: Final = "faq@3"
 HTML: Final = "html@4"
 IMAGE: Final = "image@2"
