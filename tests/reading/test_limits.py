@@ -21,6 +21,7 @@ from pptx.util import Pt
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
+from citewell.reading import mime
 from citewell.reading.csv_ import CsvReader
 from citewell.reading.docx import DocxReader
 from citewell.reading.epub import EpubReader
@@ -408,6 +409,17 @@ def test_a_file_at_a_limit_is_read_in_full_and_one_beyond_is_refused(name, monke
     told = re.search(rf"([\d,]+) {one.unit}; the limit {setting}is {one.limit:,}\. ", str(caught.value))
     assert told is not None, caught.value
     assert one.limit < int(told[1].replace(",", "")) <= beyond
+
+
+def test_a_mailbox_says_how_many_of_its_mails_are_lacking_however_many_they_are(monkeypatch):
+    monkeypatch.setattr(mime, "MAX_PARTS", 0)
+    bad = mail(1).decode()
+    letters = "".join(f"From a@e.org Mon Jan  1 00:00:00 2024\n{bad}\n" for _ in range(120))
+    document = MboxReader().read(Source("m.mbox", letters.encode() + mbox(1)))
+    assert word(0) in document.text
+    assert document.warnings[0] == "Mails that could not be read and were left out: 120."
+    assert document.warnings[-1] == "Warnings of this mailbox that are not shown: 21."
+    assert len(document.warnings) == 101
 
 
 def test_the_limits_of_the_settings_reach_the_readers_here_and_in_workers():
