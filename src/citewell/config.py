@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from citewell.errors import ConfigError
+from citewell.reading.limits import INLINE_BYTES, MAX_BYTES, MAX_CELLS, MAX_PAGES, MAX_PIXELS, Limits
+from citewell.reading.ocr import AUTO
 
 if TYPE_CHECKING:
     from citewell.engine import Engine
@@ -44,11 +46,12 @@ class SplittingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingSettings:
-    """What one source may take: `max_bytes` of size here, and of a parser's process the limits of `isolation.Limits`.
+class ReadingSettings(Limits):
+    """What one source may take: `max_bytes` of size here, and of a parser's process the `Limits` (`reading.limits`).
 
     Plain text of at most `inline_bytes` is read without such a process; Markdown, CSV and JSON of a sixteenth of that.
-    `workers` are as many as there are cores, 2 to 8.
+    `workers` are as many as there are cores, 2 to 8. A document whose tables have over `max_cells`, a PDF or picture of
+    over `max_pages` pages and a picture of over `max_pixels` a page are refused.
 
     `ocr` reads text in pictures and scans: `ppocr` (of citewell[ocr]), `tesseract` (the program, with languages as in
     `tesseract:eng+rus`), `none`, or `auto`: the first of the two that is installed. With `figure_words` it also reads
@@ -58,18 +61,12 @@ class ReadingSettings:
     `CITEWELL_READING__PASSWORDS` has one a line.
     """
 
-    max_bytes: int = 50_000_000
-    inline_bytes: int = 1_000_000
-    timeout_s: float = 60.0
-    longest_s: float = 1800.0
-    cpu_s: float = 120.0
-    memory_bytes: int = 768 << 20
-    output_bytes: int = 256 << 20
-    open_files: int = 64
-    processes: int = 32
-    workers: int = max(2, min(8, os.cpu_count() or 2))
-    documents_per_worker: int = 200
-    ocr: str = "auto"
+    max_bytes: int = MAX_BYTES
+    max_cells: int = MAX_CELLS
+    max_pages: int = MAX_PAGES
+    max_pixels: int = MAX_PIXELS
+    inline_bytes: int = INLINE_BYTES
+    ocr: str = AUTO
     figure_words: bool = True
     passwords: tuple[str, ...] = field(default=(), repr=False)
 
@@ -220,6 +217,9 @@ def _check(settings: Settings, place: Callable[[tuple[str, ...]], str] | None = 
     reading, answering, describing = settings.reading, settings.answering, settings.describing
     at_least: list[tuple[str, str, float, float]] = [
         ("reading", "max_bytes", reading.max_bytes, 1),
+        ("reading", "max_cells", reading.max_cells, 1),
+        ("reading", "max_pages", reading.max_pages, 1),
+        ("reading", "max_pixels", reading.max_pixels, 1),
         ("reading", "inline_bytes", reading.inline_bytes, 0),
         ("reading", "timeout_s", reading.timeout_s, 0.001),
         ("reading", "longest_s", reading.longest_s, reading.timeout_s),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import sys
@@ -296,6 +297,75 @@ def test_doctor_names_a_missing_package(run: Run, monkeypatch: pytest.MonkeyPatc
     assert ran.code == 1
     assert "no-such-distribution" in ran.out
     assert "pip install" in ran.out
+
+
+def said_by_doctor(run: Run, name: str) -> tuple[str, str, str]:
+    (found,) = [one for one in run("doctor", "--json").json["checks"] if one["name"] == name]
+    return found["status"], found["message"], found["remedy"]
+
+
+def tesseract(folder: Path, *languages: str) -> None:
+    """A program in `folder` that says that it is tesseract, with these languages."""
+    listed = "\\n".join(["List of languages (1):", *languages, "osd"])
+    script = f"#!/bin/sh\ncase $1 in --version) echo tesseract 5.9.9;; *) printf '{listed}\\n';; esac\n"
+    file = folder / "tesseract"
+    file.write_text(script)
+    file.chmod(0o755)
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *beginnings: str) -> None:
+    """As if no module were installed whose name begins so."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith(beginnings) else real(name))
+
+
+def test_doctor_says_what_reads_text_in_pictures(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    status, message, remedy = said_by_doctor(run, "OCR")
+    assert (status, remedy) == ("ok", "")
+    assert message.startswith("ppocr")
+    tesseract(programs, "deu", "eng")
+    assert "tesseract is installed for deu, eng" in said_by_doctor(run, "OCR")[1]
+    monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract:deu")
+    assert said_by_doctor(run, "OCR")[:2] == (
+        "ok",
+        "tesseract@5.9.9(deu); the program tesseract is installed for deu, eng",
+    )
+    monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract:eng+rus")
+    status, message, remedy = said_by_doctor(run, "OCR")
+    assert status == "fail"
+    assert "no language data for rus" in message
+    assert "language data" in remedy
+    monkeypatch.setenv("CITEWELL_READING__OCR", "none")
+    assert said_by_doctor(run, "OCR")[0] == "ok"
+
+
+def test_doctor_says_how_to_have_pictures_and_code_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    without(monkeypatch, "citewell_ppocr", "tree_sitter")
+    status, message, remedy = said_by_doctor(run, "OCR")
+    assert status == "warn"
+    assert "not installed" in message
+    assert "pip install 'citewell[ocr]'" in remedy
+    status, message, remedy = said_by_doctor(run, "Source code")
+    assert (status, message) == ("ok", "read in blocks: no grammars are installed")
+    assert "pip install 'citewell[code]'" in remedy
+    monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract")
+    assert said_by_doctor(run, "OCR")[0] == "fail"
+
+
+def test_doctor_names_the_grammars_that_are_lacking(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, message, _ = said_by_doctor(run, "Source code")
+    assert status == "ok"
+    assert "12 grammars" in message
+    without(monkeypatch, "tree_sitter_go")
+    status, message, _ = said_by_doctor(run, "Source code")
+    assert status == "warn"
+    assert message.endswith("not installed: tree_sitter_go")
 
 
 def test_doctor_says_which_setting_is_wrong_and_makes_nothing(

@@ -11,8 +11,8 @@ from ran import Run
 REF = {"id", "uri", "title", "version", "bucket", "media_type", "metadata", "ingested_at"}
 SPAN = {"start", "end"}
 CITATION = {
-    *("number", "document", "span", "quote", "heading_path", "regions"),
-    *("uri", "version", "page", "start", "end"),
+    *("number", "document", "span", "quote", "heading_path", "regions", "places"),
+    *("uri", "version", "page", "where", "start", "end"),
 }
 CLAIM = {"text", "citations", "verdict", "score", "reasons"}
 ANSWER = {

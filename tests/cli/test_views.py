@@ -74,6 +74,14 @@ def test_a_source_is_shown_with_number_title_heading_version_page_uri_and_quote(
     )
 
 
+def test_a_source_without_pages_is_shown_with_its_cells_or_lines(drawn: Drawn) -> None:
+    said = samples.answered()
+    places = (Place(2, 4, "rows", "Limits!A3:B4"), Place(8, 9, "lines"))
+    one = replace(said.claims[0].citations[0], regions=(), places=places)
+    answer = replace(said, claims=(replace(said.claims[0], citations=(one,)),))
+    assert "version 2 · Limits!A3:B4, line 9 · policies" in words(drawn(lambda screen: show_answer(screen, answer)))
+
+
 def test_a_conflict_shows_both_places_and_does_not_repeat_them(drawn: Drawn) -> None:
     out = words(drawn(VIEWS["conflict"]))
     assert "The sources disagree (numbers: 30 days, 90 days):" in out

@@ -6,6 +6,7 @@ import pytest
 
 from citewell.evaluation.adjacency import GridCell, f1, mean_f1, relations
 from citewell.evaluation.facts import holds, lines_found
+from citewell.evaluation.office import cells, headings, lines
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import CellText, Table, grid
 from citewell.testing.place_laws import misplaced, unfaithful
@@ -94,3 +95,20 @@ def test_lines_of_a_picture_are_found_by_their_letters_and_digits_as_often_as_th
     assert lines_found(["FIRST page, text!", "name: sum", "---"], document()) == 1.0
     assert lines_found(["one", "One", "x 2.5", "nobody"], document()) == 0.5
     assert lines_found([], document()) == 1.0
+
+
+def test_office_scores_tell_a_thing_by_where_it_stands_and_what_it_is():
+    builder = Builder()
+    builder.add(Piece(BlockKind.HEADING, "Plan", 2, regions=[Region(3)]))
+    builder.add(Piece(BlockKind.HEADING, "Secret", 1, regions=[Region(3)], hidden=True))
+    place = Place(2, 4, "rows", "'My sheet'!B3:C4")
+    table = Table([["a", "b"], ["c"]], merged={(1, 0): (1, 2)})
+    builder.add(Piece(BlockKind.TABLE, table=table, regions=[Region(4)], source=place))
+    builder.add(Piece(BlockKind.PARAGRAPH, "x", regions=[Region(4)], source=Place(8, 9, "rows", "'My sheet'!A9")))
+    made = builder.document(Source("a", b"x"), reader="t@1", media_type="x", pages=4)
+    assert headings(made) == {("2", "Plan"): 1}
+    places = {("B3", "a", "1x1"), ("C3", "b", "1x1"), ("B4", "c", "1x2"), ("A9", "x", "1x1")}
+    assert cells(made) == {("My sheet", where, text, reach, "seen"): 1 for where, text, reach in places}
+    slide = {("title", "Plan"): "3", ("hidden", "Secret"): "3", ("text", "x"): "4"}
+    slide |= {("cell", text): "4" for text in "abc"}
+    assert lines(made) == {(page, *what): 1 for what, page in slide.items()}

@@ -155,6 +155,6 @@ def test_the_limits_on_what_is_inside_hold_for_all_depths_together(with_engine, 
         report = await engine.ingest_sources([source("n", box("outer", a=box("a", **inner), b=box("b")))])
         assert [(one.uri, one.kind) for one in report.failed] == [("n!/a", "limit_exceeded")]
         assert report.count("added") == 2
-        assert "more than 4 files" in report.failed[0].message
+        assert "5 files inside; the limit is 4" in report.failed[0].message
 
     with_engine(work)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import docx
+import openpyxl
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
@@ -37,5 +39,36 @@ def test_a_citation_is_located_on_its_page_and_the_document_keeps_its_account(wi
             await engine.locate(citation)
         with pytest.raises(NotFound):
             await engine.contents(citation.document.id)
+
+    with_engine(work)
+
+
+def test_a_citation_without_pages_names_its_paragraph_or_its_cells(with_engine):
+    async def work(engine):
+        letter, book = docx.Document(), openpyxl.Workbook()
+        letter.add_paragraph("Dear all,")
+        letter.add_paragraph("The car park of the Ghent office opens at six in the morning.")
+        buffer = io.BytesIO()
+        letter.save(buffer)
+        await engine.ingest_bytes(buffer.getvalue(), uri="letter.docx")
+        for row in (("City", "Hotel limit per night"), ("Norway", "180 euros"), ("Portugal", "120 euros")):
+            book.active.append(row)
+        buffer = io.BytesIO()
+        book.save(buffer)
+        await engine.ingest_bytes(buffer.getvalue(), uri="limits.xlsx")
+        await engine.ingest_bytes(b"The canteen in Porto closes at three in the afternoon.", uri="canteen.txt")
+
+        async def cited(question):
+            answer = await engine.ask(question)
+            assert answer.outcome is Outcome.ANSWERED, answer
+            return answer.claims[0].citations[0]
+
+        opens = await cited("When does the car park of the Ghent office open?")
+        assert (opens.page, opens.where) == (None, "document.xml paragraph 2")
+        limit = await cited("What is the hotel limit per night in Portugal?")
+        assert limit.where in {"Sheet!A3:B3", "Sheet!B3"}, limit
+        closes = await cited("When does the canteen in Porto close?")
+        assert closes.where == ""
+        assert closes.places[0].unit == "bytes"
 
     with_engine(work)

@@ -124,6 +124,71 @@ def test_headings_paragraphs_and_lists_keep_their_place() -> None:
     assert not any(block.regions for block in document.blocks)
 
 
+def numbered(*instances: tuple[int, str], levels: str) -> str:
+    """Numbering of one definition with these levels; each instance has its id and what it changes."""
+    made = "".join(f'<w:num w:numId="{n}"><w:abstractNumId w:val="0"/>{more}</w:num>' for n, more in instances)
+    return f'<w:abstractNum w:abstractNumId="0">{levels}</w:abstractNum>{made}'
+
+
+def a_level(depth: int, pattern: str, more: str = "", *, form: str = "decimal", start: int = 1) -> str:
+    return (
+        f'<w:lvl w:ilvl="{depth}"><w:start w:val="{start}"/><w:numFmt w:val="{form}"/>{more}'
+        f'<w:lvlText w:val="{pattern}"/></w:lvl>'
+    )
+
+
+def test_a_list_that_says_so_starts_anew_and_one_that_does_not_goes_on() -> None:
+    anew = '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride>'
+    document = read(
+        item("a", 1) + item("b", 1) + item("c", 2) + item("d", 3) + item("e", 3) + item("f", 1),
+        numbering=numbered((1, ""), (2, ""), (3, anew), levels=a_level(0, "%1.")),
+    )
+    assert document.text.split("\n") == ["1. a", "2. b", "3. c", "1. d", "2. e", "3. f"]
+
+
+def test_numbers_are_printed_as_word_prints_them() -> None:
+    levels = (
+        a_level(0, "%1", form="upperRoman", start=0)
+        + a_level(1, "%1.%2", "<w:isLgl/>")
+        + a_level(2, "(%3)", '<w:lvlRestart w:val="0"/>', form="lowerLetter")
+    )
+    empty = item("", level=1)
+    gone = item("", level=1).replace("</w:pPr>", "<w:rPr><w:del w:id='1'/></w:rPr></w:pPr>")
+    document = read(
+        item("a") + item("b") + item("c", level=1) + empty + gone + item("d", level=1) + item("e", level=2)
+        + item("f") + item("g", level=1) + item("h", level=2),
+        numbering=numbered((1, ""), levels=levels),
+    )  # fmt: skip
+    said = document.text.split("\n")
+    assert said == ["0 a", "I b", "1.1 c", "1.3 d", "(a) e", "II f", "2.1 g", "(b) h"]
+
+
+def test_a_list_of_a_list_style_has_the_numbers_of_that_style() -> None:
+    style = '<w:abstractNum w:abstractNumId="1"><w:styleLink w:val="Laws"/>' + a_level(0, "§ %1") + "</w:abstractNum>"
+    uses = '<w:numStyleLink w:val="Laws"/>'
+    assert read(item("a"), numbering=style + numbered((1, ""), levels=uses)).text == "§ 1 a"
+
+
+@pytest.mark.parametrize(
+    ("style", "own", "level"),
+    [
+        ('<w:name w:val="Mine"/><w:basedOn w:val="Heading2"/>', "", 2),
+        ('<w:name w:val="Mine"/><w:basedOn w:val="Heading2"/><w:pPr><w:outlineLvl w:val="4"/></w:pPr>', "", 5),
+        ('<w:name w:val="TOC Heading"/><w:basedOn w:val="Heading2"/><w:pPr><w:outlineLvl w:val="9"/></w:pPr>', "", 0),
+        ('<w:name w:val="Mine"/><w:basedOn w:val="Heading2"/>', '<w:outlineLvl w:val="9"/>', 0),
+        ('<w:name w:val="heading 3"/>', '<w:outlineLvl w:val="0"/>', 3),
+        ('<w:name w:val="Überschrift"/>', '<w:outlineLvl w:val="0"/>', 1),
+    ],
+)
+def test_the_nearest_that_names_a_level_decides_whether_a_paragraph_is_a_heading(
+    style: str, own: str, level: int
+) -> None:
+    paragraph = p("Words", "Mine").replace("</w:pPr>", f"{own}</w:pPr>")
+    styles = f'{STYLES}<w:style w:type="paragraph" w:styleId="Mine">{style}</w:style>'
+    (block,) = read(paragraph, styles=styles).blocks
+    assert (block.kind is BlockKind.HEADING, block.level) == (level > 0, level)
+
+
 def test_merged_cells_stand_once_and_know_their_reach() -> None:
     document = read(
         "<w:tbl>"

@@ -14,6 +14,7 @@ from pptx import Presentation
 from pptx.util import Pt
 
 from citewell.errors import ReadError
+from citewell.reading import picture_text
 from citewell.reading.docx import DocxReader
 from citewell.reading.formats import DOCX, ODT, PDF, PPTX
 from citewell.reading.images import Picture
@@ -69,6 +70,15 @@ def test_slides_that_are_screenshots_are_pages_that_were_read() -> None:
     assert document.text == LINE
     assert document.blocks[0].regions[0].page == 1
     assert document.account.kept.pages == 1
+
+
+def test_pictures_in_which_nobody_looked_for_words_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_text, "_MAX_PICTURES", 1)
+    scans = [saved(scan(text(line, size=14))) for line in (LINE, "Nobody reads this.")]
+    document = DocxReader().read(letter(*scans))
+    assert document.text == LINE
+    assert document.warnings == ("Words were looked for in the first 1 of 2 pictures.",)
+    assert DocxReader().read(letter(scans[0])).warnings == ()
 
 
 def test_a_photograph_alone_is_no_text() -> None:

@@ -67,7 +67,7 @@ def test_the_identity_is_that_of_the_readers_as_made_and_is_told_without_loading
         "print(*[name for name in sys.modules if name.startswith('citewell.reading.')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    light = {"readers", "detect", "decode", "formats", "images", "languages", "ocr", "versions"}
+    light = {"readers", "detect", "decode", "formats", "images", "languages", "limits", "ocr", "versions"}
     assert {name.removeprefix("citewell.reading.") for name in loaded} <= light
 
 

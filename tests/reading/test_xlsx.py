@@ -199,6 +199,7 @@ def test_a_title_above_a_table_is_its_caption() -> None:
         (table,) = tables(document)
         assert table.caption is not None
         assert table.caption.of(document.text) == "Ducks per year"
+        assert [address(one) for one in document.blocks if one.kind is BlockKind.CAPTION] == ["Sheet!A1"]
         assert [cell.span.of(document.text) for cell in table.cells if cell.header] == ["Year", "Ducks"]
 
 
@@ -454,7 +455,7 @@ def test_more_cells_than_the_limit_are_refused_with_the_limit_named() -> None:
         book.active.append([row] * 4)
     assert len(tables(read(book, max_cells=120))) == 1
     error = refusal(saved(book), max_cells=119)
-    assert (error.kind, "more than 119 cells" in str(error)) == ("limit_exceeded", True)
+    assert (error.kind, "the limit max_cells is 119" in str(error)) == ("limit_exceeded", True)
 
 
 def test_a_long_string_in_many_cells_is_refused_before_it_fills_the_memory() -> None:

@@ -58,7 +58,9 @@ def checks(folder: Path, principal: Principal) -> list[Check]:
     settings, said = _settings(folder)
     found.append(said)
     if settings:
-        found += _provider(settings)
+        from citewell.cli.doctor_reading import reading_checks
+
+        found += [*_provider(settings), *reading_checks(settings.reading.ocr)]
     found.append(_disk(folder))
     found += _knowledge_base(folder, settings, principal)
     return found

@@ -3,7 +3,7 @@
 One JSON document on stdout; keys may be added, none is renamed or dropped within a major version:
 
     ask              question, outcome, text, claims, rejected, conflicts, reason, message, run_id, sequence, usage;
-                     a citation also has uri, version, page, start and end beside document and span
+                     a citation also has uri, version, page, where, start and end beside document and span
     search           query, hits: [node, document, score, rank, row, found_by: {retriever: {score, rank}}]
     ingest           run_id, bucket, mirror, mirror, counts: {added, updated, unchanged, deleted, failed},
                      nodes, account (all of it added up), repeated: {documents, blocks}, sources: [uri, outcome,
@@ -42,7 +42,7 @@ from typing import Any
 from citewell.cli.plain import escape_json
 
 # Properties that are part of the documented shape, by class name: `answer.claims[0].citations[0].page`.
-_SHOWN = {"Citation": ("uri", "version", "page", "start", "end")}
+_SHOWN = {"Citation": ("uri", "version", "page", "where", "start", "end")}
 
 
 def encode(value: object) -> Any:

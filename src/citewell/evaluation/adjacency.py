@@ -11,9 +11,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Relations: TypeAlias = Counter[tuple[str, str, str]]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def relations(table: Iterable[GridCell]) -> Relations:
     return Counter((texts[one], texts[other], direction) for one, other, direction in found)
 
 
-def f1(found: Relations, true: Relations) -> float:
-    """The harmonic mean of precision and recall; 0 where nothing was found."""
+def f1(found: Counter[_T], true: Counter[_T]) -> float:
+    """The harmonic mean of precision and recall of relations, or of anything counted; 0 where nothing was found."""
     right = (found & true).total()
     return 2 * right / (found.total() + true.total()) if right else 0.0
 

@@ -27,6 +27,7 @@ from citewell.types import (
     Evidence,
     Hit,
     Outcome,
+    Place,
     Principal,
     Query,
     Region,
@@ -310,7 +311,33 @@ class _Source:
             quote=span.of(self.text),
             heading_path=block.heading_path if block else self.evidence.hit.node.heading_path,
             regions=tuple(_regions(self.blocks, span)),
+            places=_places(self.blocks, span),
         )
+
+
+def _places(blocks: Sequence[Block], span: Span) -> tuple[Place, ...]:
+    """Where `span` stands in its source, in order; what follows on each other in one unit is one place."""
+    from citewell.reading.sheets import cell_range  # late: no search needs it
+
+    found: list[Place] = []
+    for block in blocks:
+        if not block.span.overlaps(span) or block.source is None:
+            continue
+        cells = [cell for cell in block.cells if cell.span.overlaps(span)]
+        own = [cell.source for cell in cells if cell.source is not None]
+        if own and len(own) == len(cells):
+            held = own
+        elif cells and (reached := cell_range(block, cells)) is not None:
+            held = [reached]
+        else:
+            held = [block.source]
+        for place in held:
+            last = found[-1] if found else None
+            if last is not None and (last.unit, last.part) == (place.unit, place.part) and place.start <= last.end:
+                found[-1] = replace(last, start=min(last.start, place.start), end=max(last.end, place.end))
+            else:
+                found.append(place)
+    return tuple(found)
 
 
 def _regions(blocks: Sequence[Block], span: Span) -> Iterator[Region]:

@@ -27,8 +27,9 @@ from citewell.flows.describing import Describing
 from citewell.flows.repeats import Cohorts, Repeated
 from citewell.flows.stages import Pieces, Stages
 from citewell.protocols import NewVersion, Repeatable, SourceState
-from citewell.reading.attachments import JOINT
+from citewell.reading.attachments import JOINT, UNPACK
 from citewell.reading.folder import Unreadable
+from citewell.reading.limits import over
 from citewell.reading.silent_picture import silent_picture
 from citewell.types import Account, Document, Metadata, Principal, Source, content_hash
 from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
@@ -502,16 +503,18 @@ def _admit(work: _Work) -> None:
         return
     size, inside = sum(len(part.content) for part in work.parts), work.inside
     if work.depth == MAX_DEPTH:
-        said = f"It lies {MAX_DEPTH} deep inside other files and holds files itself."
+        error = over("The outermost file", MAX_DEPTH + 1, "levels of files inside", MAX_DEPTH, UNPACK, seen=True)
     elif inside.parts + len(work.parts) > MAX_PARTS:
-        said = f"With what is in it, the outermost file holds more than {MAX_PARTS:,} files."
+        found = inside.parts + len(work.parts)
+        error = over("The outermost file", found, "files inside", MAX_PARTS, UNPACK, seen=True)
     elif inside.size_bytes + size > MAX_PART_BYTES:
-        said = f"With what is in it, the outermost file holds files of more than {MAX_PART_BYTES:,} bytes together."
+        found = inside.size_bytes + size
+        error = over("The outermost file", found, "bytes of files inside", MAX_PART_BYTES, UNPACK, seen=True)
     else:
         inside.parts += len(work.parts)
         inside.size_bytes += size
         return
-    work.error, work.parts = ReadError("limit_exceeded", f"{said} Unpack it and ingest the folder."), ()
+    work.error, work.parts = error, ()
 
 
 def fingerprint(source: Source, stages: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final
 
-from citewell.errors import ReadError
+from citewell.reading.limits import over
 from citewell.types import Metadata, Source
 
 JOINT: Final = "!/"
@@ -15,6 +15,7 @@ JOINT: Final = "!/"
 
 MAX_PARTS: Final = 1_000
 MAX_PART_BYTES: Final = 128 << 20
+UNPACK: Final = "Unpack it and ingest the folder."
 """All attachments of one source together."""
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -74,12 +75,9 @@ def safe_name(name: str, taken: Container[str], number: int) -> str:
 def require_fit(count: int, size_bytes: int) -> None:
     """Raises ReadError limit_exceeded where a source has too many attachments or too large ones, all together."""
     if count > MAX_PARTS:
-        raise ReadError("limit_exceeded", f"It holds more than {MAX_PARTS:,} files. Unpack it and ingest the folder.")
+        raise over("It", count, "files inside", MAX_PARTS, UNPACK, seen=True)
     if size_bytes > MAX_PART_BYTES:
-        raise ReadError(
-            "limit_exceeded",
-            f"The files in it have more than {MAX_PART_BYTES >> 20} MiB together. Unpack it and ingest the folder.",
-        )
+        raise over("It", size_bytes, "bytes of files inside", MAX_PART_BYTES, UNPACK, seen=True)
 
 
 def _short(part: str) -> str:

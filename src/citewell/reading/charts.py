@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from citewell.reading.docx_xml import name, number
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.number_format import show
 from citewell.reading.office_parts import A
 from citewell.reading.package import Package
 from citewell.reading.pieces import Piece
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind
 
@@ -46,7 +47,7 @@ def chart_piece(package: Package, part: str) -> Piece | None:
             columns.append((f"{columns[-1][0]} (size)", sizes))
     places = sorted(categories.keys() | {at for _, values in columns for at in values})
     if len(places) * (len(columns) + 1) > MAX_CELLS:
-        raise too_many_cells(MAX_CELLS)
+        raise too_many_cells(len(places) * (len(columns) + 1), MAX_CELLS)
     axes = [text for axis in (plot if plot is not None else ()) if name(axis).endswith("Ax") if (text := _title(axis))]
     rows = [
         [axes[0] if axes else "", *(name_ for name_, _ in columns)],

@@ -13,9 +13,10 @@ from citewell.reading.collector import without_collector
 from citewell.reading.decode import decode
 from citewell.reading.faq import ANSWER_KEYS, QUESTION_KEYS, SECTION_KEYS, record_keys, record_piece
 from citewell.reading.formats import CSV
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.positions import Positions, line_starts
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.types import BlockKind, Document, Place, Reason, Source, count_characters
 
 _SAMPLE: Final = 65_536
@@ -98,7 +99,7 @@ class CsvReader:
         for row, after in records:
             cells += len(row)
             if cells > self._max_cells:
-                raise too_many_cells(self._max_cells)
+                raise too_many_cells(cells, self._max_cells)
             if any(cell and not cell.isspace() for cell in row):
                 rows.append(row)
                 lines.append((before, after))

@@ -6,7 +6,6 @@ rewrites links as Markdown and has no merged cells.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,10 +14,11 @@ from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.docx_lists import Numbering
 from citewell.reading.docx_parts import Parts
-from citewell.reading.docx_styles import Styles, page_colour
+from citewell.reading.docx_styles import Styles, outline, page_colour
 from citewell.reading.docx_tables import read_table
-from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, name
+from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, is_on, name
 from citewell.reading.formats import DOCX
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import properties
 from citewell.reading.omml import linear
@@ -29,7 +29,6 @@ from citewell.reading.tables import grid
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Place, Reason, Source, count_characters
 
-_HEADING = re.compile(r"heading\s*([1-9])", re.IGNORECASE)
 _DELETED = frozenset({"del", "moveFrom"})
 _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": "→", "F0E8": "➔"}
 
@@ -37,7 +36,8 @@ _SYMBOLS = {"F0B7": "•", "F0A7": "▪", "F0D8": "➢", "F0FC": "✓", "F0E0": 
 class DocxReader:
     """Reads .docx and .docm bytes; macros are never looked at, nothing outside the file is fetched or written."""
 
-    def __init__(self, *, ocr: str = AUTO) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS, ocr: str = AUTO) -> None:
+        self._max_cells = max_cells
         self._ocr = ocr
         self.identity = versions.with_ocr(versions.DOCX, ocr)
 
@@ -52,7 +52,7 @@ class DocxReader:
         body = package.xml(main[0])
         if body is None:
             raise ReadError("type_mismatch", "This is a ZIP file without a Word document inside.")
-        walk = _Walk(package, main[0])
+        walk = _Walk(package, main[0], self._max_cells)
         walk.body(body)
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
@@ -101,8 +101,9 @@ class _Walk:
     It calls itself for what is nested, which the XML parser allows to a depth of 256.
     """
 
-    def __init__(self, package: Package, main: str) -> None:
-        self.builder = Builder()
+    def __init__(self, package: Package, main: str, max_cells: int) -> None:
+        self.builder = Builder(max_cells=max_cells)
+        self._max_cells = max_cells
         self.title = ""
         self._package = package
         self._main = main
@@ -245,15 +246,8 @@ class _Walk:
         properties = element.find(f"{W}pPr")
         styles = list(self._styles.lineage(child_value(properties, "pStyle")))
         names = [style.name.lower() for style in styles]
-        kind, level, title = BlockKind.PARAGRAPH, 0, False
-        outline = child_number(properties, "outlineLvl")
-        if outline is None:
-            outline = next((style.outline for style in styles if style.outline is not None), None)
-        heading = next((int(found[1]) for style in names if (found := _HEADING.fullmatch(style))), None)
-        if heading is None and outline is not None and 0 <= outline < 9:
-            heading = outline + 1
-        if names and names[0] == "title":
-            heading, title = 1, True
+        kind, level = BlockKind.PARAGRAPH, 0
+        heading, title = outline(child_number(properties, "outlineLvl"), styles)
         if any(style.hidden for style in styles):
             text.hidden.append(shown)
             shown = ""
@@ -270,6 +264,8 @@ class _Walk:
         elif shown.strip() and (label := self._numbering.label(properties, styles)):
             kind, level = BlockKind.LIST_ITEM, label[1]
             shown = self._labelled(text, label[0], shown)
+        elif not shown.strip() and not _is_mark_gone(properties):
+            self._numbering.label(properties, styles)  # Word numbers what is empty too
         return _Paragraph(
             shown,
             "".join(text.hidden),
@@ -353,7 +349,7 @@ class _Walk:
         cells, deleted = read_table(table, lambda cell: self._cell(cell, nested, hidden, drawings))
         self._deleted += deleted
         place = self._parts.place(table)
-        number = self.builder.add(Piece(BlockKind.TABLE, table=grid(cells), source=place))
+        number = self.builder.add(Piece(BlockKind.TABLE, table=grid(cells, self._max_cells), source=place))
         if number is not None:
             if self._last_caption is not None:
                 self.builder.caption(number, self._last_caption)
@@ -390,6 +386,12 @@ class _Walk:
 
         visit(cell)
         return tidy(" ".join(parts))
+
+
+def _is_mark_gone(properties: Any) -> bool:
+    """Whether a paragraph's own mark is hidden, deleted or moved away, and the paragraph with it."""
+    mark = properties.find(f"{W}rPr") if properties is not None else None
+    return mark is not None and (is_on(mark, "vanish") or any(name(one) in _DELETED for one in mark))
 
 
 def _inside(box: Any, holder: Any) -> bool:

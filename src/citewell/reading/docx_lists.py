@@ -4,35 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from citewell.reading.docx_styles import Style
-from citewell.reading.docx_xml import W, child_number, child_value, number
+from citewell.reading.docx_xml import W, child_number, child_value, is_on, number
 from citewell.reading.package import Package
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One level of a list: its number format, what is printed with %1 for numbers, where it starts.
+
+    `legal` prints the numbers of all levels as digits; `again` is whether it starts again below a new number above.
+    """
+
+    form: str = "bullet"
+    pattern: str = ""
+    start: int = 0
+    legal: bool = False
+    again: bool = True
 
 
 class Numbering:
     """The lists of one document, and how far each has been counted."""
 
     def __init__(self, package: Package, main: str) -> None:
-        self._levels: dict[str, dict[int, tuple[str, str, int]]] = {}
+        self._levels: dict[str, dict[int, _Level]] = {}
         self._abstract: dict[str, str] = {}
+        self._restarts: dict[str, dict[int, int]] = {}  # of a list, not yet begun: where its levels start anew
         self._counts: dict[str, dict[int, int]] = {}
         for part in package.related(main, "numbering"):
             root = package.xml(part)
             if root is None:
                 continue
+            named: dict[str, dict[int, _Level]] = {}
+            linked: dict[str, str] = {}
             for definition in root.iter(f"{W}abstractNum"):
-                levels = {}
-                for level in definition.iter(f"{W}lvl"):
-                    levels[number(level.get(f"{W}ilvl")) or 0] = (
-                        child_value(level, "numFmt") or "decimal",
-                        child_value(level, "lvlText") or "",
-                        child_number(level, "start") or 1,
-                    )
-                self._levels[definition.get(f"{W}abstractNumId") or ""] = levels
+                identity = definition.get(f"{W}abstractNumId") or ""
+                self._levels[identity] = _levels(definition)
+                if style := child_value(definition, "styleLink"):
+                    named[style] = self._levels[identity]
+                if style := child_value(definition, "numStyleLink"):
+                    linked[identity] = style
+            for identity, style in linked.items():
+                self._levels[identity] = named.get(style, {})
             for instance in root.iter(f"{W}num"):
-                self._abstract[instance.get(f"{W}numId") or ""] = child_value(instance, "abstractNumId") or ""
+                identity = instance.get(f"{W}numId") or ""
+                self._abstract[identity] = child_value(instance, "abstractNumId") or ""
+                for change in instance.iterfind(f"{W}lvlOverride"):
+                    start = child_number(change, "startOverride")
+                    if start is not None:
+                        depth = number(change.get(f"{W}ilvl")) or 0
+                        self._restarts.setdefault(identity, {})[depth] = start
 
     def label(self, properties: Any, styles: Sequence[Style]) -> tuple[str, int] | None:
         """The label of the next item (`1.2.`, `b)`; empty for bullets) and its depth; None outside lists."""
@@ -51,20 +75,35 @@ class Numbering:
         depth = max(0, min(depth or 0, 8))
         abstract = self._abstract.get(identity, "")
         levels = self._levels.get(abstract, {})
-        form, pattern, start = levels.get(depth, ("bullet", "", 1))
+        level = levels.get(depth, _Level())
+        # Lists of one definition are one list to Word, but for those that say where they start anew.
         counts = self._counts.setdefault(abstract or identity, {})
-        counts[depth] = counts.get(depth, start - 1) + 1
-        for deeper in [level for level in counts if level > depth]:
+        counts.update((at, start - 1) for at, start in self._restarts.pop(identity, {}).items())
+        counts[depth] = counts.get(depth, level.start - 1) + 1
+        for deeper in [at for at in counts if at > depth and levels.get(at, _Level()).again]:
             del counts[deeper]
-        if form in {"bullet", "none"}:
+        if level.form in {"bullet", "none"}:
             return "", depth
 
         def shown(match: re.Match[str]) -> str:
-            level = int(match[1]) - 1
-            level_form, _, level_start = levels.get(level, ("decimal", "", 1))
-            return _count(counts.get(level, level_start), level_form)
+            at = int(match[1]) - 1
+            held = levels.get(at, _Level("decimal", start=1))
+            return _count(counts.get(at, held.start), "decimal" if level.legal else held.form)
 
-        return re.sub(r"%([1-9])", shown, pattern).strip(), depth
+        return re.sub(r"%([1-9])", shown, level.pattern).strip(), depth
+
+
+def _levels(definition: Any) -> dict[int, _Level]:
+    return {
+        number(level.get(f"{W}ilvl")) or 0: _Level(
+            child_value(level, "numFmt") or "decimal",
+            child_value(level, "lvlText") or "",
+            child_number(level, "start") or 0,
+            is_on(level, "isLgl"),
+            child_value(level, "lvlRestart") != "0",
+        )
+        for level in definition.iter(f"{W}lvl")
+    }
 
 
 def _count(value: int, form: str) -> str:

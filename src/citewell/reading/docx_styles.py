@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from citewell.reading.colours import PAPER, near, rgb
 from citewell.reading.docx_xml import W, child_number, child_value, is_on, name
 from citewell.reading.package import Package
 
+_HEADING: Final = re.compile(r"heading\s*([1-9])")
 _W14: Final = "{http://schemas.microsoft.com/office/word/2010/wordml}"
 _VML: Final = "{urn:schemas-microsoft-com:vml}"
 _CLEAR: Final = 95_000  # thousandths of a per cent of transparency
@@ -98,6 +100,31 @@ class Styles:
         table = next(run.iterancestors(f"{W}tbl"), None)
         styled = table is not None and child_value(table.find(f"{W}tblPr"), "tblStyle") is not None
         return not styled and near(colour, self.page)
+
+
+def outline(own: int | None, styles: Sequence[Style]) -> tuple[int | None, bool]:
+    """The level of the heading that a paragraph is, from 1, or None; and whether it is the document's title.
+
+    `own` is the outline level of the paragraph itself, `styles` its style and those that is based on. The nearest that
+    says anything decides: a style based on a heading may be body text, as that of the heading of a table of contents
+    is. Only the level of Word's own headings is fixed.
+    """
+    for style in styles:
+        kind = style.name.lower()
+        if found := _HEADING.fullmatch(kind):
+            return int(found[1]), False
+        if kind == "title":
+            return 1, True
+        told = style.outline if own is None else own
+        if told is not None:
+            return _level(told), False
+        if kind == "subtitle":
+            return None, False
+    return _level(own) if own is not None else None, False
+
+
+def _level(outline: int) -> int | None:
+    return outline + 1 if 0 <= outline < 9 else None
 
 
 def page_colour(document: Any) -> str:

@@ -15,9 +15,9 @@ from citewell.reading.decode import decode_html
 from citewell.reading.formats import EPUB
 from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, Piece, document_metadata
-from citewell.reading.tables import MAX_CELLS
 from citewell.reading.xml_tree import attribute, local, parse_xml
 from citewell.types import BlockKind, Document, Reason, Source, Value
 
@@ -131,9 +131,9 @@ def _book(package: Package) -> _Book:
         _spine(root, opf, package, book)
     if not book.chapters:
         book.warnings.append("The book names no order of its chapters: they are read in the order of their names.")
-        book.chapters = sorted(name for name in package.names() if name.endswith(_PAGES[:3]))[:_MAX_CHAPTERS]
+        book.chapters = sorted(name for name in package.names() if name.endswith(_PAGES[:3]))
     if len(book.chapters) > _MAX_CHAPTERS:
-        raise ReadError("limit_exceeded", f"The book has over {_MAX_CHAPTERS:,} chapters. Split it.")
+        raise over("The book", len(book.chapters), "chapters", _MAX_CHAPTERS)
     return book
 
 

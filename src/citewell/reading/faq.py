@@ -11,6 +11,7 @@ from typing import Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.decode import decode
+from citewell.reading.limits import over
 from citewell.reading.pieces import Builder, Piece, document_metadata
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
@@ -175,10 +176,7 @@ class FaqReader:
                 "The JSON is no list of records with question and answer; only those are read.",
             )
         if len(records) > self._max_pairs:
-            raise ReadError(
-                "limit_exceeded",
-                f"The file has {len(records):,} pairs; the limit max_pairs is {self._max_pairs:,}. Split it.",
-            )
+            raise over("The file", len(records), "pairs", self._max_pairs, setting="max_pairs")
         builder = Builder()
         known = _known(records)
         for number, record in enumerate(records):

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
-from citewell.reading.readers import MAX_BYTES, too_large
+from citewell.reading.limits import MAX_BYTES
+from citewell.reading.readers import too_large
 from citewell.reading.rules import RULES_FILE, Rules, apply_all, glob, load_rules, require_matches, rules_above
 from citewell.types import Access, Metadata, Source
 

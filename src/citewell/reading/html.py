@@ -15,32 +15,18 @@ from citewell.reading.decode import Decoded, decode_html
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import HTML
 from citewell.reading.html_looks import Look, Looks
+from citewell.reading.html_page import characters, metadata_of, parse, shown
 from citewell.reading.html_survey import Survey, survey
 from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED
 from citewell.reading.images import Picture, embedded
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.pieces import Piece, compose, document_metadata, moved
 from citewell.reading.positions import Positions, line_starts
-from citewell.reading.tables import MAX_CELLS
-from citewell.reading.tidy import visible
-from citewell.types import BlockKind, Document, Place, Source, Value, count_characters
+from citewell.types import BlockKind, Document, Place, Source
 
 MAX_DEPTH: Final = 2000
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
-_META: Final = {
-    "author": "author",
-    "article:author": "author",
-    "dc.creator": "author",
-    "date": "date",
-    "article:published_time": "date",
-    "dc.date": "date",
-    "article:modified_time": "modified",
-    "last-modified": "modified",
-    "description": "description",
-    "og:description": "description",
-    "content-language": "language",
-    "dc.language": "language",
-}
 _MAX_LINE: Final = 65_000
 _INVISIBLE: Final = " \n\t\xa0\u200b\u2060\ufeff"
 _BR: Final = "\v"  # stands for <br> until white space has been collapsed; decoded text never holds it
@@ -74,17 +60,17 @@ class HtmlReader:
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: corrupt, no_text, limit_exceeded."""
         decoded = decode_html(source.content)
-        root = _parse(decoded.text)
+        root = parse(decoded.text)
         if root is None:
             raise ReadError("no_text", "The page holds no visible text: nothing of it could be found or quoted.")
-        metadata, warnings = document_metadata({**_metadata(root), "encoding": decoded.encoding})
+        metadata, warnings = document_metadata({**metadata_of(root), "encoding": decoded.encoding})
         titles = [title for title in (" ".join((el.text or "").split()) for el in root.iter("title")) if title]
         walk = _Walk(
             survey(root, self._max_depth), Looks(root, self._sheet), self._max_cells, judge=True, image=self._image
         )
         walk.run(root)
         _put(walk.pieces, decoded, source.content)
-        found = _characters(root) + sum(_shown(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
+        found = characters(root) + sum(shown(p.text) for p in walk.pieces if p.kind is BlockKind.FIGURE)
         pieces: Sequence[Piece] | Iterator[Piece] = _unflagged(walk.pieces)
         if any(has_marks(piece.text) for piece in walk.pieces):
             pieces = paired(pieces)
@@ -119,7 +105,7 @@ def fragment_pieces(
     names, and `sheet` the style sheet that an `href` does, where the document around it holds them. Places are lines
     of `part`. Raises ReadError limit_exceeded.
     """
-    root = _parse(markup)
+    root = parse(markup)
     if root is None:
         return []
     walk = _Walk(survey(root, MAX_DEPTH), Looks(root, sheet), max_cells, judge=False, aside=aside, image=image)
@@ -157,44 +143,8 @@ def _put(pieces: Sequence[Piece], decoded: Decoded, content: bytes) -> None:
         piece.source = Place(begin.start, until.start + (begin.unit == "lines"), begin.unit)
 
 
-def _characters(root: Any) -> int:
-    """Characters that stand in the page to be read, whatever becomes of them."""
-    from lxml import etree
-
-    text = etree.XPath("string()")
-    outermost = etree.XPath(
-        f"//*[{' or '.join(f'self::{tag}' for tag in sorted(SKIPPED))}]"
-        f"[not(ancestor::*[{' or '.join(f'self::{tag}' for tag in sorted(SKIPPED))}])]"
-    )
-    unseen = "".join(str(text(element)) for element in outermost(root))
-    return _shown(str(text(root))) - _shown(unseen)
-
-
-def _shown(text: str) -> int:
-    return count_characters(visible(text))
-
-
 def _aside(piece: Piece) -> bool:
     return piece.boilerplate or piece.hidden
-
-
-def _parse(markup: str) -> Any:
-    from lxml import etree
-
-    # huge_tree lifts the limit of 256 levels, which pages with unclosed tags reach; 2048 remains.
-    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True)
-    try:
-        root = etree.fromstring(markup.encode("utf-8", "replace"), parser)
-    except etree.XMLSyntaxError:
-        return None
-    last = parser.error_log.last_error
-    if last is not None and last.type_name == "ERR_RESOURCE_LIMIT":
-        raise ReadError("limit_exceeded", "The page nests elements too deeply to be read. Flatten it.")
-    if root is not None:
-        # What follows the first </html> is a root of its own; browsers show it, so it must not be lost.
-        for sibling in list(root.itersiblings()):
-            root.append(sibling)
-    return root
 
 
 @dataclass(slots=True)
@@ -485,19 +435,3 @@ def _unflagged(pieces: list[Piece]) -> list[Piece]:
         else:
             under, flagged = piece.level, False
     return pieces
-
-
-def _metadata(root: Any) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang")
-    if language:
-        found["language"] = language.strip()
-    for meta in root.iter("meta"):
-        name = (meta.get("name") or meta.get("property") or meta.get("http-equiv") or "").strip().lower()
-        content = " ".join((meta.get("content") or "").split())
-        if content and name in _META:
-            found.setdefault(_META[name], content)
-    for link in root.iter("link"):
-        if "canonical" in (link.get("rel") or "").lower().split() and (link.get("href") or "").strip():
-            found.setdefault("canonical", link.get("href").strip())
-    return found

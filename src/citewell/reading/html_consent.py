@@ -1,7 +1,8 @@
 """Banners that ask for consent to cookies: told from pages about cookies by how they stand, not by what they are about.
 
 Never a large part of a page, never inside its main part, and never by a word alone: a product of consent tools by its
-own name, a part that is named as a banner for consent, or a part that lies over the page and asks for consent.
+own name, a part that is named as a banner for consent, a part that lies over the page and asks for consent, or a short
+one that speaks of cookies and has buttons.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import Any, Final
 
 _MOST: Final = 4_000  # characters; long lists of purposes are in the banners of such tools as well
 _MOST_SHARE: Final = 0.4
+_MOST_BUTTONED: Final = 1_500  # characters of what is told by its buttons and its words alone
+_MOST_BUTTONED_SHARE: Final = 0.3
+_BLOCKS: Final = frozenset({"div", "section", "aside", "form", "dialog", "p"})
 
 _PRODUCTS: Final = re.compile(
     r"(?:^|[\s_-])(?:onetrust|optanon|cookiebot|cybot|usercentrics|uc-banner|didomi|qc-cmp|truste|trustarc|iubenda-cs|"
@@ -43,9 +47,17 @@ _ASKING: Final = re.compile(
 )
 
 
-def is_consent(element: Any, size: int, total: int, *, sectioned: bool) -> bool:
-    """Whether `element`, with `size` of the `total` characters of its page, asks for consent to cookies."""
-    if sectioned or not 0 < size <= min(_MOST, _MOST_SHARE * total):
+def is_consent(element: Any, size: int, total: int, *, sectioned: bool, buttons: int) -> bool:
+    """Whether `element`, with `size` of the `total` characters of its page and `buttons`, asks for consent to cookies.
+
+    `sectioned` says that it stands within the main part or an article.
+    """
+    if sectioned or not size:
+        return False
+    short = size <= min(_MOST_BUTTONED, _MOST_BUTTONED_SHARE * total)
+    if buttons and short and "cookie" in "".join(element.itertext()).lower():
+        return True
+    if element.tag not in _BLOCKS or size > min(_MOST, _MOST_SHARE * total):
         return False
     names = f"{element.get('class') or ''} {element.get('id') or ''}"
     if names != " ":

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from citewell.errors import ReadError
 from citewell.reading.html_consent import is_consent
 from citewell.reading.html_tags import SKIPPED
+from citewell.reading.limits import over
 
+LEVELS: Final = "levels of nested elements"
 _BOILER_TAGS: Final = frozenset({"nav", "footer", "menu", "noscript", "button", "select"})
 _BOILER_ROLES: Final = frozenset({
     "navigation", "banner", "contentinfo", "complementary", "search", "menu", "menubar", "toolbar", "alertdialog",
@@ -23,13 +24,11 @@ _HINTS: Final = frozenset({
 _HINTED: Final = frozenset({
     "div", "section", "ul", "ol", "aside", "table", "form", "p", "span", "header", "dialog", "a", "li",
 })  # fmt: skip
-_OVERLAID: Final = frozenset({"div", "section", "aside", "form", "dialog", "p"})
 _DENSE: Final = frozenset({"div", "section", "ul", "ol", "td", "table", "p", "dl"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _HEADINGS: Final = frozenset({"h2", "h3", "h4", "h5", "h6"})
 _COPYRIGHT: Final = re.compile(r"\s*(?:©|\(c\)\s|copyright\b)", re.IGNORECASE)
 _NOTICE: Final = 250  # characters of the longest line that says whose the page is
-_CONSENT: Final = 1500  # characters of the longest question about cookies
 _VOTE: Final = 300  # characters of the longest question that is answered by buttons
 _TEASER: Final = 400  # characters of the longest teaser of another page
 _TEASERS: Final = 3  # side by side, before they are taken for such
@@ -66,11 +65,11 @@ class Survey:
         size, total, links = self.texts[index], self.texts[0], self.links[index]
         if index in self.teasers or (size <= _NOTICE and _COPYRIGHT.match(element.text or "")):
             return True
-        if self.buttons[index] and tag in _HINTED and size <= min(_CONSENT, 0.3 * total):
-            said = "".join(element.itertext())
-            if self.buttons[index] > 1 and size <= _VOTE and "?" in said:
+        if tag in _HINTED:
+            votes = self.buttons[index] > 1 and size <= min(_VOTE, 0.3 * total)
+            if votes and any("?" in text for text in element.itertext()):
                 return True
-            if not sectioned and "cookie" in said.lower():
+            if is_consent(element, size, total, sectioned=sectioned, buttons=self.buttons[index]):
                 return True
         if tag == "header" and not sectioned:
             # A page header that holds the title alone is content.
@@ -79,8 +78,6 @@ class Survey:
             names = f"{element.get('class') or ''} {element.get('id') or ''}"
             if names != " " and not _HINTS.isdisjoint(word.lower() for word in _WORD.findall(names)):
                 return True
-        if tag in _OVERLAID and is_consent(element, size, total, sectioned=sectioned):
-            return True
         if tag not in _DENSE or sectioned or self.linked[index] < 0.85 * size or size > 0.5 * total:
             return False
         return (links >= 4 and size < 40 * links) or (links >= 2 and size < 12 * links)
@@ -106,7 +103,7 @@ def survey(root: Any, max_depth: int) -> Survey:
             index = len(texts)
             stack.append(index)
             if len(stack) > max_depth:
-                raise ReadError("limit_exceeded", f"The page nests elements over {max_depth} deep (max_depth).")
+                raise over("The page", len(stack), LEVELS, max_depth, "Flatten it.", setting="max_depth", seen=True)
             skipped += tag in SKIPPED
             size = 0 if skipped or not element.text else len(element.text.strip())
             texts.append(size)

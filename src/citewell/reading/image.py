@@ -13,6 +13,7 @@ from citewell.errors import ModelUnavailable, ReadError
 from citewell.reading import versions
 from citewell.reading.allowance import allow
 from citewell.reading.images import Picture, picture
+from citewell.reading.limits import MAX_CELLS, MAX_PAGES, MAX_PIXELS, over
 from citewell.reading.ocr import AUTO, NOT_INSTALLED, Quad, Recogniser, engine
 from citewell.reading.pdf_flow import flag_margins, join, lay_down, mend_headings, rank_headings, split_lists
 from citewell.reading.pdf_pages import Box, PagePiece
@@ -42,13 +43,14 @@ class ImageReader:
     """Reads PNG, JPEG, TIFF (its pages), WebP, BMP and GIF. Use it inside `isolation.Isolated`: decoders are native.
 
     `ocr` names the engine (see `ocr.engine`). Pictures of over `max_pixels` a page, or `max_pages`, are refused
-    before they are decoded. Boxes are in pixels of the picture as it is shown, after its EXIF rotation; the metadata
-    `width` and `height` of the first page go with them.
+    before they are decoded, and so are those with over `max_cells` in their tables. Boxes are in pixels of the picture
+    as it is shown, after its EXIF rotation; the metadata `width` and `height` of the first page go with them.
     """
 
     ocr: str = AUTO
-    max_pixels: int = 64_000_000
-    max_pages: int = 200
+    max_pixels: int = MAX_PIXELS
+    max_pages: int = MAX_PAGES
+    max_cells: int = MAX_CELLS
 
     @cached_property
     def _recogniser(self) -> Recogniser | None:
@@ -107,7 +109,7 @@ class ImageReader:
             figure.asset, figure.regions = kept, whole
         else:
             first.append(Piece(BlockKind.FIGURE, asset=kept, regions=whole))
-        builder = lay_down(pieces, first=first)
+        builder = lay_down(pieces, first=first, max_cells=self.max_cells)
         if blank and len(blank) < len(pages):
             builder.leave_out(Reason.UNREADABLE, pages=len(blank))
         return builder.document(
@@ -140,9 +142,7 @@ class ImageReader:
                     warnings.append(f"Of an animation of {frames} pictures the first was read.")
                 frames = 1
             if frames > self.max_pages:
-                raise ReadError(
-                    "limit_exceeded", f"The file has {frames:,} pages; the limit is {self.max_pages:,}. Split it."
-                )
+                raise over("The file", frames, "pages", self.max_pages, setting="max_pages")
             for number in range(frames):
                 try:
                     opened.seek(number)
@@ -157,11 +157,9 @@ class ImageReader:
                     raise _damaged(error) from error
 
     def _too_large(self, size: tuple[int, int] | None = None) -> ReadError:
-        found = f"has {size[0]:,} by {size[1]:,} pixels" if size else "has too many pixels"
-        return ReadError(
-            "limit_exceeded",
-            f"The picture {found}; the limit is {self.max_pixels:,} in all (max_pixels). Make it smaller.",
-        )
+        found = size[0] * size[1] if size else self.max_pixels + 1
+        remedy = "Make it smaller."
+        return over("The picture", found, "pixels", self.max_pixels, remedy, setting="max_pixels", seen=size is None)
 
 
 def _plain(image: Image) -> Image:

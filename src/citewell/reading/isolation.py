@@ -19,9 +19,10 @@ from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.protocols import Reader
+from citewell.reading.limits import Limits
 from citewell.reading.wire import to_document
 from citewell.reading.worker import make_reader
-from citewell.reading.worker_process import CrashError, Limits, WorkerProcess
+from citewell.reading.worker_process import CrashError, WorkerProcess
 from citewell.types import Document, Source
 
 _MAX_IDLE: Final = 8

@@ -11,10 +11,10 @@ from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.decode import Decoded, decode
 from citewell.reading.formats import JSON
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.pieces import Builder, title_from_uri
 from citewell.reading.positions import Positions
 from citewell.reading.records import Data, Field, pieces_of
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import Document, Place, Source
 
 # Half of a pair without its other half.

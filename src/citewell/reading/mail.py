@@ -16,10 +16,10 @@ from citewell.reading.formats import MAIL
 from citewell.reading.gaps import fill_places
 from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.mail_text import plain_pieces, settle
 from citewell.reading.mime import Head, Message, Part, parse, parse_head
 from citewell.reading.pieces import Builder, Piece, document_metadata
-from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tnef import is_tnef, read_tnef
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 

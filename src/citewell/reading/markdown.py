@@ -9,7 +9,6 @@ from html import unescape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.collector import without_collector
 from citewell.reading.decode import Decoded, decode
@@ -17,12 +16,13 @@ from citewell.reading.faq import SOFT_BREAK, has_marks, paired
 from citewell.reading.formats import MARKDOWN
 from citewell.reading.frontmatter import split_front_matter
 from citewell.reading.images import embedded
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.markdown_blocks import Fence, Found, Item, Rest, Text, blocks
 from citewell.reading.markdown_grammar import Grammar
 from citewell.reading.markdown_inline import simple
 from citewell.reading.pieces import Piece, compose, document_metadata
 from citewell.reading.positions import Positions, line_starts
-from citewell.reading.tables import MAX_CELLS, Table
+from citewell.reading.tables import Table
 from citewell.types import BlockKind, Document, Place, Source
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class MarkdownReader:
         return list(_softened(iter(walk.pieces))), walk.warnings
 
     def _blocks(self, text: str, grammar: Grammar) -> list[Found]:
-        if text.count(">") > 5 and _DEEP_QUOTE.search(text) and _quote_work(text) > _MAX_QUOTE_WORK:
-            raise ReadError("limit_exceeded", "Too many lines stand in deeply nested quotes. Flatten the file.")
+        if text.count(">") > 5 and _DEEP_QUOTE.search(text) and (work := _quote_work(text)) > _MAX_QUOTE_WORK:
+            raise over("The file", work, "quotes that lines stand in", _MAX_QUOTE_WORK, "Flatten it.")
         if not self._shortcuts:
             return [grammar.parsed(text, 0)]
         return list(blocks(text, partial(grammar.rest, text)))  # all before any: a reference may be defined at the end

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from citewell.errors import ReadError
+from citewell.reading.limits import over
 from citewell.reading.markdown_blocks import Rest, boundary
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 # Raw HTML that goes on behind a blank line.
 _RAW_HTML: Final = re.compile(r"\s*<(?:script|pre|style|textarea|!|\?)", re.IGNORECASE)
+
+_NESTING: Final = frozenset(
+    f"{kind}_{end}" for kind in ("blockquote", "bullet_list", "ordered_list") for end in ("open", "close")
+)
 
 
 class Grammar:
@@ -29,7 +33,9 @@ class Grammar:
     def parser(self) -> MarkdownIt:
         from markdown_it import MarkdownIt
 
-        parser = MarkdownIt("commonmark", {"maxNesting": self._max_depth}).enable(["table", "strikethrough"])
+        # At its own limit the grammar stops and drops the rest in silence: it has to lie behind ours. A list has two of
+        # its levels, one for its items.
+        parser = MarkdownIt("commonmark", {"maxNesting": 2 * self._max_depth + 1}).enable(["table", "strikethrough"])
         parser.core.ruler.disable("inline")
         return parser
 
@@ -37,13 +43,18 @@ class Grammar:
         """The tokens of [start, end) of `text`. Raises ReadError limit_exceeded where it nests too deep."""
         end = len(text) if end is None else end
         tokens = self.parser.parse(text[start:end], self.env)
-        # At its own limit the grammar stops and drops the rest in silence.
-        if any(token.level >= self._max_depth - 1 for token in tokens):
-            raise ReadError(
-                "limit_exceeded",
-                f"The file nests quotes or lists more than {self._max_depth} deep (max_depth). Flatten the file.",
-            )
+        # Most files are nowhere near: what the grammar calls a level is at least as much as a quote or a list is here.
+        if any(token.level >= self._max_depth for token in tokens):
+            self._require_depth(tokens)
         return Rest(start, end, tokens)
+
+    def _require_depth(self, tokens: Sequence[Token]) -> None:
+        depth = 0
+        for token in tokens:
+            depth += token.nesting if token.type in _NESTING else 0
+            if depth > self._max_depth:
+                unit = "levels of quotes and lists"
+                raise over("The file", depth, unit, self._max_depth, "Flatten it.", setting="max_depth", seen=True)
 
     def rest(self, text: str, start: int) -> Rest:
         """The tokens from `start` to the first boundary behind which nothing can be open."""

@@ -9,22 +9,23 @@ from typing import Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import MBOX
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.mail import read_letter
 from citewell.reading.pieces import Builder, Piece, title_from_uri
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Place, Source
 
 # The line that starts a mail ends with a year; that in running text rarely stands alone and has no header below it.
 _START: Final = re.compile(
     rb"(?:^|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]{0,300}\b\d{4}\b[^\r\n]{0,20}\r?\n(?=[!-9;-~]{1,200}:)"
 )
+_MAX_WARNINGS: Final = 100
 _STUFFED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
 class MboxReader:
     """Reads a mailbox: each mail as `MailReader` reads one, under its subject as a heading, with its files attached.
 
-    A mail that cannot be read is named in the warnings.
+    The warnings say how many mails could not be read, and name the first of them.
     """
 
     identity = versions.MBOX
@@ -38,13 +39,14 @@ class MboxReader:
         builder = Builder(max_cells=self._max_cells)
         warnings: list[str] = []
         ids: list[str] = []
-        number = 0
+        number = lost = 0
         for number, (start, end) in enumerate(_mails(source.content), 1):
             if number > self._max_mails:
-                raise ReadError("limit_exceeded", f"The mailbox has over {self._max_mails:,} mails. Split it.")
+                raise over("The mailbox", number, "mails", self._max_mails, setting="max_mails", seen=True)
             try:
                 letter = read_letter(_STUFFED.sub(rb"\1", source.content[start:end]), self._max_cells)
             except ReadError as error:
+                lost += 1
                 warnings.append(f"Mail {number} was left out: {error}")
                 continue
             if not letter.subject:
@@ -58,14 +60,24 @@ class MboxReader:
             warnings.extend(f"Mail {number}: {warning}" for warning in letter.warnings[:3])
             if isinstance(found := letter.metadata.get("message_id"), str):
                 ids.append(found)
+        if lost > 1:
+            warnings.insert(0, f"Mails that could not be read and were left out: {lost:,}.")
         return builder.document(
             source,
             reader=self.identity,
             media_type=MBOX,
             metadata={"mails": number, "message_ids": tuple(ids[:1000])},
             title=title_from_uri(source.uri),
-            warnings=warnings[:100],
+            warnings=_first(warnings),
         )
+
+
+def _first(warnings: list[str]) -> list[str]:
+    """As many warnings as anybody reads, and how many more there are."""
+    more = len(warnings) - _MAX_WARNINGS
+    if more <= 0:
+        return warnings
+    return [*warnings[:_MAX_WARNINGS], f"Warnings of this mailbox that are not shown: {more:,}."]
 
 
 def _mails(content: bytes) -> Iterator[tuple[int, int]]:

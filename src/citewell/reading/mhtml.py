@@ -12,6 +12,7 @@ from citewell.reading import versions
 from citewell.reading.formats import WEB_ARCHIVE
 from citewell.reading.html import HtmlReader
 from citewell.reading.images import Picture, picture
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.mime import Message, Part, parse
 from citewell.types import Document, Place, Source
 
@@ -26,6 +27,9 @@ class MhtmlReader:
     """
 
     identity = versions.MHTML
+
+    def __init__(self, *, max_cells: int = MAX_CELLS) -> None:
+        self._max_cells = max_cells
 
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: no_text, corrupt, limit_exceeded."""
@@ -47,7 +51,9 @@ class MhtmlReader:
         raw, content = message.body(page), _labelled(message, page)
         exact, whole = raw == content, Place(page.start, page.end)
         held = _Held(message, where)
-        inner = HtmlReader(image=held.image, sheet=held.sheet).read(Source(source.uri, content))
+        inner = HtmlReader(max_cells=self._max_cells, image=held.image, sheet=held.sheet).read(
+            Source(source.uri, content)
+        )
         metadata = dict(inner.metadata)
         if where.startswith(("http://", "https://")):
             metadata.setdefault("canonical", where)

@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading.decode import decode, utf16_without_mark
+from citewell.reading.limits import over
 
 MAX_PARTS: Final = 2000
 MAX_DEPTH: Final = 1000
 MAX_HEADERS: Final = 2000  # lines of one part's head
+_SAVE: Final = "Save its text as HTML."
 _MAX_PARSED: Final = 20_000  # characters: the address grammar of the standard library is quadratic
 _NAME: Final = re.compile(rb"[!-9;-~]{1,200}[ \t]*:")
 _LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
@@ -128,7 +130,7 @@ def parse(content: bytes) -> Message:
     if encoding or content.startswith(_MARKS):
         content, exact = decode(content).text.encode("utf-8", "replace"), False
     root = _part(content, 0, "1")
-    parts = 1
+    parts = 0
     stack: list[Part] = []  # open multiparts
     names: dict[bytes, list[int]] = {}  # by boundary, the places in the stack that it opened
 
@@ -143,7 +145,7 @@ def parse(content: bytes) -> Message:
     def open_(part: Part) -> None:
         if part.kind.startswith("multipart/"):
             if len(stack) >= MAX_DEPTH:
-                raise ReadError("limit_exceeded", f"The mail nests parts over {MAX_DEPTH} deep. Save its text as HTML.")
+                raise over("The mail", len(stack) + 1, "levels of parts", MAX_DEPTH, _SAVE, seen=True)
             if not part.params.get("boundary"):
                 part.params["boundary"] = _first_delimiter(content, part.start)
             if part.params["boundary"]:
@@ -171,7 +173,7 @@ def parse(content: bytes) -> Message:
         else:
             parts += 1
             if parts > MAX_PARTS:
-                raise ReadError("limit_exceeded", f"The mail has over {MAX_PARTS:,} parts. Save its text as HTML.")
+                raise over("The mail", parts, "parts", MAX_PARTS, _SAVE, seen=True)
             child = _part(content, found.end(), f"{above.path}.{len(above.children) + 1}")
             above.children.append(child)
             open_(child)

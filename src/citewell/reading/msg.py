@@ -16,10 +16,10 @@ from typing import Any, Final
 from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.formats import MSG
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.mail import read_letter
 from citewell.reading.mime import parse_head
 from citewell.reading.pieces import Builder, document_metadata
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import Document, Place, Source
 
 MAX_STREAM_BYTES: Final = 64 << 20
@@ -109,7 +109,7 @@ class _Store:
     """The properties of the messages in one container; a message is named by the path of its storage."""
 
     ole: Any
-    left: int = MAX_FILES
+    left: int = field(default_factory=lambda: MAX_FILES)
     _streams: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -128,9 +128,8 @@ class _Store:
         parts = [*self._bodies(path, codec, _codec(fixed.get(_INTERNET_CODEPAGE)))]
         for storage in self._inside(path, "__attach_version1.0_#"):
             if self.left <= 0:
-                raise ReadError(
-                    "limit_exceeded", f"The message holds over {MAX_FILES:,} files. Save them by themselves."
-                )
+                remedy = "Save them by themselves."
+                raise over("The message", MAX_FILES + 1, "files inside", MAX_FILES, remedy, seen=True)
             self.left -= 1
             parts.extend(self._file(storage, codec))
         return _written(heads, parts)
@@ -180,7 +179,8 @@ class _Store:
         inner = (*storage, f"__substg1.0_{_DATA:04X}000D")
         if "/".join(inner) in self._streams:
             if len(inner) > 2 * _MAX_DEPTH:
-                raise ReadError("limit_exceeded", f"The message nests messages over {_MAX_DEPTH} deep.")
+                deep = len(inner) // 2
+                raise over("The message", deep, "levels of messages", _MAX_DEPTH, "Save them apart.", seen=True)
             stem = re.sub(r"(?i)\.msg$", "", name or self._text(inner, _SUBJECT, codec) or "message")
             yield _Part("message/rfc822", self.mail(inner), f"{stem}.eml")
         elif content := self._bytes(storage, _DATA, "0102"):
@@ -201,7 +201,7 @@ class _Store:
         with self.ole.openstream([*path, name]) as stream:
             content: bytes = stream.read(MAX_STREAM_BYTES + 1)
         if len(content) > MAX_STREAM_BYTES:
-            raise ReadError("limit_exceeded", f"A part of the message is over {MAX_STREAM_BYTES >> 20} MiB.")
+            raise over("A part of the message", len(content), "bytes", MAX_STREAM_BYTES, "Save it apart.", seen=True)
         return content
 
     def _text(self, path: tuple[str, ...], number: int, codec: str) -> str:

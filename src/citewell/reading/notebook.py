@@ -14,9 +14,9 @@ from citewell.reading.decode import decode
 from citewell.reading.formats import NOTEBOOK
 from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.markdown import MarkdownReader
 from citewell.reading.pieces import Builder, Piece, document_metadata
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 _MAX_CELLS: Final = 20_000
@@ -48,7 +48,7 @@ class NotebookReader:
         warnings = list(decoded.warnings)
         for number, cell in enumerate(_cells(book)):
             if number >= _MAX_CELLS:
-                raise ReadError("limit_exceeded", f"The notebook has over {_MAX_CELLS:,} cells. Split it.")
+                raise over("The notebook", number + 1, "cells", _MAX_CELLS, seen=True)
             place = Place(number, number + 1, "cells")
             try:
                 for piece in self._cell(cell, language, builder, warnings):

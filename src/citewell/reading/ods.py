@@ -12,6 +12,7 @@ from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.docx_xml import name, number
 from citewell.reading.formats import ODS
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.number_format import plain
 from citewell.reading.odf_flat import open_odf
 from citewell.reading.odf_styles import STYLE, Look, Styles
@@ -19,7 +20,6 @@ from citewell.reading.office_parts import picture_in
 from citewell.reading.package import Package
 from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
 from citewell.reading.sheets import MAX_COLUMNS, MAX_ROWS, MAX_STORED, Limits, Note, Sheet, add_sheets, parse_range
-from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Source, Value
 
@@ -139,7 +139,7 @@ class _Book:
                     continue
         tables = body.findall(f"{TABLE}table")
         if len(tables) > _MAX_SHEETS:
-            raise ReadError("limit_exceeded", f"The file has more than {_MAX_SHEETS:,} sheets. Split it.")
+            raise over("The file", len(tables), "sheets", _MAX_SHEETS)
         for table in tables:
             title = tidy(table.get(f"{TABLE}name") or "") or "Sheet"
             hidden = table.get(f"{TABLE}style-name") in self._unseen

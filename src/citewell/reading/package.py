@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from citewell.errors import ReadError
+from citewell.reading.limits import over
+from citewell.reading.xml_tree import too_deep
 
 MAX_ENTRIES = 10_000
 MAX_TOTAL_BYTES = 2 << 30
@@ -74,21 +76,14 @@ class Package:
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError) as error:
             raise ReadError("corrupt", f"The file is cut off or damaged: {error}. Fetch or save it again.") from error
         if len(entries) > MAX_ENTRIES:
-            raise ReadError(
-                "limit_exceeded",
-                f"The file has {len(entries):,} parts; {MAX_ENTRIES:,} are the most.",
-            )
+            raise over("The file", len(entries), "parts", MAX_ENTRIES)
         if (total := sum(entry.file_size for entry in entries)) > MAX_TOTAL_BYTES:
-            raise ReadError(
-                "limit_exceeded",
-                f"The file unpacks to {total >> 20:,} MiB: it is a bomb.",
-            )
+            raise over("The file", total, "bytes once unpacked", MAX_TOTAL_BYTES, "It is a bomb.")
         for entry in entries:
             if entry.file_size > 1 << 20 and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
-                raise ReadError(
-                    "limit_exceeded",
-                    f"Its part {entry.filename[:80]!r} unpacks to over {MAX_RATIO} times its size: the file is a bomb.",
-                )
+                ratio = -(-entry.file_size // max(entry.compress_size, 1))
+                part = f"Its part {entry.filename[:80]!r}"
+                raise over(part, ratio, "times its size once unpacked", MAX_RATIO, "The file is a bomb.")
         # Names are keys here and nothing else; the last of two equal ones would win in other readers, so refuse both.
         names: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
@@ -113,7 +108,7 @@ class Package:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
             raise ReadError("corrupt", f"Its part {name} is damaged: {error}. Fetch or save the file again.") from error
         if len(content) > MAX_PART_BYTES:
-            raise ReadError("limit_exceeded", f"Its part {name} is over {MAX_PART_BYTES >> 20} MiB. Split the file.")
+            raise over(f"Its part {name}", len(content), "bytes", MAX_PART_BYTES, "Split the file.", seen=True)
         return content
 
     def xml(self, name: str) -> Any:
@@ -183,7 +178,7 @@ def _bad_xml(name: str, content: bytes, error: Exception) -> ReadError:
     if b"<!DOCTYPE" in content[:4096] or b"<!ENTITY" in content:
         return _dtd(name)
     if "depth" in str(error).lower():
-        return ReadError("limit_exceeded", f"Its part {name} is nested too deeply to be read.")
+        return too_deep(f"Its part {name}")
     return ReadError("corrupt", f"Its part {name} is damaged XML: {error}. Save the file again.")
 
 

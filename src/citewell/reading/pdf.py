@@ -20,6 +20,7 @@ from citewell.reading.attachments import require_fit
 from citewell.reading.collector import without_collector
 from citewell.reading.formats import PDF
 from citewell.reading.images import Picture
+from citewell.reading.limits import MAX_CELLS, MAX_PAGES, over
 from citewell.reading.ocr import AUTO, Recogniser, engine
 from citewell.reading.pdf_figures import Found, Kept, figures, place_figures
 from citewell.reading.pdf_flow import (
@@ -69,14 +70,14 @@ _PDFIUM = threading.Lock()
 class PdfReader:
     """Reads PDFs. It runs native code on what strangers send: use it inside `isolation.Isolated`.
 
-    Files over `max_pages` or `max_bytes` are refused whole, never cut. Pages that are pictures are read by the engine
+    Files over `max_pages` or `max_cells` are refused whole, never cut. Pages that are pictures are read by the engine
     `ocr` (see `ocr.engine`), drawn at `ocr_dpi`, for at most `ocr_budget_s` together; with `figure_words` it also reads
     the words in large pictures on other pages, for at most `figure_budget_s`. `passwords` are tried on protected
     files.
     """
 
-    max_pages: int = 5_000
-    max_bytes: int = 512 << 20
+    max_pages: int = MAX_PAGES
+    max_cells: int = MAX_CELLS
     layout: bool = True
     ocr: str = AUTO
     ocr_dpi: int = 200
@@ -100,17 +101,12 @@ class PdfReader:
         """
         if not source.content:
             raise ReadError("empty", "The file has no bytes. Was it saved or copied whole?")
-        if len(source.content) > self.max_bytes:
-            raise ReadError("limit_exceeded", f"The PDF has over {self.max_bytes >> 20} MiB (max_bytes). Split it.")
         warnings: list[str] = []
         content = _from_header(source.content)
         with _PDFIUM, _Plain(content, self.passwords) as plain:
             total = len(plain)
             if total > self.max_pages:
-                raise ReadError(
-                    "limit_exceeded",
-                    f"The PDF has {total:,} pages; the limit is {self.max_pages:,} (max_pages). Split it.",
-                )
+                raise over("The PDF", total, "pages", self.max_pages, setting="max_pages")
             laid = self._laid_out(content, plain, warnings)
             pages, heights = laid.pages, laid.heights
             rescued = plain.rescue(pages)
@@ -138,7 +134,7 @@ class PdfReader:
         mend_cells(pieces)
         if not follow_outline(pieces, outline):
             rank_headings(pieces)
-        builder = lay_down(pieces)
+        builder = lay_down(pieces, max_cells=self.max_cells)
         builder.leave_out(Reason.UNREADABLE, characters=scanned.broken, pages=len(scanned.unread))
         builder.leave_out(Reason.UNREADABLE, images=kept.lost)
         builder.leave_out(Reason.TOO_SMALL, images=kept.small, pages=len(scanned.blank))

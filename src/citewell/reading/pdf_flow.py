@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines, union
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import CellText, grid
@@ -310,10 +311,13 @@ def name_captions(pieces: Sequence[PagePiece]) -> dict[int, int]:
     return {table: caption for table, caption in captions.items() if taken[caption] == 1 or caption < table}
 
 
-def lay_down(pieces: Sequence[PagePiece], *, first: Sequence[Piece] = ()) -> Builder:
-    """The builder that holds `first` and then all `pieces`, tables with their captions."""
+def lay_down(pieces: Sequence[PagePiece], *, first: Sequence[Piece] = (), max_cells: int = MAX_CELLS) -> Builder:
+    """The builder that holds `first` and then all `pieces`, tables with their captions.
+
+    Raises ReadError limit_exceeded.
+    """
     captions = name_captions(pieces)
-    builder = Builder()
+    builder = Builder(max_cells=max_cells)
     for one in first:
         builder.add(one)
     blocks: dict[int, int] = {}
@@ -323,7 +327,7 @@ def lay_down(pieces: Sequence[PagePiece], *, first: Sequence[Piece] = ()) -> Bui
                 piece.kind,
                 piece.text,
                 piece.level,
-                table=grid(piece.cells) if piece.kind is BlockKind.TABLE else None,
+                table=grid(piece.cells, max_cells) if piece.kind is BlockKind.TABLE else None,
                 path=() if piece.kind in _OUTSIDE else None,
                 regions=piece.regions,
                 boilerplate=piece.boilerplate,

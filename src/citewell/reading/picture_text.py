@@ -32,6 +32,8 @@ def read_pictures(builder: Builder, ocr: str = AUTO) -> None:
         raise ReadError("no_text", said) from error
     from citewell.reading.scan import picture_words
 
+    if len(pictures) > _MAX_PICTURES:
+        builder.warn(f"Words were looked for in the first {_MAX_PICTURES:,} of {len(pictures):,} pictures.")
     for asset in pictures[:_MAX_PICTURES]:
         allow(_PICTURE_S)
         text, confidence = picture_words(recogniser, Picture(asset.content, asset.media_type))

@@ -14,8 +14,9 @@ from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment, require_fit, safe_name
 from citewell.reading.images import Picture
 from citewell.reading.invisible import Clean, Kind, clean, said
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.metadata import RESERVED
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.types import (
     Asset,
     Block,
@@ -52,8 +53,9 @@ _NO_TARGETS: Final = ("javascript:", "vbscript:", "data:")
 class Piece:
     """One block before it has a place. `text` is a FAQ's answer when `question` is set, unused for a table.
 
-    A `caption` becomes a caption block right before the block it belongs to. `path`, when given, replaces the
-    heading path that follows from the headings before; `()` is for what stands outside the text, as footnotes do.
+    A `caption` becomes a caption block right before the block it belongs to; its place is `caption_source`, else that
+    of the block. `path`, when given, replaces the heading path that follows from the headings before; `()` is for what
+    stands outside the text, as footnotes do.
     `links` are (start, end, target) with offsets into `text`, into the answer where there is a `question`; those of
     a table stand in it. White space may be written as it comes: offsets are mapped to what is left of it.
     `asset` is the image that the piece shows; a figure without text, and only that, may show one alone.
@@ -67,6 +69,7 @@ class Piece:
     question: str = ""
     table: Table | None = None
     caption: str = ""
+    caption_source: Place | None = None
     path: tuple[str, ...] | None = None
     regions: Sequence[Region] = ()
     boilerplate: bool = False
@@ -121,6 +124,11 @@ class Builder:
         """Say that the source holds this much which the document will not have, and why (units: see `Tally`)."""
         more = Tally(characters, cells, images, pages)
         self._left_out[reason] = self._left_out.get(reason, Tally()) + more
+
+    def warn(self, said: str) -> None:
+        """Have the document say this among its warnings, once."""
+        if said not in self._warnings:
+            self._warnings.append(said)
 
     def attach(
         self,
@@ -395,6 +403,8 @@ class Builder:
         if not text:
             return None
         span = self._place(text, BlockKind.CAPTION)
+        if piece.caption_source is not None:
+            piece = replace(piece, source=piece.caption_source)
         self._append(piece, span, BlockKind.CAPTION, asset=self._shown(piece) if alone else None)
         return span
 
@@ -414,8 +424,7 @@ class Builder:
         elif self._asset_bytes + len(picture.content) > MAX_ASSET_BYTES:
             self.leave_out(Reason.UNREADABLE, images=1)
             said = f"Images above {MAX_ASSET_BYTES >> 20} MiB together were left out."
-            if said not in self._warnings:
-                self._warnings.append(said)
+            self.warn(said)
         else:
             # Where the next block will stand: the caption's or the figure's own, if there is one.
             at = self._length + (2 if self._parts else 0)
@@ -444,7 +453,7 @@ class Builder:
     def _add_table(self, piece: Piece, table: Table) -> int | None:
         self._cells_left -= sum(map(len, table.rows))
         if self._cells_left < 0:
-            raise too_many_cells(self._max_cells)
+            raise too_many_cells(self._max_cells - self._cells_left, self._max_cells)
         caption = self._caption(piece)
         if not any(text and not text.isspace() for row in table.rows for text in row):
             return None

@@ -17,6 +17,7 @@ from citewell.reading.charts import C, chart_piece
 from citewell.reading.docx_xml import FALLBACK, name, number
 from citewell.reading.drawing_text import Line, lines_of
 from citewell.reading.formats import PPTX
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
@@ -49,7 +50,8 @@ _WIDTH, _HEIGHT = 9_144_000, 6_858_000  # EMU, where the presentation does not s
 class PptxReader:
     """Reads .pptx, .pptm and .ppsx bytes; macros are never looked at, nothing outside the file is fetched."""
 
-    def __init__(self, *, ocr: str = AUTO) -> None:
+    def __init__(self, *, max_cells: int = MAX_CELLS, ocr: str = AUTO) -> None:
+        self._max_cells = max_cells
         self._ocr = ocr
         self.identity = versions.with_ocr(versions.PPTX, ocr)
 
@@ -64,7 +66,7 @@ class PptxReader:
         root = package.xml(main)
         if root is None or name(root) != "presentation":
             raise ReadError("type_mismatch", "This is a ZIP file without a PowerPoint presentation inside.")
-        show = _Show(package, main, root)
+        show = _Show(package, main, root, self._max_cells)
         pages = show.read()
         found, title = properties(package)
         metadata, left_out = document_metadata(found)
@@ -84,8 +86,9 @@ class PptxReader:
 class _Show:
     """One pass over the slides; what belongs to a slide (notes, charts, comments) is read where it is named."""
 
-    def __init__(self, package: Package, main: str, root: Any) -> None:
-        self.builder = Builder()
+    def __init__(self, package: Package, main: str, root: Any, max_cells: int) -> None:
+        self.builder = Builder(max_cells=max_cells)
+        self.max_cells = max_cells
         self._package = package
         self._relations = relations(package, main)
         self._slides = [one.get(f"{R}id") or "" for one in root.iterfind(f"{P}sldIdLst/{P}sldId")]
@@ -105,7 +108,7 @@ class _Show:
     def read(self) -> int:
         """Add the blocks of all slides; how many slides there are."""
         if len(self._slides) > _MAX_SLIDES:
-            raise ReadError("limit_exceeded", f"It has more than {_MAX_SLIDES:,} slides. Split the file.")
+            raise over("It", len(self._slides), "slides", _MAX_SLIDES, "Split the file.")
         seen: set[str] = set()
         page = 0
         for identity in self._slides:
@@ -140,7 +143,7 @@ class _Show:
         if lost > 0:
             self.builder.leave_out(Reason.UNREADABLE, characters=lost)
             self._counts["characters"] += lost
-        for text, box in layout.static:
+        for text, box in () if hidden else layout.static:
             if text not in self._static:
                 self._static.add(text)
                 slide.put(Piece(BlockKind.FOOTER, text, boilerplate=True), box, path=())
@@ -320,7 +323,7 @@ class _Slide:
             for one in element.iter(f"{A}tbl", f"{C}chart", f"{DGM}relIds", f"{P}oleObj"):
                 if one.tag == f"{A}tbl":
                     hides = partial(self._looks.hides_in_cell, shape, one)
-                    for piece in read_table(one, self._page, shape.box, self._related, hides):
+                    for piece in read_table(one, self._page, shape.box, self._related, hides, self._show.max_cells):
                         if piece.hidden:
                             self.characters += count_characters(piece.text)
                             self._unseen(piece, shape)

@@ -24,6 +24,7 @@ def read_table(
     box: Box | None,
     related: Mapping[str, Relation],
     hides: Callable[[Any], Callable[[Any, Any], bool]],
+    max_cells: int,
 ) -> Iterator[Piece]:
     """The table as one piece, or as nothing where it is empty, and what is not seen in it as another one.
 
@@ -56,7 +57,7 @@ def read_table(
                 links += [(start + len(text), end + len(text), target) for start, end, target in line.links]
                 text += line.text
             cells.append(CellText(r, c, text, r == 0 and first_is_header, high, wide, region, links=links))
-    made = grid(cells)
+    made = grid(cells, max_cells)
     if made.rows:
         yield Piece(BlockKind.TABLE, table=made)
     if unseen:

@@ -41,6 +41,7 @@ from citewell.reading.formats import (
     unread,
 )
 from citewell.reading.languages import CODE_TYPES
+from citewell.reading.limits import INLINE_BYTES, MAX_BYTES, MAX_CELLS, MAX_PAGES, MAX_PIXELS, over
 from citewell.reading.ocr import AUTO
 from citewell.types import Document, Source
 
@@ -48,12 +49,6 @@ if TYPE_CHECKING:
     from citewell.reading.isolation import Pool
 
 Factory: TypeAlias = Callable[[], Reader]
-
-MAX_BYTES: Final = 50_000_000
-"""The largest source that is read, unless the caller says otherwise."""
-
-INLINE_BYTES: Final = 1_000_000
-"""The largest plain text that is read in this process; one search in it holds the interpreter for some milliseconds."""
 
 _HERE: Final = "citewell.reading"
 # What another reader of the same type cannot mend.
@@ -123,6 +118,9 @@ def default_factories(
     ocr: str = AUTO,
     figure_words: bool = True,
     passwords: Sequence[str] = (),
+    max_cells: int = MAX_CELLS,
+    max_pages: int = MAX_PAGES,
+    max_pixels: int = MAX_PIXELS,
     **limits: Any,
 ) -> dict[str, tuple[Factory, ...]]:
     """Media type → readers to try in order; `limits` are those of `Pool`, which they share.
@@ -132,45 +130,51 @@ def default_factories(
     time in proportion to its length (tests/reading/test_readers.py), but much more of it.
 
     Text in pictures is read by the engine `ocr` (see `ocr.engine`), with `figure_words` in the figures of PDFs too.
-    `passwords` are tried on PDFs that are protected by one.
+    `passwords` are tried on PDFs that are protected by one. A document whose tables have over `max_cells`, a PDF or
+    picture of over `max_pages` and a picture of over `max_pixels` a page are refused.
     """
-    seeing = {"ocr": ocr}
-    pdf = {"ocr": ocr, "figure_words": figure_words} | ({"passwords": list(passwords)} if passwords else {})
+    cells = {"max_cells": max_cells}
+    seeing = cells | {"ocr": ocr}
+    pdf: dict[str, Any] = seeing | {"max_pages": max_pages, "figure_words": figure_words}
+    pdf |= {"passwords": list(passwords)} if passwords else {}
+    picture = seeing | {"max_pages": max_pages, "max_pixels": max_pixels}
 
     @cache
     def pool() -> Pool:
         made: Pool = import_module(f"{_HERE}.isolation").Pool(**limits)
         return made
 
-    def inline(name: str, identity: str, share: int = 16, native: bytes | None = None) -> Lazy:
-        return Lazy(f"{_HERE}.{name}", identity, pool, inline_bytes // share, native)
+    def inline(
+        name: str, identity: str, share: int = 16, native: bytes | None = None, options: Mapping[str, Any] = cells
+    ) -> Lazy:
+        return Lazy(f"{_HERE}.{name}", identity, pool, inline_bytes // share, native, options)
 
-    text = inline("text:TextReader", versions.TEXT, 1)
+    text = inline("text:TextReader", versions.TEXT, 1, options={})
     code = Lazy(f"{_HERE}.code:CodeReader", versions.with_grammars(versions.CODE), pool)
-    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE, ocr), pool, options=seeing)
+    image = Lazy(f"{_HERE}.image:ImageReader", versions.with_ocr(versions.IMAGE, ocr), pool, options=picture)
     return {
         CSV: (inline("csv_:CsvReader", versions.CSV),),
         DOCX: (Lazy(f"{_HERE}.docx:DocxReader", versions.with_ocr(versions.DOCX, ocr), pool, options=seeing),),
-        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, pool),),
-        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML, pool),),
-        JSON: (inline("faq:FaqReader", versions.FAQ), inline("json_:JsonReader", versions.JSON), text),
-        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, pool),),
+        EPUB: (Lazy(f"{_HERE}.epub:EpubReader", versions.EPUB, pool, options=cells),),
+        HTML: (Lazy(f"{_HERE}.html:HtmlReader", versions.HTML, pool, options=cells),),
+        JSON: (inline("faq:FaqReader", versions.FAQ, options={}), inline("json_:JsonReader", versions.JSON), text),
+        MAIL: (Lazy(f"{_HERE}.mail:MailReader", versions.MAIL, pool, options=cells),),
         MARKDOWN: (inline("markdown:MarkdownReader", versions.MARKDOWN, native=b"<table"),),
-        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, pool),),
-        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, pool),),
-        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, pool), text),
+        MBOX: (Lazy(f"{_HERE}.mbox:MboxReader", versions.MBOX, pool, options=cells),),
+        MSG: (Lazy(f"{_HERE}.msg:MsgReader", versions.MSG, pool, options=cells),),
+        NOTEBOOK: (Lazy(f"{_HERE}.notebook:NotebookReader", versions.NOTEBOOK, pool, options=cells), text),
         ODP: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), pool, options=seeing),),
-        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, pool),),
+        ODS: (Lazy(f"{_HERE}.ods:OdsReader", versions.ODS, pool, options=cells),),
         ODT: (Lazy(f"{_HERE}.odf:OdfReader", versions.with_ocr(versions.ODF, ocr), pool, options=seeing),),
         PDF: (Lazy(f"{_HERE}.pdf:PdfReader", versions.of_pdf(ocr, figure_words=figure_words), pool, options=pdf),),
         PPTX: (Lazy(f"{_HERE}.pptx:PptxReader", versions.with_ocr(versions.PPTX, ocr), pool, options=seeing),),
-        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, pool), text),
-        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, pool),),
+        RST: (Lazy(f"{_HERE}.rst:RstReader", versions.RST, pool, options=cells), text),
+        RTF: (Lazy(f"{_HERE}.rtf:RtfReader", versions.RTF, pool, options=cells),),
         TEXT: (text,),
-        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, pool),),
-        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, pool),),
-        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, pool),),
-        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, pool), text),
+        WEB_ARCHIVE: (Lazy(f"{_HERE}.mhtml:MhtmlReader", versions.MHTML, pool, options=cells),),
+        XLS: (Lazy(f"{_HERE}.xls:XlsReader", versions.XLS, pool, options=cells),),
+        XLSX: (Lazy(f"{_HERE}.xlsx:XlsxReader", versions.XLSX, pool, options=cells),),
+        XML: (Lazy(f"{_HERE}.xml_:XmlReader", versions.XML, pool, options=cells), text),
         **dict.fromkeys(CODE_TYPES, (code, text)),
         **dict.fromkeys(IMAGES, (image,)),
     }
@@ -289,7 +293,4 @@ def _document(reader: Reader, source: Source) -> Document:
 
 def too_large(size: int, limit: int) -> ReadError:
     """The error for a source above the size limit, both sizes in bytes."""
-    return ReadError(
-        "limit_exceeded",
-        f"The file has {size:,} bytes; the limit max_bytes is {limit:,}. Split the file or raise the limit.",
-    )
+    return over("The file", size, "bytes", limit, "Split the file or raise the limit.", setting="max_bytes")

@@ -11,8 +11,9 @@ from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.formats import RST
 from citewell.reading.gaps import fill_places
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.pieces import Builder, Piece, document_metadata
-from citewell.reading.tables import MAX_CELLS, CellText, Places, grid
+from citewell.reading.tables import CellText, Places, grid
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 _MAX_NAMES: Final = 300  # directives and roles of one file that docutils does not know

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from citewell.errors import ReadError
@@ -13,9 +13,11 @@ from citewell.reading.colours import PAPER, near
 from citewell.reading.formats import RTF
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.rtf_flow import Flow, Paragraph
 from citewell.reading.rtf_tokens import Token, tokens
-from citewell.reading.tables import MAX_CELLS, Table
+from citewell.reading.tables import Table
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 MAX_GROUPS: Final = 2000
@@ -41,7 +43,6 @@ _INFO: Final = {"title": "title", "author": "author", "subject": "subject", "key
                 "company": "company", "creatim": "created", "revtim": "modified"}  # fmt: skip
 _MOMENT: Final = ("yr", "mo", "dy", "hr", "min")
 _LEVEL: Final = re.compile(r"(?:heading|überschrift|titre|título|titolo|kop|rubrik|заголовок)\s*(\d)", re.IGNORECASE)
-_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufeff]")
 _FIELD_LINK: Final = re.compile(r'HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]{1,2000})"', re.IGNORECASE)
 _USUAL: Final = 24  # half points of size
 
@@ -59,37 +60,6 @@ class _State:
     colour: int = 0  # by the table of colours, 0 for the usual one
     ground: int = 0
     size: int = _USUAL  # half points
-
-
-@dataclass(slots=True)
-class _Paragraph:
-    """What is said of a paragraph outside its text; \\pard takes it back."""
-
-    style: int = 0
-    outline: int = -1
-    level: int = 0
-    listed: bool = False
-    in_table: bool = False
-    ground: int = 0
-
-
-@dataclass(slots=True)
-class _Flow:
-    """One stream of blocks: the body, a note, a page header."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
-    links: list[tuple[int, int, str]] = field(default_factory=list)
-    cell: list[str] = field(default_factory=list)
-    row: list[str] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
-    headers: int = 0
-    row_is_header: bool = False
-    row_is_shaded: bool = False
-    nested: list[str] = field(default_factory=list)
-    notes: list[Piece] = field(default_factory=list)
-    start: int = 0
 
 
 class RtfReader:
@@ -141,7 +111,7 @@ class _Walk:
     """One pass over the tokens; what a group changes stands on a stack."""
 
     def __init__(self, content: bytes) -> None:
-        self.body = _Flow()
+        self.body = Flow()
         self.headers: list[Piece] = []
         self.footers: list[Piece] = []
         self.info: dict[str, Value] = {}
@@ -152,9 +122,9 @@ class _Walk:
         self._stack: list[_State] = []
         self._state = _State()
         self._flow = self.body
-        self._flows: list[tuple[int, _Flow, str]] = []  # (depth, the flow outside, which destination)
-        self._paragraph = _Paragraph()
-        self._paragraphs: list[_Paragraph] = []
+        self._flows: list[tuple[int, Flow, str]] = []  # (depth, the flow outside, which destination)
+        self._paragraph = Paragraph()
+        self._paragraphs: list[Paragraph] = []
         self._bytes = bytearray()
         self._skip = 0
         self._starred = False
@@ -180,7 +150,8 @@ class _Walk:
             if token.brace == "{":
                 self._flush()
                 if len(self._stack) >= MAX_GROUPS:
-                    raise ReadError("limit_exceeded", f"The RTF nests groups over {MAX_GROUPS:,} deep. Save it again.")
+                    deep = len(self._stack) + 1
+                    raise over("The RTF", deep, "levels of groups", MAX_GROUPS, "Save it again.", seen=True)
                 self._stack.append(self._state)
                 self._state = replace(self._state)
             elif token.brace:
@@ -200,7 +171,7 @@ class _Walk:
         while self._stack:
             self._close()
         self._end_paragraph(len(self._content))
-        self._end_table()
+        self._flow.end_table()
 
     def _raw(self, text: bytes) -> None:
         if self._skip:
@@ -280,7 +251,7 @@ class _Walk:
                 if state.where == "text":
                     self._end_paragraph(token.at)
             case "pard":
-                self._paragraph = _Paragraph()
+                self._paragraph = Paragraph()
             case "plain":
                 state.hidden = state.deleted = False
                 state.colour = state.ground = 0
@@ -323,9 +294,9 @@ class _Walk:
             case "intbl":
                 paragraph.in_table = True
             case "cell" | "nestcell":
-                self._end_cell(nested=word == "nestcell")
+                self._flow.end_cell(nested=word == "nestcell")
             case "row":
-                self._end_row()
+                self._flow.end_row()
             case "nestrow":
                 if self._flow.nested:
                     self._flow.cell.append(" ".join(self._flow.nested))
@@ -408,7 +379,7 @@ class _Walk:
             ):
                 self._flows.append((len(self._stack), self._flow, word))
                 self._paragraphs.append(self._paragraph)
-                self._flow, self._paragraph = _Flow(start=at), _Paragraph()
+                self._flow, self._paragraph = Flow(start=at), Paragraph()
             case "result" | "shprslt" | "txbxcontent" | "fldrslt":
                 pass
             case "sp":
@@ -449,7 +420,7 @@ class _Walk:
 
     def _end_flow(self) -> None:
         self._end_paragraph(len(self._content))
-        self._end_table()
+        self._flow.end_table()
         _, outer, word = self._flows.pop()
         inner, self._flow = self._flow, outer
         self._paragraph = self._paragraphs.pop()
@@ -487,72 +458,10 @@ class _Walk:
             self._flow.pieces.append(Piece(BlockKind.FIGURE, asset=found))
 
     def _end_paragraph(self, at: int) -> None:
-        flow, paragraph = self._flow, self._paragraph
-        text, unseen = _joined(flow.text), _joined(flow.unseen)
-        links, flow.links = flow.links, []
-        place = Place(min(flow.start, at), at)
-        flow.text.clear()
-        flow.unseen.clear()
-        flow.start = at
+        paragraph = self._paragraph
+        level = paragraph.outline + 1 if paragraph.outline >= 0 else self._levels.get(paragraph.style, 0)
+        self._flow.end_paragraph(paragraph, level, at)
         self._links = [(depth, 0, target) for depth, _, target in self._links]
-        if paragraph.in_table:
-            if text.strip():
-                flow.cell.append(text.strip())
-        else:
-            self._end_table()
-            if text.strip():
-                level = paragraph.outline + 1 if paragraph.outline >= 0 else self._levels.get(paragraph.style, 0)
-                if 0 < level < 10:
-                    piece = Piece(BlockKind.HEADING, text, min(level, 6), links=links, source=place)
-                elif paragraph.listed:
-                    piece = Piece(BlockKind.LIST_ITEM, text, paragraph.level, links=links, source=place)
-                else:
-                    piece = Piece(BlockKind.PARAGRAPH, text, links=links, source=place)
-                flow.pieces.append(piece)
-        if unseen.strip():
-            flow.pieces.append(Piece(BlockKind.PARAGRAPH, unseen, hidden=True, source=place))
-        flow.pieces.extend(flow.notes)
-        flow.notes.clear()
-
-    def _end_cell(self, *, nested: bool) -> None:
-        flow = self._flow
-        if text := _joined(flow.text).strip():
-            flow.cell.append(text)
-        flow.text.clear()
-        flow.links = []
-        if nested:
-            flow.nested.extend(flow.cell)
-        else:
-            flow.row.append(" ".join(flow.cell))
-        flow.cell = []
-
-    def _end_row(self) -> None:
-        flow = self._flow
-        if flow.row:
-            flow.rows.append(flow.row)
-            flow.headers += flow.row_is_header and flow.headers == len(flow.rows) - 1
-        flow.row = []
-
-    def _end_table(self) -> None:
-        flow = self._flow
-        self._end_row()
-        if flow.rows:
-            # A table that only frames a text has one cell.
-            if len(flow.rows) == 1 and len(flow.rows[0]) == 1:
-                flow.pieces.append(Piece(BlockKind.PARAGRAPH, flow.rows[0][0]))
-            else:
-                table = Table(flow.rows, header_rows=flow.headers)
-                flow.pieces.append(Piece(BlockKind.TABLE, table=table))
-        flow.rows, flow.headers = [], 0
-        if flow.cell:
-            flow.pieces.append(Piece(BlockKind.PARAGRAPH, "\n".join(flow.cell)))
-            flow.cell = []
-
-
-def _joined(parts: list[str]) -> str:
-    """The text of `parts`, in which surrogate pairs are one sign and lone ones a mark of loss; no control signs."""
-    text = "".join(parts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _CONTROLS.sub("", text)
 
 
 def _rows(table: Table) -> str:

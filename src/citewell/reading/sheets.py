@@ -14,9 +14,10 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from citewell.errors import ReadError
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.pieces import Builder, Piece
 from citewell.reading.sheet_tables import Island, Range, header_rows, islands, within
-from citewell.reading.tables import MAX_CELLS, Table, too_many_cells
+from citewell.reading.tables import Table, too_many_cells
 from citewell.types import Block, BlockKind, Cell, Place
 
 MAX_ROWS: Final = 1_048_576
@@ -81,11 +82,10 @@ class Limits:
         self.cells += times
         self.characters += len(text) * times
         if self.cells > self.max_cells:
-            raise too_many_cells(self.max_cells)
+            raise too_many_cells(self.cells, self.max_cells)
         if self.characters > MAX_CHARACTERS:
-            raise ReadError(
-                "limit_exceeded", f"The cells hold more than {MAX_CHARACTERS:,} characters. Split the file by sheets."
-            )
+            remedy = "Split it by sheets."
+            raise over("The file", self.characters, "characters in its cells", MAX_CHARACTERS, remedy, seen=True)
 
 
 def add_sheets(builder: Builder, sheets: Iterable[Sheet], max_cells: int = MAX_CELLS) -> None:
@@ -126,7 +126,7 @@ def sheet_pieces(sheet: Sheet, max_cells: int = MAX_CELLS) -> Iterator[Piece]:
     for piece, anchor in sheet.drawn:
         piece.hidden, piece.path, piece.source = sheet.hidden, path, whole
         if anchor is not None:
-            piece.source = Place(anchor[0], anchor[0] + 1, "rows", f"{quoted(sheet.name)}!{cell_name(*anchor)}")
+            piece.source = _cell_place(sheet, *anchor)
         yield piece
 
 
@@ -146,6 +146,20 @@ def address(block: Block, cell: Cell | None = None) -> str:
     rows = _place(sorted({(top, bottom) for top, _, bottom, _ in ranges}), cell.row)
     columns = _place(sorted({(left, right) for _, left, _, right in ranges}), cell.column)
     return f"{sheet}!{cell_name(rows, columns)}"
+
+
+def cell_range(block: Block, cells: Sequence[Cell]) -> Place | None:
+    """From the first to the last row and column of a spreadsheet that `cells` of a table stand in, if it is of one."""
+    named = [name for cell in cells if (name := address(block, cell))]
+    if not named:
+        return None
+    sheet = named[0].rpartition("!")[0]
+    places = [parse_range(name.rpartition("!")[2]) for name in named]
+    top, left = min(place[0] for place in places), min(place[1] for place in places)
+    bottom, right = max(place[2] for place in places), max(place[3] for place in places)
+    first, last = cell_name(top, left), cell_name(bottom, right)
+    where = first if first == last else f"{first}:{last}"
+    return Place(top, bottom + 1, "rows", f"{sheet}!{where}")
 
 
 def cell_name(row: int, column: int) -> str:
@@ -220,7 +234,9 @@ def _sound(sheet: Sheet) -> list[Range]:
     for top, left, bottom, right in sheet.merged:
         reach += bisect_right(rows, bottom) - bisect_right(rows, top - 1) + min(right - left, MAX_COLUMNS) // 100
         if reach > _MAX_REACH:
-            raise ReadError("limit_exceeded", f"The merged cells of sheet {sheet.name!r} overlap. Save the file again.")
+            remedy = "They overlap: save the file again."
+            holder = f"Sheet {sheet.name!r}"
+            raise over(holder, reach, "rows that merged cells reach", _MAX_REACH, remedy, seen=True)
     return sorted(sheet.merged)
 
 
@@ -303,8 +319,7 @@ def _blocks(sheet: Sheet, cells: _Cells, found: Sequence[Island], beside: _Besid
             for row in rows:
                 yield _paragraph(sheet, cells, row, columns[0])
         else:
-            caption = "" if waiting is None else cells[waiting[0]][waiting[1]]
-            yield from _table(sheet, cells, rows, columns, caption=caption, beside=beside, titled=titled)
+            yield from _table(sheet, cells, rows, columns, caption=waiting, beside=beside, titled=titled)
             if waiting is not None:
                 yield from _notes(sheet, beside, [waiting[0]], [waiting[1]])
             waiting = None
@@ -339,19 +354,19 @@ def _paragraph(sheet: Sheet, cells: _Cells, row: int, column: int) -> Piece:
     return Piece(
         BlockKind.PARAGRAPH,
         f"{text} ({stored})" if stored else text,
-        source=Place(row, row + 1, "rows", f"{quoted(sheet.name)}!{cell_name(row, column)}"),
+        source=_cell_place(sheet, row, column),
         links=((0, len(text), link),) if link else (),
     )
 
 
 def _note(sheet: Sheet, note: Note) -> Piece:
-    name = cell_name(note.row, note.column)
     by = f" by {note.author}" if note.author else ""
-    return Piece(
-        BlockKind.PARAGRAPH,
-        f"Note on {name}{by}: {note.text}",
-        source=Place(note.row, note.row + 1, "rows", f"{quoted(sheet.name)}!{name}"),
-    )
+    said = f"Note on {cell_name(note.row, note.column)}{by}: {note.text}"
+    return Piece(BlockKind.PARAGRAPH, said, source=_cell_place(sheet, note.row, note.column))
+
+
+def _cell_place(sheet: Sheet, row: int, column: int) -> Place:
+    return Place(row, row + 1, "rows", f"{quoted(sheet.name)}!{cell_name(row, column)}")
 
 
 def _table(
@@ -360,11 +375,11 @@ def _table(
     rows: Sequence[int],
     columns: Sequence[int],
     *,
-    caption: str,
+    caption: tuple[int, int] | None,
     beside: _Beside,
     titled: bool,
 ) -> Iterator[Piece]:
-    if titled and not caption and len(rows) > 2:
+    if titled and caption is None and len(rows) > 2:
         # A title in the first row, alone: it says what the table is and names no column.
         top = [column for column in columns if column in cells[rows[0]]]
         below = sum(column in cells[rows[1]] for column in columns)
@@ -372,10 +387,10 @@ def _table(
         spread = next((one for one in above if one[1] == top[0]), None)
         alone = len(top) == 1 and below > 1 and (spread is None or spread[2] == rows[0])
         if alone and top[0] <= columns[-1] and any(map(str.isalpha, cells[rows[0]][top[0]])):
-            caption = cells[rows[0]][top[0]]
+            caption = rows[0], top[0]
             rows = rows[1:]
     if len(rows) * len(columns) > beside.max_cells:
-        raise too_many_cells(beside.max_cells)
+        raise too_many_cells(len(rows) * len(columns), beside.max_cells)
     texts: list[list[str | None]] = []
     for row in rows:
         held = cells[row]
@@ -396,7 +411,10 @@ def _table(
         merged=merged,
         links=links,
     )
-    yield Piece(BlockKind.TABLE, table=table, caption=caption, source=place)
+    piece = Piece(BlockKind.TABLE, table=table, source=place)
+    if caption is not None:
+        piece.caption, piece.caption_source = cells[caption[0]][caption[1]], _cell_place(sheet, *caption)
+    yield piece
     if beside.stored:
         across = set(columns)
         stored = [

@@ -52,6 +52,11 @@ _COMMENTS: Final = ("comment", "line_comment", "block_comment", "attribute_item"
 _COMMENT_RUN: Final = re.compile(rb"(?:^[ \t]*+#[^\n]*+\n){300,}+", re.MULTILINE)
 
 
+def grammar_modules() -> frozenset[str]:
+    """The modules of the grammars that are used where they are installed."""
+    return frozenset(module for module, _ in _GRAMMARS.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """A definition: bytes [start, end) with the comments above it, its name, and what is defined inside."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from citewell.errors import ReadError
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.types import Place, Region
-
-MAX_CELLS: Final = 1_000_000
-"""How many places the tables of one document may have, those that merged cells cover included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ class Places:
         row_span = min(row_span, len(self._next) - row)
         self._places += row_span * column_span
         if self._places > self._max_cells:
-            raise too_many_cells(self._max_cells)
+            raise too_many_cells(self._places, self._max_cells)
         for below in range(row + 1, row + row_span):
             self._covered[below].update(range(column, column + column_span))
         return column, row_span
@@ -85,7 +82,7 @@ def grid(cells: Sequence[CellText], max_cells: int = MAX_CELLS) -> Table:
     filled = [cell for cell in cells if cell.text and not cell.text.isspace()]
     rows, columns = sorted({cell.row for cell in filled}), sorted({cell.column for cell in filled})
     if len(rows) * len(columns) > max_cells:
-        raise too_many_cells(max_cells)
+        raise too_many_cells(len(rows) * len(columns), max_cells)
     new_row = {row: number for number, row in enumerate(rows)}
     new_column = {column: number for number, column in enumerate(columns)}
     texts: list[list[str | None]] = [[None] * len(columns) for _ in rows]
@@ -118,8 +115,6 @@ def grid(cells: Sequence[CellText], max_cells: int = MAX_CELLS) -> Table:
     return Table(texts, frozenset(headers), merged=merged, regions=regions, sources=sources, links=links)
 
 
-def too_many_cells(limit: int) -> ReadError:
-    """The error for tables with more than `limit` places."""
-    return ReadError(
-        "limit_exceeded", f"The tables have more than {limit:,} cells (max_cells). Split the file or raise the limit."
-    )
+def too_many_cells(found: int, limit: int) -> ReadError:
+    """The error for tables of at least `found` places, where `limit` are the most."""
+    return over("The file", found, "cells in its tables", limit, setting="max_cells", seen=True)

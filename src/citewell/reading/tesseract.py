@@ -73,6 +73,16 @@ class Tesseract:
         return _lines(done.stdout.decode("utf-8", "replace"), scale)
 
 
+def installed_languages() -> tuple[str, ...]:
+    """The languages that the program tesseract has data for, sorted; none where it is not installed."""
+    program = shutil.which("tesseract")
+    if program is None:
+        return ()
+    done = subprocess.run([program, "--list-langs"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - found on PATH, no words of ours
+    listed = (done.stdout or done.stderr).splitlines()[1:] if not done.returncode else []
+    return tuple(sorted({one.strip() for one in listed} - {"", "osd", "equ"}))  # two that are no languages
+
+
 @cache
 def _version(program: str) -> str:
     # Once a process: every ingestion asks five readers for their identity.

@@ -13,9 +13,9 @@ from citewell.reading.decode import decode
 from citewell.reading.faq import has_marks, paired
 from citewell.reading.formats import TEXT
 from citewell.reading.invisible import Clean, clean, said
+from citewell.reading.limits import MAX_CELLS
 from citewell.reading.pieces import Piece, compose, first_heading, require_text, title_from_uri
 from citewell.reading.positions import Positions
-from citewell.reading.tables import MAX_CELLS
 from citewell.types import Block, BlockKind, Cell, Document, Place, Reason, Source, Span, Tally, account_of
 
 # From the first visible character of a run of lines; possessive, so that blank stretches are looked at once.

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from citewell.errors import ReadError
 from citewell.reading.attachments import Attachment, require_fit, safe_name
+from citewell.reading.limits import over
 from citewell.reading.packed_cells import PackedCells
 from citewell.types import (
     Account,
@@ -61,7 +62,7 @@ def parse_answer(content: bytes | bytearray | memoryview[int]) -> tuple[dict[str
         at = LENGTH.size + size
         _check(at <= len(content))
         if size > MAX_HEAD_BYTES:
-            raise _too_much("Its names and metadata", size, MAX_HEAD_BYTES)
+            raise _too_much("What is said of it (names, metadata)", size, MAX_HEAD_BYTES)
         value = json.loads(bytes(content[LENGTH.size : at]))
         blobs = []
         for length in value.pop("sizes"):
@@ -165,7 +166,7 @@ def to_document(data: Mapping[str, Any], blobs: Sequence[bytes], source: Source,
 
 def _to_blocks(lines: bytes, cells: Iterator[Cell], length: int) -> Iterator[Block]:
     if len(lines) > MAX_BLOCKS_BYTES:
-        raise _too_much("Its blocks", len(lines), MAX_BLOCKS_BYTES)
+        raise _too_much("The list of its blocks", len(lines), MAX_BLOCKS_BYTES)
     # Line by line: all of it as lists at once would take several times the memory of the blocks.
     with io.BytesIO(lines) as file:
         while line := file.readline(MAX_HEAD_BYTES + 1):
@@ -175,7 +176,7 @@ def _to_blocks(lines: bytes, cells: Iterator[Cell], length: int) -> Iterator[Blo
 
 
 def _too_much(what: str, size: int, limit: int) -> ReadError:
-    return ReadError("limit_exceeded", f"{what} would take {size:,} bytes; {limit:,} are the most. Split the file.")
+    return over(what, size, "bytes", limit, "Split the file.")
 
 
 def _listed(metadata: Mapping[str, Value]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from citewell.errors import ReadError
 from citewell.reading.allowance import ALLOW
+from citewell.reading.limits import Limits
 from citewell.reading.process_tree import end_tree, taken
 from citewell.reading.wire import LENGTH, frame, parse_answer
 from citewell.types import Source
@@ -27,27 +27,6 @@ _POLL_S = 0.05  # how often it is looked at what a busy worker takes
 _START_S = 60.0  # a worker that is not up by then will never be: the machine is out of something
 _STDERR_BYTES = 2000
 _BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import citewell.reading.worker as w; w.work()"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one document may take of a worker with all its children, and how many workers there are.
-
-    `timeout_s` of wall time and `cpu_s` of CPU time of all cores together, or what its reader asks for (see
-    `allowance`), which is at most `longest_s` in all, with CPU time in the same proportion; `memory_bytes` of resident
-    memory; `output_bytes` of answer, images and attachments included; `open_files` and `processes` at a time.
-    `workers` documents are read at once, and a worker is replaced after `documents_per_worker` of them.
-    """
-
-    timeout_s: float = 60.0
-    longest_s: float = 1800.0
-    cpu_s: float = 120.0
-    memory_bytes: int = 768 << 20
-    output_bytes: int = 256 << 20
-    open_files: int = 64
-    processes: int = 32
-    workers: int = max(2, min(8, os.cpu_count() or 2))
-    documents_per_worker: int = 200
 
 
 class CrashError(ReadError):
@@ -300,20 +279,21 @@ class _Watch:
         self.peak_bytes = max(self.peak_bytes, found.resident_bytes)
         self._used_s = found.cpu_s - self._before_s
         if found.processes > self._limits.processes:
-            raise self._over(f"{self._limits.processes} processes", "processes")
+            raise self._over(f"{found.processes} processes", f"processes is {self._limits.processes}")
         if found.resident_bytes > self._limits.memory_bytes:
-            raise self._over(f"{self._limits.memory_bytes >> 20} MiB of memory", "memory_bytes")
+            took = f"{found.resident_bytes:,} bytes of memory"
+            raise self._over(took, f"memory_bytes is {self._limits.memory_bytes:,}")
         if self._used_s > self._cpu_s:
             raise self.over_cpu()
 
     def over_cpu(self) -> ReadError:
-        return self._over(f"{self._cpu_s:.4g} s of CPU time", "cpu_s")
+        return self._over(f"over {self._cpu_s:.4g} s of CPU time", f"cpu_s is {self._limits.cpu_s:.4g}")
 
     def _over(self, what: str, limit: str) -> ReadError:
         return ReadError(
             "limit_exceeded",
-            f"{self._doing} took more than {what} and was stopped: the file may be a bomb. Split it, or raise the "
-            f"limit ({limit}).",
+            f"{self._doing} took {what} and was stopped: the file may be a bomb; the limit {limit}. Split it, or "
+            "raise the limit.",
         )
 
 

@@ -14,10 +14,10 @@ from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.colours import near
 from citewell.reading.formats import XLS
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.number_format import BUILT_IN, Shown, plain, show, shows_nothing
 from citewell.reading.pieces import Builder, document_metadata, title_from_uri
 from citewell.reading.sheets import MAX_STORED, Limits, Note, Sheet, add_sheets
-from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
 from citewell.types import Document, Source
 
@@ -122,7 +122,7 @@ def _read(book: Any, found: Any, limits: Limits) -> Sheet:
     sheet.hidden_rows = {row for row, info in found.rowinfo_map.items() if info.hidden}
     sheet.hidden_columns = [(column, column) for column, info in found.colinfo_map.items() if info.hidden]
     if len(found.merged_cells) > _MAX_MERGED:
-        raise ReadError("limit_exceeded", f"A sheet has over {_MAX_MERGED:,} merged cells. Split the file.")
+        raise over("A sheet", len(found.merged_cells), "merged cells", _MAX_MERGED)
     sheet.merged = [(top, left, bottom - 1, right - 1) for top, bottom, left, right in found.merged_cells]
     sheet.notes = list(_notes(found))
     sheet.links = {

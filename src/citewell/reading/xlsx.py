@@ -17,6 +17,7 @@ from citewell.reading.charts import C, chart_piece
 from citewell.reading.docx_xml import name, number
 from citewell.reading.drawing_text import lines_of
 from citewell.reading.formats import XLSX
+from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.number_format import Shown, show
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
@@ -32,7 +33,6 @@ from citewell.reading.sheets import (
     column_number,
     parse_range,
 )
-from citewell.reading.tables import MAX_CELLS
 from citewell.reading.tidy import tidy
 from citewell.reading.xlsx_styles import S, Styles, rich_text, shared_strings
 from citewell.types import BlockKind, Document, Reason, Source
@@ -114,7 +114,7 @@ class _Book:
     def sheets(self) -> Iterator[Sheet]:
         """The sheets in their order. Raises ReadError corrupt where the workbook names a sheet that is not there."""
         if len(self._sheets) > _MAX_SHEETS:
-            raise ReadError("limit_exceeded", f"The workbook has more than {_MAX_SHEETS:,} sheets. Split it.")
+            raise over("The workbook", len(self._sheets), "sheets", _MAX_SHEETS)
         seen: set[str] = set()
         for element in self._sheets:
             relation = self._relations.get(element.get(f"{R}id") or "")
@@ -167,7 +167,7 @@ class _Book:
                     if (where := _range(element.get("ref"))) is not None:
                         sheet.merged.append(where)
                     if len(sheet.merged) > _MAX_MERGED:
-                        raise ReadError("limit_exceeded", f"A sheet has over {_MAX_MERGED:,} merged cells. Split it.")
+                        raise over("A sheet", len(sheet.merged), "merged cells", _MAX_MERGED, seen=True)
                 case "hyperlink":
                     where = _range(element.get("ref"))
                     relation = related.get(element.get(f"{R}id") or "")

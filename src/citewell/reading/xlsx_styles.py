@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from citewell.errors import ReadError
 from citewell.reading.colours import PAPER, near, rgb
 from citewell.reading.docx_xml import number
+from citewell.reading.limits import over
 from citewell.reading.number_format import BUILT_IN, shows_nothing
 from citewell.reading.package import Package
 from citewell.reading.sheets import MAX_CHARACTERS
@@ -77,7 +77,7 @@ def shared_strings(package: Package, part: str) -> list[str]:
         text = rich_text(item)
         size += len(text)
         if size > MAX_CHARACTERS:
-            raise ReadError("limit_exceeded", f"Its strings have more than {MAX_CHARACTERS:,} characters. Split it.")
+            raise over("The workbook", size, "characters in its strings", MAX_CHARACTERS, seen=True)
         strings.append(text)
     return strings
 

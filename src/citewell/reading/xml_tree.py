@@ -7,6 +7,10 @@ from html.entities import html5
 from typing import Any, Final
 
 from citewell.errors import ReadError
+from citewell.reading.limits import over
+
+MAX_DEPTH: Final = 256
+"""Elements in each other, the outermost included: what the XML parser itself allows without `huge_tree`."""
 
 _ENTITY: Final = re.compile(rb"<!ENTITY\s", re.IGNORECASE)
 _DOCTYPE: Final = re.compile(rb"<!DOCTYPE\s[^>\[]{0,2000}(?:\[[^\]]{0,20000}\]\s*)?>", re.IGNORECASE)
@@ -18,7 +22,7 @@ def parse_xml(content: bytes, what: str = "The XML") -> Any:
     """The root element of `content`; comments, processing instructions and document types are gone.
 
     Characters that HTML names (`&nbsp;`) are put in. Raises ReadError unsafe_content for entities of its own, corrupt
-    for what is no XML, limit_exceeded for elements that nest over 255 deep.
+    for what is no XML, limit_exceeded for elements that nest over `MAX_DEPTH` deep.
     """
     from lxml import etree
 
@@ -41,11 +45,16 @@ def parse_xml(content: bytes, what: str = "The XML") -> Any:
     except (etree.XMLSyntaxError, ValueError) as error:
         said = str(error)
         if "depth" in said.lower():
-            raise ReadError("limit_exceeded", f"{what} is nested too deeply to be read. Flatten it.") from error
+            raise too_deep(what) from error
         raise ReadError("corrupt", f"{what} is damaged: {said[:200]}. Save it again.") from error
     if root.getroottree().docinfo.doctype:
         raise ReadError("unsafe_content", f"{what} declares a DTD that hides behind others; it is refused.")
     return root
+
+
+def too_deep(what: str) -> ReadError:
+    """The error for elements in each other to a depth that the XML parser refuses."""
+    return over(what, MAX_DEPTH + 1, "levels of nested elements", MAX_DEPTH, "Flatten it.", seen=True)
 
 
 def local(element: Any) -> str:

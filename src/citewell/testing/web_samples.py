@@ -9,74 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-_WORDS: Final = [
-    "the",
-    "council",
-    "of",
-    "harbour",
-    "river",
-    "market",
-    "engine",
-    "letter",
-    "winter",
-    "village",
-    "station",
-    "garden",
-    "doctor",
-    "window",
-    "summer",
-    "bridge",
-    "paper",
-    "morning",
-    "question",
-    "answer",
-    "number",
-    "system",
-    "policy",
-    "travel",
-    "invoice",
-    "contract",
-    "server",
-    "volume",
-    "report",
-    "measure",
-    "history",
-    "school",
-    "would",
-    "could",
-    "found",
-    "under",
-    "against",
-    "between",
-    "before",
-    "after",
-    "through",
-    "because",
-    "while",
-    "where",
-    "which",
-    "every",
-    "other",
-    "small",
-    "large",
-    "early",
-    "later",
-    "public",
-    "private",
-    "common",
-    "simple",
-    "open",
-    "closed",
-    "moved",
-    "built",
-    "wrote",
-    "asked",
-    "showed",
-    "kept",
-    "took",
-    "made",
-    "gave",
-]
+from citewell.testing.prose import Prose
+
 _SITES: Final = ("Harbour Times", "Northwind", "Fieldnotes", "Lumen", "Kestrel")
 
 
@@ -97,26 +31,14 @@ def web_pages(count: int, seed: int = 1) -> Iterator[WebPage]:
         yield _LAYOUTS[layout](_Maker(chance, layout))
 
 
-class _Maker:
+class _Maker(Prose):
     """Text and common parts of one page; what is made with `said` belongs to its main text."""
 
     def __init__(self, chance: random.Random, layout: str) -> None:
-        self.chance = chance
+        super().__init__(chance)
         self.page = WebPage(layout, "")
         self.site = chance.choice(_SITES)
         self.hashed = "".join(chance.choices("abcdefghjkmnpqrstuvwxyz", k=5))
-
-    def words(self, least: int, most: int) -> str:
-        return " ".join(self.chance.choices(_WORDS, k=self.chance.randint(least, most)))
-
-    def sentence(self) -> str:
-        return self.words(7, 20).capitalize() + self.chance.choice([".", ".", ".", "?"])
-
-    def prose(self, least: int = 2, most: int = 6) -> str:
-        return " ".join(self.sentence() for _ in range(self.chance.randint(least, most)))
-
-    def title(self) -> str:
-        return self.words(4, 9).capitalize()
 
     def said(self, text: str) -> str:
         self.page.main.append(text)

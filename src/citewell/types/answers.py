@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from citewell.types.documents import DocumentRef
-from citewell.types.places import Region, Span
+from citewell.types.places import Place, Region, Span
 from citewell.types.queries import Hit
 
 
@@ -111,7 +111,8 @@ class AbstainReason(StrEnum):
 class Citation:
     """A checked pointer from a claim to characters [start, end) of one version of one document.
 
-    `quote` is verbatim what stands there. `pages` and `regions` follow from the blocks under the span.
+    `quote` is verbatim what stands there. `regions` follow from the blocks under the span, and so do `places` in the
+    source, where the format has no pages; of a table, those of the cells that are quoted.
     """
 
     number: int
@@ -120,6 +121,7 @@ class Citation:
     quote: str
     heading_path: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
+    places: tuple[Place, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -133,6 +135,11 @@ class Citation:
     def page(self) -> int | None:
         """First page of the quote, counted from 1; None where the format has no pages."""
         return self.regions[0].page if self.regions else None
+
+    @property
+    def where(self) -> str:
+        """The places as people name them (`Sheet1!A3:C3`, `lines 3-5`); "" where there are none but bytes."""
+        return ", ".join(place.said for place in self.places if place.unit != "bytes")
 
     @property
     def start(self) -> int:

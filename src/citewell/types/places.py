@@ -65,6 +65,20 @@ class Place:
     def __post_init__(self) -> None:
         assert 0 <= self.start <= self.end, (self.start, self.end)
 
+    @property
+    def said(self) -> str:
+        """The place as people name it: `lines 3-5`, `document.xml paragraph 12`, `Sheet1!A3:C3`, `bytes 10-80`."""
+        part = self.part.rpartition("/")[2]  # of the file inside a container, the folder says least
+        if self.unit == "rows" and "!" in part:
+            return part
+        if self.unit == "bytes":
+            where = f"{self.unit} {self.start:,}-{self.end:,}"
+        elif self.end - self.start < 2:  # people count lines from 1, and name the last one too
+            where = f"{self.unit.removesuffix('s')} {self.end:,}"
+        else:
+            where = f"{self.unit} {self.start + 1:,}-{self.end:,}"
+        return f"{part} {where}" if part else where
+
 
 @dataclass(frozen=True, slots=True)
 class Link:

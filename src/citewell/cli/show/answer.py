@@ -97,6 +97,8 @@ def _entry(screen: Screen, citations: list[Citation]) -> RenderableType:
     pages = sorted({one.page for one in citations if one.page is not None})
     if pages:
         about.append(("page " if len(pages) == 1 else "pages ") + ", ".join(map(str, pages)))
+    elif where := "; ".join(dict.fromkeys(one.where for one in citations if one.where)):
+        about.append(line(where))
     about.append(line(first.uri))
     made = grid()
     made.columns[0].style = "cyan"

@@ -121,15 +121,7 @@ def _kind(block: Block) -> str:
 def _place(block: Block) -> str:
     if block.regions:
         return "p. " + ", ".join(dict.fromkeys(str(region.page) for region in block.regions))
-    if block.source is None:
-        return ""
-    unit, start, end = block.source.unit, block.source.start, block.source.end
-    if unit == "bytes":
-        where = f"{unit} {start:,}-{end:,}"
-    else:  # people count lines from 1, and name the last one too
-        where = f"{unit.removesuffix('s')} {end:,}" if end - start < 2 else f"{unit} {start + 1:,}-{end:,}"
-    part = block.source.part.rpartition("/")[2]  # of the file inside a container, the folder says least
-    return line(f"{part} {where}") if part else line(where)
+    return line(block.source.said) if block.source is not None else ""
 
 
 def _flags(block: Block) -> str:

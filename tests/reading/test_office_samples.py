@@ -1,0 +1,70 @@
+"""Floors of what is read of made-up office files, whose headings, cells and texts are known."""
+
+from __future__ import annotations
+
+import io
+from statistics import mean
+
+import docx
+import openpyxl
+import pptx
+
+from citewell.evaluation.adjacency import f1
+from citewell.evaluation.office import cells, headings, lines
+from citewell.reading.docx import DocxReader
+from citewell.reading.pptx import PptxReader
+from citewell.reading.xlsx import XlsxReader
+from citewell.testing.docx_samples import docx_files
+from citewell.testing.pptx_samples import pptx_files
+from citewell.testing.xlsx_samples import xlsx_files
+from citewell.types import Source
+
+
+def test_headings_of_made_up_word_documents_are_found_with_their_levels_and_numbers():
+    scores = []
+    for file in docx_files(48, seed=11):
+        found = headings(DocxReader(ocr="none").read(Source(file.name, file.content)))
+        scores.append(f1(found, file.said))
+        assert scores[-1] >= 0.9, (file.name, found - file.said, file.said - found)
+    assert mean(scores) >= 0.99
+
+
+def test_made_up_word_documents_are_files_that_others_read():
+    for file in docx_files(8, seed=12):
+        assert len(docx.Document(io.BytesIO(file.content)).paragraphs) > 5
+
+
+def test_cells_of_made_up_workbooks_are_found_at_their_addresses():
+    scores = []
+    for file in xlsx_files(40, seed=11):
+        found = cells(XlsxReader().read(Source(file.name, file.content)))
+        scores.append(f1(found, file.said))
+        assert scores[-1] >= 0.95, (file.name, found - file.said, file.said - found)
+    assert mean(scores) >= 0.997
+
+
+def test_made_up_workbooks_hold_what_openpyxl_finds_in_them():
+    for file in xlsx_files(8, seed=12):
+        book = openpyxl.load_workbook(io.BytesIO(file.content), data_only=True)
+        held = [(sheet, cell) for sheet in book for cell in sheet._cells.values()]
+        filled = {(sheet.title, cell.coordinate) for sheet, cell in held if cell.value is not None}
+        assert filled == {key[:2] for key in file.said}
+
+
+def test_text_of_made_up_presentations_is_found_on_its_slide_and_as_what_it_is():
+    scores = []
+    for file in pptx_files(48, seed=11):
+        found = lines(PptxReader(ocr="none").read(Source(file.name, file.content)))
+        scores.append(f1(found, file.said))
+        assert scores[-1] >= 0.9, (file.name, found - file.said, file.said - found)
+    assert mean(scores) >= 0.99
+
+
+def test_made_up_presentations_are_files_that_others_read():
+    for file in pptx_files(8, seed=12):
+        slides = pptx.Presentation(io.BytesIO(file.content)).slides
+        titles = {
+            (str(n), slide.shapes.title.text_frame.text) for n, slide in enumerate(slides, 1) if slide.shapes.title
+        }
+        told = {(n, text) for n, part, text in file.said if part == "title"}
+        assert told <= {(n, " ".join(text.split())) for n, text in titles}
