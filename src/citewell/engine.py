@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from citewell.audit.account import Account
     from citewell.flows.describing import Pictures
-    from citewell.flows.ingest import Ingested, IngestReport, Requested
+    from citewell.flows.ingest import Requested
+    from citewell.flows.ingest_report import Ingested, IngestReport
     from citewell.flows.stages import Stages
     from citewell.protocols import (
         Contents,
@@ -242,7 +243,8 @@ class Engine:
         on_done: Callable[[Ingested], None] | None,
         who: Principal,
     ) -> IngestReport:
-        from citewell.flows.ingest import Ingestion, IngestReport
+        from citewell.flows.ingest import Ingestion
+        from citewell.flows.ingest_report import IngestReport
         from citewell.flows.journal import StoreJournal
         from citewell.workflow import launch
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from citewell.audit.account import Account
     from citewell.engine import Engine, Status
-    from citewell.flows.ingest import Ingested, IngestReport
+    from citewell.flows.ingest_report import Ingested, IngestReport
     from citewell.protocols import Contents, RunRecord, SourceState
     from citewell.types import Access, Answer, Block, Citation, DocumentRef, Hit, Principal, Region, Source
 

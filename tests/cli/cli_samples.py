@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from citewell.flows.ingest import Ingested, IngestReport
+from citewell.flows.ingest_report import Ingested, IngestReport
 from citewell.protocols import Contents
 from citewell.reading.images import Picture
 from citewell.reading.pieces import Builder, Piece

@@ -13,7 +13,8 @@ from worlds import SETTINGS
 
 from citewell.config import ReadingSettings, assemble
 from citewell.errors import ConfigError, NotFound
-from citewell.flows.ingest import Ingestion, IngestReport, Requested, Stages
+from citewell.flows.ingest import Ingestion, Requested, Stages
+from citewell.flows.ingest_report import IngestReport
 from citewell.types import Access, Principal, Source
 
 HANDBOOK = Path(__file__).parents[2] / "examples/handbook/docs"

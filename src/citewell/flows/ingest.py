@@ -24,20 +24,21 @@ from typing import TYPE_CHECKING
 
 from citewell.errors import NotFound, ReadError
 from citewell.flows.describing import Describing
-from citewell.flows.repeats import Cohorts, Repeated
+from citewell.flows.ingest_report import Ingested, IngestReport
+from citewell.flows.repeats import Cohorts
 from citewell.flows.stages import Pieces, Stages
 from citewell.protocols import NewVersion, Repeatable, SourceState
 from citewell.reading.attachments import JOINT, UNPACK
 from citewell.reading.folder import Unreadable
 from citewell.reading.limits import over
 from citewell.reading.silent_picture import silent_picture
-from citewell.types import Account, Document, Metadata, Principal, Source, content_hash
+from citewell.types import Document, Metadata, Principal, Source, content_hash
 from citewell.workflow import Context, PlainEvent, PlainStartEvent, PlainStopEvent, Workflow, step
 
 if TYPE_CHECKING:
     from citewell.protocols import Vectors
 
-__all__ = ["MAX_DEPTH", "MAX_PARTS", "MAX_PART_BYTES", "IngestReport", "Ingested", "Ingestion", "Requested", "Stages"]
+__all__ = ["MAX_DEPTH", "MAX_PARTS", "MAX_PART_BYTES", "Ingestion", "Requested", "Stages"]
 
 _LANES = 2
 _READING = 8
@@ -53,58 +54,6 @@ MAX_DEPTH = 3
 MAX_PARTS = 1_000
 MAX_PART_BYTES = 256_000_000
 """Of all that is found inside one source, at any depth, together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What became of one source: `added`, `updated`, `unchanged`, `deleted` or `failed` (then `kind` and `message`)."""
-
-    uri: str
-    outcome: str
-    document_id: str | None = None
-    version: int | None = None
-    nodes: int = 0
-    characters: int = 0
-    kind: str | None = None
-    message: str | None = None
-    warnings: tuple[str, ...] = ()
-    account: Account | None = None
-    """What was kept of it and what was not, where it was read by this run."""
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What an ingestion did, source by source, in the order of their uris.
-
-    `mirror` tells the strategy that ran: false where mirroring was asked for and a place could not be listed, because
-    then nothing was deleted. Of a uri given several times the last source counts, and it has one line. `repeated` tells
-    what is flagged as boilerplate for repeating across documents.
-    """
-
-    run_id: str
-    bucket: str
-    mirror: bool
-    sources: tuple[Ingested, ...]
-    repeated: Repeated = field(default_factory=Repeated)
-
-    def count(self, outcome: str) -> int:
-        """How many sources had this outcome."""
-        return sum(one.outcome == outcome for one in self.sources)
-
-    @property
-    def failed(self) -> tuple[Ingested, ...]:
-        """The sources that could not be ingested."""
-        return tuple(one for one in self.sources if one.outcome == "failed")
-
-    @property
-    def nodes(self) -> int:
-        """Nodes written by this run."""
-        return sum(one.nodes for one in self.sources if one.outcome in ("added", "updated"))
-
-    @property
-    def account(self) -> Account:
-        """What was found, kept and left out of all that was added or updated, added up."""
-        return sum((one.account for one in self.sources if one.account), Account())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,14 @@ from citewell.reading.docx_tables import read_table
 from citewell.reading.docx_xml import FALLBACK, M, W, child_number, child_value, choice, is_on, name
 from citewell.reading.formats import DOCX
 from citewell.reading.limits import MAX_CELLS
+from citewell.reading.links import moved
+from citewell.reading.metadata import document_metadata
 from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import properties
 from citewell.reading.omml import linear
 from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
-from citewell.reading.pieces import Builder, Piece, document_metadata, moved
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import grid
 from citewell.reading.tidy import tidy, visible
 from citewell.types import BlockKind, Document, Place, Reason, Source, count_characters

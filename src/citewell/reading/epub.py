@@ -16,8 +16,9 @@ from citewell.reading.formats import EPUB
 from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
 from citewell.reading.limits import MAX_CELLS, over
+from citewell.reading.metadata import document_metadata
 from citewell.reading.package import Package
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.xml_tree import attribute, local, parse_xml
 from citewell.types import BlockKind, Document, Reason, Source, Value
 

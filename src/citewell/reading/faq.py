@@ -12,7 +12,8 @@ from citewell.errors import ReadError
 from citewell.reading import versions
 from citewell.reading.decode import decode
 from citewell.reading.limits import over
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.metadata import document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 SOFT_BREAK: Final = "\x1e"

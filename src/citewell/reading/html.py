@@ -21,7 +21,9 @@ from citewell.reading.html_table import read_table
 from citewell.reading.html_tags import BLOCKS, SKIPPED
 from citewell.reading.images import Picture, embedded
 from citewell.reading.limits import MAX_CELLS
-from citewell.reading.pieces import Piece, compose, document_metadata, moved
+from citewell.reading.links import moved
+from citewell.reading.metadata import document_metadata
+from citewell.reading.pieces import Piece, compose
 from citewell.reading.positions import Positions, line_starts
 from citewell.types import BlockKind, Document, Place, Source
 

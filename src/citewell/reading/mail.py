@@ -18,8 +18,9 @@ from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
 from citewell.reading.limits import MAX_CELLS
 from citewell.reading.mail_text import plain_pieces, settle
+from citewell.reading.metadata import document_metadata
 from citewell.reading.mime import Head, Message, Part, parse, parse_head
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tnef import is_tnef, read_tnef
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 

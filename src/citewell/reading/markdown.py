@@ -20,7 +20,8 @@ from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.markdown_blocks import Fence, Found, Item, Rest, Text, blocks
 from citewell.reading.markdown_grammar import Grammar
 from citewell.reading.markdown_inline import simple
-from citewell.reading.pieces import Piece, compose, document_metadata
+from citewell.reading.metadata import document_metadata
+from citewell.reading.pieces import Piece, compose
 from citewell.reading.positions import Positions, line_starts
 from citewell.reading.tables import Table
 from citewell.types import BlockKind, Document, Place, Source

@@ -1,4 +1,4 @@
-"""What callers and rules may say about a document: typed values under names that are not Citewell's own."""
+"""What callers, rules and a document itself may say of it: typed values under names that are not Citewell's own."""
 
 from __future__ import annotations
 
@@ -47,6 +47,24 @@ def check_names(names: object, where: str) -> frozenset[str]:
         if not isinstance(name, str) or not (name == EVERYONE or _PRINCIPAL.match(name)):
             raise ConfigError(f"{where}: {name!r} is no name. Write 'everyone', 'user:NAME' or 'group:NAME'.")
     return frozenset(names)
+
+
+def document_metadata(found: Mapping[str, Value]) -> tuple[dict[str, Value], list[str]]:
+    """What a document says of itself, less the names that belong to Citewell, and warnings on what was left out.
+
+    A document's own `version` becomes `version_label`: which version is active is decided by ingestion alone.
+    """
+    kept: dict[str, Value] = {}
+    dropped: list[str] = []
+    for key, value in found.items():
+        if key == "version":
+            kept.setdefault("version_label", str(value))
+        elif key in RESERVED or not key:
+            dropped.append(key)
+        elif value is not None and value != "":
+            kept[key] = value
+    warnings = [f"Metadata keys reserved by Citewell were left out: {', '.join(dropped)}."] if dropped else []
+    return kept, warnings
 
 
 def _scalar(value: object, where: str) -> Scalar:

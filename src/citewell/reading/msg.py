@@ -18,8 +18,9 @@ from citewell.reading import versions
 from citewell.reading.formats import MSG
 from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.mail import read_letter
+from citewell.reading.metadata import document_metadata
 from citewell.reading.mime import parse_head
-from citewell.reading.pieces import Builder, document_metadata
+from citewell.reading.pieces import Builder
 from citewell.types import Document, Place, Source
 
 MAX_STREAM_BYTES: Final = 64 << 20

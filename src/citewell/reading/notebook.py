@@ -16,7 +16,8 @@ from citewell.reading.html import fragment_pieces
 from citewell.reading.images import Picture, picture
 from citewell.reading.limits import MAX_CELLS, over
 from citewell.reading.markdown import MarkdownReader
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.metadata import document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 
 _MAX_CELLS: Final = 20_000

@@ -14,12 +14,13 @@ from citewell.reading.formats import ODP, ODT
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
 from citewell.reading.limits import MAX_CELLS
+from citewell.reading.metadata import document_metadata
 from citewell.reading.ocr import AUTO
 from citewell.reading.odf_flat import open_odf
 from citewell.reading.odf_styles import TEXT, Look, Styles
 from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import CellText, Places, grid
 from citewell.reading.xml_tree import attribute, local
 from citewell.types import BlockKind, Document, Place, Reason, Region, Source, Value, count_characters

@@ -13,12 +13,13 @@ from citewell.reading import versions
 from citewell.reading.docx_xml import name, number
 from citewell.reading.formats import ODS
 from citewell.reading.limits import MAX_CELLS, over
+from citewell.reading.metadata import document_metadata
 from citewell.reading.number_format import plain
 from citewell.reading.odf_flat import open_odf
 from citewell.reading.odf_styles import STYLE, Look, Styles
 from citewell.reading.office_parts import picture_in
 from citewell.reading.package import Package
-from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
+from citewell.reading.pieces import Builder, Piece, title_from_uri
 from citewell.reading.sheets import MAX_COLUMNS, MAX_ROWS, MAX_STORED, Limits, Note, Sheet, add_sheets, parse_range
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Metadata, Source, Value

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
+from citewell.reading.links import is_followed
 from citewell.reading.pdf_lines import to_page
 from citewell.reading.pdf_pages import Box, PagePiece
 from citewell.reading.pdf_places import Runs, letters
-from citewell.reading.pieces import is_followed
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Link, Span
 

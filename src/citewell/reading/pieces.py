@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -15,7 +15,7 @@ from citewell.reading.attachments import Attachment, require_fit, safe_name
 from citewell.reading.images import Picture
 from citewell.reading.invisible import Clean, Kind, clean, said
 from citewell.reading.limits import MAX_CELLS
-from citewell.reading.metadata import RESERVED
+from citewell.reading.links import links_in
 from citewell.reading.tables import Table, too_many_cells
 from citewell.types import (
     Asset,
@@ -31,7 +31,6 @@ from citewell.types import (
     Source,
     Span,
     Tally,
-    Value,
     account_of,
     content_hash,
     count_characters,
@@ -42,11 +41,8 @@ CELL_GAP: Final = " | "
 MAX_ASSET_BYTES: Final = 64 << 20
 """All images that are kept of one document together."""
 
-_MAX_TARGET: Final = 2000
 _ITEM: Final = BlockKind.LIST_ITEM
 _PLAIN: Final = frozenset({BlockKind.PARAGRAPH, BlockKind.LIST_ITEM})
-_STRIPPED: Final = " \n\t\xa0\u200b\u2060\ufeff"
-_NO_TARGETS: Final = ("javascript:", "vbscript:", "data:")
 
 
 @dataclass(slots=True)
@@ -166,14 +162,14 @@ class Builder:
         if piece.question:
             question = " ".join(piece.question.split())
             span = self._place(f"{question}\n{text}" if text else question, kind)
-            links = _links(piece.links, piece.text, text, span.end - len(text))
+            links = links_in(piece.links, piece.text, text, span.end - len(text))
             return self._append(piece, span, question=Span(span.start, span.start + len(question)), links=links)
         caption = self._caption(piece, alone=not text)
         if not text:
             return None
         if kind is not BlockKind.HEADING:
             span = self._place(text, kind)
-            links = _links(piece.links, piece.text, text, span.start)
+            links = links_in(piece.links, piece.text, text, span.start)
             return self._append(piece, span, level=piece.level, caption=caption, links=links)
         text = " ".join(text.split())
         level = min(max(piece.level, 1), 6)
@@ -185,7 +181,7 @@ class Builder:
             self._headings.append((level, text))
             self._path = (*path, text)
         span = self._place(text, kind)
-        links = _links(piece.links, piece.text, text, span.start)
+        links = links_in(piece.links, piece.text, text, span.start)
         return self._append(piece, span, path=path, level=level, caption=caption, links=links)
 
     def silent_pictures(self) -> list[Asset]:
@@ -225,7 +221,7 @@ class Builder:
                 hidden=piece.hidden,
                 confidence=piece.confidence,
                 language=piece.language,
-                links=_links(piece.links, piece.text, text, start) if piece.links else (),
+                links=links_in(piece.links, piece.text, text, start) if piece.links else (),
                 source=piece.source,
             )
         )
@@ -494,7 +490,7 @@ class Builder:
                     cells.append(Cell(r, c, span, header, source=place))
                 parts.append(text)
                 if table.links and (held := table.links.get((r, c))):
-                    links += _links(held, found, text, at)
+                    links += links_in(held, found, text, at)
                 at += len(text)
         self._parts.append("".join(parts))
         self._length = at
@@ -542,58 +538,6 @@ def title_from_uri(uri: str) -> str:
     stem = PurePosixPath(path.replace("\\", "/")).stem
     words = " ".join(re.split(r"[\s_-]+", stem)).strip()
     return words[:1].upper() + words[1:] if words else uri
-
-
-def document_metadata(found: Mapping[str, Value]) -> tuple[dict[str, Value], list[str]]:
-    """What a document says of itself, less the names that belong to Citewell, and warnings on what was left out.
-
-    A document's own `version` becomes `version_label`: which version is active is decided by ingestion alone.
-    """
-    kept: dict[str, Value] = {}
-    dropped: list[str] = []
-    for key, value in found.items():
-        if key == "version":
-            kept.setdefault("version_label", str(value))
-        elif key in RESERVED or not key:
-            dropped.append(key)
-        elif value is not None and value != "":
-            kept[key] = value
-    warnings = [f"Metadata keys reserved by Citewell were left out: {', '.join(dropped)}."] if dropped else []
-    return kept, warnings
-
-
-def moved(links: Sequence[tuple[int, int, str]], raw: str, text: str) -> list[tuple[int, int, str]]:
-    """`links` of `raw` with offsets into `text`, which is `raw` with other white space, and stripped perhaps."""
-    places = [place for place, sign in enumerate(text) if not sign.isspace()]
-    before = count_characters(_head(raw)) - count_characters(_head(text))
-    made = []
-    for start, end, target in sorted(links):
-        first = max(count_characters(raw[:start]) - before, 0)
-        last = min(count_characters(raw[:end]) - before, len(places))
-        begin = places[first] if first < len(places) else len(text)
-        made.append((begin, places[last - 1] + 1 if last > first else begin, target))
-    return made
-
-
-def is_followed(target: str) -> bool:
-    """Whether a reader may follow a link to `target`: no script, no data, and not too long."""
-    target = target.strip()
-    return 0 < len(target) <= _MAX_TARGET and not target.lower().startswith(_NO_TARGETS)
-
-
-def _head(text: str) -> str:
-    return text[: len(text) - len(text.lstrip(_STRIPPED))]
-
-
-def _links(links: Sequence[tuple[int, int, str]], raw: str, text: str, at: int) -> tuple[Link, ...]:
-    """`links` of `raw` as they stand in `text`, which begins at `at`; without those that no reader should follow."""
-    if not links:
-        return ()
-    return tuple(
-        Link(Span(at + start, at + end), target.strip())
-        for start, end, target in ((start, end, clean(target).text) for start, end, target in moved(links, raw, text))
-        if is_followed(target)
-    )
 
 
 def _trimmed(row: Sequence[str | None]) -> Sequence[str | None]:

@@ -18,11 +18,12 @@ from citewell.reading.docx_xml import FALLBACK, name, number
 from citewell.reading.drawing_text import Line, lines_of
 from citewell.reading.formats import PPTX
 from citewell.reading.limits import MAX_CELLS, over
+from citewell.reading.metadata import document_metadata
 from citewell.reading.ocr import AUTO
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
 from citewell.reading.picture_text import read_pictures
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.pptx_layouts import Layout, Layouts, own_levels
 from citewell.reading.pptx_looks import SlideLooks
 from citewell.reading.pptx_shapes import MARGINS, POINT, TITLES, Box, P, Shape, in_order, shapes_of

@@ -12,7 +12,8 @@ from citewell.reading.decode import decode
 from citewell.reading.formats import RST
 from citewell.reading.gaps import fill_places
 from citewell.reading.limits import MAX_CELLS
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.metadata import document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.tables import CellText, Places, grid
 from citewell.types import BlockKind, Document, Place, Reason, Source, Value, count_characters
 

@@ -14,7 +14,8 @@ from citewell.reading.formats import RTF
 from citewell.reading.gaps import fill_places
 from citewell.reading.images import picture
 from citewell.reading.limits import MAX_CELLS, over
-from citewell.reading.pieces import Builder, Piece, document_metadata
+from citewell.reading.metadata import document_metadata
+from citewell.reading.pieces import Builder, Piece
 from citewell.reading.rtf_flow import Flow, Paragraph
 from citewell.reading.rtf_tokens import Token, tokens
 from citewell.reading.tables import Table

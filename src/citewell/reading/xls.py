@@ -15,8 +15,9 @@ from citewell.reading import versions
 from citewell.reading.colours import near
 from citewell.reading.formats import XLS
 from citewell.reading.limits import MAX_CELLS, over
+from citewell.reading.metadata import document_metadata
 from citewell.reading.number_format import BUILT_IN, Shown, plain, show, shows_nothing
-from citewell.reading.pieces import Builder, document_metadata, title_from_uri
+from citewell.reading.pieces import Builder, title_from_uri
 from citewell.reading.sheets import MAX_STORED, Limits, Note, Sheet, add_sheets
 from citewell.reading.tidy import tidy
 from citewell.types import Document, Source

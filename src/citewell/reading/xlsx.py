@@ -18,10 +18,11 @@ from citewell.reading.docx_xml import name, number
 from citewell.reading.drawing_text import lines_of
 from citewell.reading.formats import XLSX
 from citewell.reading.limits import MAX_CELLS, over
+from citewell.reading.metadata import document_metadata
 from citewell.reading.number_format import Shown, show
 from citewell.reading.office_parts import A, R, Relation, alt_text, picture_in, properties, relations
 from citewell.reading.package import Package
-from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
+from citewell.reading.pieces import Builder, Piece, title_from_uri
 from citewell.reading.sheets import (
     MAX_COLUMNS,
     MAX_ROWS,

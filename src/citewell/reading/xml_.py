@@ -10,7 +10,8 @@ from citewell.reading import versions
 from citewell.reading.formats import XML
 from citewell.reading.gaps import fill_places
 from citewell.reading.limits import MAX_CELLS
-from citewell.reading.pieces import Builder, Piece, document_metadata, title_from_uri
+from citewell.reading.metadata import document_metadata
+from citewell.reading.pieces import Builder, Piece, title_from_uri
 from citewell.reading.records import Data, pieces_of
 from citewell.reading.tables import CellText, Places, grid
 from citewell.reading.xml_tree import attribute, local, parse_xml

@@ -14,7 +14,7 @@ from citewell.cli.show.layout import count, grid, indented, outcome, table
 
 if TYPE_CHECKING:
     from citewell.cli.screen import Screen
-    from citewell.flows.ingest import Ingested, IngestReport
+    from citewell.flows.ingest_report import Ingested, IngestReport
 
 OUTCOMES = ("added", "updated", "unchanged", "deleted", "failed")
 _MOST_WARNINGS = 10
