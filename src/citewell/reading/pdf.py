@@ -26,6 +26,7 @@ from citewell.reading.pdf_flow import (
     rank_headings,
     split_lists,
 )
+from citewell.reading.pdf_layout import parsed
 from citewell.reading.pdf_notes import PageLink, place_notes, with_links
 from citewell.reading.pdf_outline import follow_outline
 from citewell.reading.pdf_pages import PagePiece, broken_words, read_page
@@ -161,9 +162,8 @@ class PdfReader:
         if not self.layout:
             warnings.append("Read as plain text: the layout parser cannot read this file.")
             return laid
-        parser = partial(
-            liteparse.LiteParse,
-            password=file.password,
+        parse = partial(
+            parsed,
             ocr_enabled=False,
             quiet=True,
             num_workers=1,
@@ -178,21 +178,16 @@ class PdfReader:
         )
         try:
             # Long files in batches: every page held costs up to a megabyte.
-            results = (
-                [parser().parse(content)]
-                if total <= _BATCH
-                else (batch.result for batch in parser().parse_batches(content, batch_size=_BATCH))
-            )
-            for result in results:
-                found = {page.page_num: page for page in result.pages if 1 <= page.page_num <= total}
+            for batch in parse(content, batch_size=_BATCH if total > _BATCH else None, password=file.password):
+                found = {page.page_num: page for page in batch if 1 <= page.page_num <= total}
                 turns = {
                     number: Turn(quarters, *file.look(number).size)
                     for number, page in found.items()
                     if (quarters := quarters_to_turn(page))
                 }
                 if turns:
-                    only = parser(target_pages=",".join(map(str, turns)), password=None)
-                    found |= {page.page_num: page for page in only.parse(file.turned(turns)).pages}
+                    for again in parse(file.turned(turns), target_pages=",".join(map(str, turns))):
+                        found |= {page.page_num: page for page in again}
                     laid.turns |= turns
                 by_tags = partial(read_tagged, tags=survey(list(found.values())))
                 mend = partial(mend_tables, draws=file.lines)

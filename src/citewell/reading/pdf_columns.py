@@ -9,7 +9,8 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
-from citewell.reading.pdf_grid import Box, Grid, Place, Word, is_value, rows_of, spaced
+from citewell.reading.pdf_grid import Grid, Place, Word, is_value, rows_of, spaced
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import Line
 
 _STRIP: Final = 0.45  # of a line's height: narrower strips of white space part nothing

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 
 from citewell.reading.images import Picture
 from citewell.reading.pdf_images import image_objects
-from citewell.reading.pdf_pages import Box, PagePiece
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import PagePiece
 from citewell.types import BlockKind, Region
 
 MIN_POINTS: Final = 48.0

@@ -16,9 +16,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import Line, Lines
-
-Box = tuple[float, float, float, float]
 
 _NEAR: Final = 3.0  # points between two lines that are one, and between the end of one and the line it should meet
 _DASH: Final = 5.0  # points between two pieces of one line

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import to_page
-from citewell.reading.pdf_pages import Box, PagePiece
+from citewell.reading.pdf_pages import PagePiece
 from citewell.reading.pdf_places import Runs, letters
 from citewell.reading.pieces import is_followed
 from citewell.reading.tidy import tidy

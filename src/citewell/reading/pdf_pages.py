@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 from citewell.reading.images import Picture
+from citewell.reading.pdf_layout import Box, Item, Page, hundredths
 from citewell.reading.pdf_unseen import Unseen, cut, visible_items
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
-
-Box: TypeAlias = tuple[float, float, float, float]
 
 MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is a space or nothing
 
@@ -66,21 +65,21 @@ class PagePiece:
 
 
 def read_page(
-    page: Any,
-    tagged: Callable[[Any, Sequence[Any]], list[PagePiece] | None],
+    page: Page,
+    tagged: Callable[[Page, Sequence[Item]], list[PagePiece] | None],
     secret: Sequence[Unseen],
-    mend: Callable[[Any, Sequence[Any], Sequence[PagePiece]], list[PagePiece]],
+    mend: Callable[[Page, Sequence[Item], Sequence[PagePiece]], list[PagePiece]],
 ) -> list[PagePiece]:
     """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
 
     `tagged` reads the page's visible items by its tags, or declines; `secret` is what of the page is not seen; `mend`
     has a second opinion on the tables.
     """
-    items = [item for item in page.text_items if item.text.strip()]
+    items = page.items
     seen = visible_items(items, secret) if secret else items
     pieces = tagged(page, seen)
     if pieces is None:
-        pieces = [piece for block in page.blocks or () for piece in _from_block(block, page.page_num, seen, secret)]
+        pieces = [piece for block in page.blocks for piece in _from_block(block, page.page_num, seen, secret)]
         pieces = mend(page, seen, pieces)
     pieces += _left_over(seen, pieces, page.page_num)
     if secret:
@@ -100,15 +99,13 @@ def plain(markdown: str) -> str:
 
 
 def box_of(thing: Any) -> Box | None:
-    """The box of a liteparse rectangle or text item, rounded to a hundredth of a point."""
+    """The box of a rectangle or text item of liteparse, rounded to a hundredth of a point."""
     if thing is None:
         return None
-    return (
-        round(thing.x, 2),
-        round(thing.y, 2),
-        round(thing.x + thing.width, 2),
-        round(thing.y + thing.height, 2),
-    )
+    if isinstance(thing, Item):
+        return thing.box
+    x, y = thing.x, thing.y
+    return hundredths(x), hundredths(y), hundredths(x + thing.width), hundredths(y + thing.height)
 
 
 def union(boxes: Iterable[Box | None]) -> Box | None:
@@ -171,7 +168,7 @@ def join_lines(lines: Iterable[str]) -> str:
     return tidy(unligated(text))
 
 
-def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
+def broken_words(pages: Iterable[Page]) -> set[tuple[str, str]]:
     """Pairs (`dual`, `encoder`) of words divided at a line end whose hyphen belongs to the word.
 
     It does when the document writes `dual-encoder` within a line somewhere, and never `dualencoder`.
@@ -179,7 +176,7 @@ def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
     words: Counter[str] = Counter()
     divided: set[tuple[str, str]] = set()
     for page in pages:
-        items = [item for item in page.text_items if item.text.strip()]
+        items = page.items
         texts = [item.text.strip() for item in items]
         words.update(_WORD.findall(unligated("\n".join(texts)).lower()))
         for item, text in zip(items, texts, strict=True):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
-from citewell.reading.pdf_pages import Box, box_of, printed, union
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import box_of, printed, union
 from citewell.types import Block, Document, Region, Span, TextLine
 
 _KEY: Final = 3  # letters of a run that it is looked up by

@@ -11,7 +11,8 @@ from typing import Any, Final
 from citewell.errors import ModelUnavailable
 from citewell.reading.allowance import allow
 from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
-from citewell.reading.pdf_pages import Box, PagePiece
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import PagePiece
 from citewell.reading.scan import read_picture
 
 _MAX_PIXELS = 16_000_000  # of a page as it is drawn: an A2 sheet at 200 dpi

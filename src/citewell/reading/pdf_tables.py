@@ -14,8 +14,9 @@ from typing import Any, Final, TypeAlias
 from citewell.reading.pdf_columns import by_columns
 from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_full, is_list, is_prose
 from citewell.reading.pdf_grid import Grid, Word, is_value, ruled, spaced
+from citewell.reading.pdf_layout import Box, Item, Page
 from citewell.reading.pdf_lines import Lines
-from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, lines_of, printed, text_of, union
+from citewell.reading.pdf_pages import PagePiece, box_of, join_lines, lines_of, printed, text_of, union
 from citewell.reading.pdf_prose import without_prose
 from citewell.reading.pdf_regions import regions
 from citewell.reading.pdf_turned import Turned, angle_of, main_direction
@@ -33,7 +34,7 @@ _LOSS: Final = 0.1  # of the letters of a table: one that has less is not the sa
 _APART: Final = 2.0  # of a line's height: words further apart than this are no running text
 
 
-def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], draws: Draws) -> list[PagePiece]:
+def mend_tables(page: Page, items: Sequence[Item], pieces: Sequence[PagePiece], draws: Draws) -> list[PagePiece]:
     """`pieces` of a page whose visible text items are `items`, with its tables as lines and white space have them."""
     if not _suspicious(page, items, pieces):
         return list(pieces)
@@ -163,11 +164,11 @@ def _has_figures(grid: Grid) -> bool:
     return any(sum(values) >= _FEW and 2 * sum(values) > len(values) for values in found.values())
 
 
-def _suspicious(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece]) -> bool:
+def _suspicious(page: Page, items: Sequence[Item], pieces: Sequence[PagePiece]) -> bool:
     """Whether a look at the lines of a page may pay: there is a table, or there are lines that end in figures."""
     if any(piece.kind is BlockKind.TABLE for piece in pieces):
         return True
-    if any(block.kind == "grid_fallback" for block in page.blocks or ()):
+    if any(block.kind == "grid_fallback" for block in page.blocks):
         return True
     values = [item for item in items if len(item.text) < 16 and is_value(item.text)]
     if len(values) < _FEW:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from citewell.reading.pdf_grid import Box, Grid, Word
+from citewell.reading.pdf_grid import Grid, Word
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import Line, Lines
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
+
+from citewell.reading.pdf_layout import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Unseen:
     height: float
 
 
-def visible_items(items: Sequence[Any], secret: Sequence[Unseen]) -> list[Any]:
+def visible_items(items: Sequence[Item], secret: Sequence[Unseen]) -> list[Item]:
     """liteparse's text items without what is not seen; those that hold some of it are cut, and keep their boxes."""
     kept = []
     for item in items:
@@ -34,8 +34,7 @@ def visible_items(items: Sequence[Any], secret: Sequence[Unseen]) -> list[Any]:
         if text == item.text:
             kept.append(item)
         elif letters(text):
-            fields = {name: getattr(item, name) for name in dir(item) if not name.startswith("_")}
-            kept.append(SimpleNamespace(**{**fields, "text": text}))
+            kept.append(item.saying(text))
     return kept
 
 
@@ -70,7 +69,7 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, text))
 
 
-def _overlap(item: Any, run: Unseen) -> bool:
+def _overlap(item: Item, run: Unseen) -> bool:
     """Whether a text item and hidden text stand on one line and share a part of it."""
     shared = min(item.y + item.height, run.y + run.height) - max(item.y, run.y)
     on_line = shared > 0 and shared >= min(item.height, run.height) / 2
