@@ -23,10 +23,11 @@ from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_notes import Notes, notes_of
 from citewell.reading.pdf_outline import Entry, outline_of
-from citewell.reading.pdf_pages import PagePiece, hidden_piece, join_lines, unligated
+from citewell.reading.pdf_pages import PagePiece, hidden_piece, join_lines
 from citewell.reading.pdf_places import Runs, replaced
 from citewell.reading.pdf_rtl import RTL, glyphs_of, mend_rtl
 from citewell.reading.pdf_scan import Scanned, read_scans
+from citewell.reading.pdf_text import unligated
 from citewell.reading.pdf_unseen import Unseen, without_unseen
 from citewell.reading.pdf_upright import Turn, turn_pages
 from citewell.reading.scan import picture_words

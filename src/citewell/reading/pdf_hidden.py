@@ -35,7 +35,8 @@ from citewell.reading.pdf_geometry import (
     within,
 )
 from citewell.reading.pdf_layers import Layers
-from citewell.reading.pdf_unseen import Unseen, letters
+from citewell.reading.pdf_text import letters
+from citewell.reading.pdf_unseen import Unseen
 
 _PAPER: Final = (255, 255, 255)
 _TINY: Final = 1.0  # points

@@ -6,9 +6,13 @@ words), which takes half as long again as finding it. Here that is asked for whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from citewell.reading.pdf_text import letters_of
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom in points from the top left of a page as it is shown."""
@@ -19,8 +23,10 @@ class Item:
 
     __slots__ = (
         "_box",
+        "_letters",
         "_native",
         "_words",
+        "center",
         "font_size",
         "height",
         "mcid",
@@ -35,6 +41,7 @@ class Item:
     def __init__(self, native: Any, text: str) -> None:
         self._native = native
         self._box: Box | None = None
+        self._letters: str | None = None
         self._words: Sequence[Any] | None = None
         self.text = text
         self.x: float = native.x
@@ -44,6 +51,7 @@ class Item:
         self.rotation: float = native.rotation
         self.font_size: float | None = native.font_size
         self.mcid: int | None = native.mcid
+        self.center: float = self.x + self.width / 2
         self.middle: float = self.y + self.height / 2
 
     @property
@@ -62,6 +70,13 @@ class Item:
         return self._box
 
     @property
+    def letters(self) -> str:
+        """The letters and figures of the text as it is printed."""
+        if self._letters is None:
+            self._letters = letters_of(self.text)
+        return self._letters
+
+    @property
     def bold(self) -> bool:
         """Whether the font says so."""
         return "bold" in (self._native.font_name or "").lower() or (self._native.font_weight or 0) >= 600
@@ -69,6 +84,24 @@ class Item:
     def saying(self, text: str) -> Item:
         """The same in the same place, with another text."""
         return Item(self._native, text)
+
+
+class Items(list[Item]):
+    """Items of one page, as they are from the first look on: those in a box are found without asking each."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        super().__init__(items)
+        # What is no number stands in no box, and in no order.
+        known = [(item.middle, number) for number, item in enumerate(self) if not math.isnan(item.middle)]
+        known.sort()
+        self._middles = [middle for middle, _ in known]
+        self._numbers = [number for _, number in known]
+
+    def inside(self, box: Box) -> list[int]:
+        """The numbers of those whose middle is in `box` or within a point of it, ascending."""
+        low, high = bisect_left(self._middles, box[1] - 1), bisect_right(self._middles, box[3] + 1)
+        left, right = box[0] - 1, box[2] + 1
+        return sorted([number for number in self._numbers[low:high] if left <= self[number].center <= right])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +126,9 @@ class Page:
     roots: Sequence[Element]
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> Items:
         """The items that say something."""
-        return [item for item in self.text_items if item.text and not item.text.isspace()]
+        return Items(item for item in self.text_items if item.text and not item.text.isspace())
 
 
 def parsed(content: bytes, *, batch_size: int | None = None, **options: Any) -> Iterator[list[Page]]:

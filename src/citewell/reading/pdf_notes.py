@@ -11,7 +11,8 @@ from typing import Any, Final
 from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import to_page
 from citewell.reading.pdf_pages import PagePiece
-from citewell.reading.pdf_places import Runs, letters
+from citewell.reading.pdf_places import Runs
+from citewell.reading.pdf_text import letters, offsets_of
 from citewell.reading.pieces import is_followed
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Link, Span
@@ -177,9 +178,11 @@ def _parts(document: Document, place: int) -> Iterator[tuple[int, int, list[tupl
 
 def _span_of(said: str, text: str, start: int, end: int) -> Span | None:
     """Where between `start` and `end` the letters `said` stand in `text`."""
-    offsets = [at for at in range(start, end) if text[at].isalnum()]
-    at = "".join([text[one] for one in offsets]).find(said)
-    return None if at < 0 or not said else Span(offsets[at], offsets[at + len(said) - 1] + 1)
+    at = letters(text[start:end]).find(said) if said else -1
+    if at < 0:
+        return None
+    first, *rest = offsets_of([at, at + len(said) - 1], text, start, end)
+    return Span(first, rest[-1] + 1)
 
 
 def _marked(pieces: Sequence[PagePiece], one: Field, runs: Runs) -> bool:

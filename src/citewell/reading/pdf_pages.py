@@ -7,14 +7,14 @@ are taken off, and where that is not enough the text is put together anew from t
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 from citewell.reading.images import Picture
-from citewell.reading.pdf_layout import Box, Item, Page, hundredths
+from citewell.reading.pdf_layout import Box, Item, Items, Page, hundredths
+from citewell.reading.pdf_text import LIGATURES, letters_of, plain, printed, unligated
 from citewell.reading.pdf_unseen import Unseen, cut, visible_items
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
@@ -22,21 +22,6 @@ from citewell.types import BlockKind, Region
 
 MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is a space or nothing
 
-_NO_LETTERS = re.compile(r"[\W_]+")
-_MARKS = re.compile(r"\\(.)|\*+", re.DOTALL)
-_LATEX = re.compile(r"\$[^$]*\\{1,2}[A-Za-z{}][^$]*\$|\$[^$]*[_^]\{[^$]*\$")
-_COMMAND = re.compile(r"\\{1,2}([A-Za-z]+) ?|[{}_^]")
-_SYMBOLS = {
-    "cdot": "·", "cdots": "⋯", "times": "×", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "neq": "≠", "in": "∈",
-    "sum": "∑", "prod": "∏", "int": "∫", "infty": "∞", "pm": "±", "rightarrow": "→", "to": "→", "approx": "≈",
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "theta": "θ", "lambda": "λ", "mu": "μ",
-    "pi": "π", "sigma": "σ", "phi": "φ", "omega": "ω", "mathcal": "", "mathrm": "", "text": "", "mathbf": "",
-    "operatorname": "", "left": "", "right": "", "ldots": "…", "dots": "…", "mid": "|",
-}  # fmt: skip
-LIGATURES = str.maketrans(
-    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2011": "-"}
-)
-_LIGATED = re.compile("[" + "".join(map(chr, LIGATURES)) + "]")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _KEEPS_HYPHEN = re.compile(r"\b(self|ex|well|vice|quasi|non-\w+|\w+-\w+)-$", re.IGNORECASE)
 _BULLET = re.compile(r"[\u2022\u2023\u25a0-\u25ff\u2043\u2219\u27a2\uf000-\uf0ff●○■□▪▫◦·*\-–—o§]")
@@ -66,9 +51,9 @@ class PagePiece:
 
 def read_page(
     page: Page,
-    tagged: Callable[[Page, Sequence[Item]], list[PagePiece] | None],
+    tagged: Callable[[Page, Items], list[PagePiece] | None],
     secret: Sequence[Unseen],
-    mend: Callable[[Page, Sequence[Item], Sequence[PagePiece]], list[PagePiece]],
+    mend: Callable[[Page, Items, Sequence[PagePiece]], list[PagePiece]],
 ) -> list[PagePiece]:
     """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
 
@@ -93,11 +78,6 @@ def hidden_piece(secret: Sequence[Unseen], page: int) -> PagePiece:
     return PagePiece(BlockKind.PARAGRAPH, text_of(secret), page, box, hidden=True)
 
 
-def plain(markdown: str) -> str:
-    """Text as printed: without liteparse's emphasis marks and escapes, and with ligatures as letters."""
-    return tidy(_MARKS.sub(lambda match: match[1] or "", printed(markdown)))
-
-
 def box_of(thing: Any) -> Box | None:
     """The box of a rectangle or text item of liteparse, rounded to a hundredth of a point."""
     if thing is None:
@@ -111,23 +91,19 @@ def box_of(thing: Any) -> Box | None:
 def union(boxes: Iterable[Box | None]) -> Box | None:
     """The smallest box around all `boxes`."""
     known = [box for box in boxes if box is not None]
-    if not known:
-        return None
-    return (min(b[0] for b in known), min(b[1] for b in known), max(b[2] for b in known), max(b[3] for b in known))
+    if len(known) < 2:
+        return known[0] if known else None
+    lefts, tops, rights, bottoms = zip(*known, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def lines_of(items: Sequence[Any]) -> list[str]:
     """Text items as lines from top to bottom; items share a line when their middles are within half a height."""
-    return [text for _, text in _rows_of(items)]
+    return [line_of(held) for held in _grouped(items)]
 
 
-def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
-    """Lines with their boxes, from top to bottom."""
-    return [(box, line_of(held)) for box, held in _grouped(items)]
-
-
-def _grouped(items: Sequence[Any]) -> list[tuple[Box, list[Any]]]:
-    """The items of each line with the box around them, from top to bottom."""
+def _grouped(items: Sequence[Any]) -> list[list[Any]]:
+    """The items of each line, from top to bottom."""
     lines: list[tuple[float, float, list[Any]]] = []
     for item in sorted(items, key=lambda one: (one.y + one.height / 2, one.x)):
         middle = item.y + item.height / 2
@@ -138,13 +114,7 @@ def _grouped(items: Sequence[Any]) -> list[tuple[Box, list[Any]]]:
             held.append(item)
         else:
             lines.append((middle, item.height, [item]))
-    return [(box, held) for _, _, held in lines if (box := union(box_of(item) for item in held))]
-
-
-def unligated(text: str) -> str:
-    """`text` with its ligatures as letters, and plain spaces and hyphens for those that do not break."""
-    # Most text has none: looking for them takes a third of the time of putting others in their place.
-    return text if text.isascii() or _LIGATED.search(text) is None else text.translate(LIGATURES)
+    return [held for _, _, held in lines]
 
 
 def text_of(items: Sequence[Any]) -> str:
@@ -173,13 +143,13 @@ def broken_words(pages: Iterable[Page]) -> set[tuple[str, str]]:
 
     It does when the document writes `dual-encoder` within a line somewhere, and never `dualencoder`.
     """
-    words: Counter[str] = Counter()
     divided: set[tuple[str, str]] = set()
+    said: list[str] = []
     for page in pages:
         items = page.items
-        texts = [item.text.strip() for item in items]
-        words.update(_WORD.findall(unligated("\n".join(texts)).lower()))
-        for item, text in zip(items, texts, strict=True):
+        for item in items:
+            text = item.text.strip()
+            said.append(text)
             if (
                 text[-1] == "-"
                 and (left := re.search(r"(?<![^\W\d_])([^\W\d_]+)-$", text.translate(LIGATURES)))
@@ -188,14 +158,18 @@ def broken_words(pages: Iterable[Page]) -> set[tuple[str, str]]:
                 and right[0][0].islower()
             ):
                 divided.add((left[1], right[0]))
+    whole = unligated("\n".join(said)).lower() if divided else ""
+    hyphened = {pair for pair in divided if "-".join(pair).lower() in whole}
+    # The parts of other words, so far.
+    words = set(_WORD.findall(whole)) if hyphened else set()
     return {
         (left, right)
-        for left, right in divided
-        if words[f"{left}-{right}".lower()] and not words[f"{left}{right}".lower()]
+        for left, right in hyphened
+        if f"{left}-{right}".lower() in words and f"{left}{right}".lower() not in words
     }
 
 
-def _below(item: Any, items: Sequence[Any]) -> str:
+def _below(item: Item, items: Sequence[Item]) -> str:
     """The text of the next line of the same column, or ""."""
     near = [
         (round(one.y), one.x, one.text.strip())
@@ -272,12 +246,13 @@ def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[
     grouped = _grouped(inside) if len(inside) > 2 else []
     if len(grouped) < 3:
         return [(text, box)]
-    steps = [below[0][1] - above[0][1] for above, below in pairwise(grouped)]
+    boxes = [union(map(box_of, held)) for held in grouped]
+    steps = [below[1] - above[1] for above, below in pairwise(filter(None, boxes))]
     usual = sorted(steps)[(len(steps) - 1) // 2]
     if usual <= 0 or max(steps) < 1.6 * usual:
         return [(text, box)]
-    lines = [(where, line_of(held)) for where, held in grouped]
-    if abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
+    lines = [(where, line_of(held)) for where, held in zip(boxes, grouped, strict=True)]
+    if abs(sum(len(letters_of(line)) for _, line in lines) - len(letters_of(text))) > 4:
         return [(text, box)]
     parts: list[tuple[str, Box | None]] = []
     start, since = 0, 0
@@ -295,6 +270,8 @@ def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[
 def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
     if box is None:
         return []
+    if isinstance(items, Items):
+        return [items[number] for number in items.inside(box)]
     x0, y0, x1, y1 = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
     return [item for item in items if y0 <= item.y + item.height / 2 <= y1 and x0 <= item.x + item.width / 2 <= x1]
 
@@ -308,21 +285,10 @@ def _without(text: str, secret: Sequence[Unseen], box: Box | None, items: Sequen
         return text
     for run in near:
         text, found = cut(text, printed(run.text))
-        if not found and box is not None and _letters(run.text) in _letters(text):
+        if not found and box is not None and letters_of(run.text) in letters_of(text):
             # Joined or hyphened beyond recognition: only what can be seen in the box is sure.
             return text_of(_inside(box, items))
     return tidy(text, lines="\n" in text)
-
-
-def printed(text: str) -> str:
-    """`text` with ligatures as letters and liteparse's LaTeX for mathematics as characters: `$E_{P}$` as `EP`."""
-    if ("$" in text and "\\" in text) or "_{" in text or "^{" in text:
-        text = _LATEX.sub(lambda match: _COMMAND.sub(_symbol, match[0].strip("$")), text)
-    return unligated(text)
-
-
-def _symbol(match: re.Match[str]) -> str:
-    return _SYMBOLS.get(match[1], match[1]) if match[1] else ""
 
 
 def _cells(block: Any, page: int) -> Iterator[CellText]:
@@ -343,10 +309,10 @@ def _holds(box: Box | None, x: float, y: float) -> bool:
     return box is not None and box[0] - 1 <= x <= box[2] + 1 and box[1] - 1 <= y <= box[3] + 1
 
 
-def _left_over(items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> Iterator[PagePiece]:
+def _left_over(items: Sequence[Item], pieces: Sequence[PagePiece], page: int) -> Iterator[PagePiece]:
     """Text that stands on the page and in none of its pieces: turned lines in the margin, words within figures."""
-    kept = _letters(" ".join(piece.text + " ".join(cell.text for cell in piece.cells) for piece in pieces))
-    lost = [item for item in items if (letters := _letters(item.text)) and letters not in kept]
+    kept = letters_of(" ".join(piece.text + " ".join(cell.text for cell in piece.cells) for piece in pieces))
+    lost = [item for item in items if item.letters and item.letters not in kept]
     turned = [item for item in lost if round(item.rotation) % 180]
     for item in turned:
         yield PagePiece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
@@ -354,9 +320,3 @@ def _left_over(items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> 
     if upright:
         text = tidy("\n".join(lines_of(upright)).translate(LIGATURES), lines=True)
         yield PagePiece(BlockKind.FIGURE, text, page, union(box_of(item) for item in upright))
-
-
-def _letters(text: str) -> str:
-    if text.isascii() and text.isalnum():
-        return text
-    return _NO_LETTERS.sub("", printed(text))

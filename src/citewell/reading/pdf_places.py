@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from operator import attrgetter
+from typing import Final, TypeAlias
 
-from citewell.reading.pdf_layout import Box
-from citewell.reading.pdf_pages import box_of, printed, union
+from citewell.reading.pdf_layout import Box, Item
+from citewell.reading.pdf_pages import union
+from citewell.reading.pdf_text import letters, offsets_of
 from citewell.types import Block, Document, Region, Span, TextLine
 
 _KEY: Final = 3  # letters of a run that it is looked up by
@@ -22,28 +24,24 @@ _NEAR: Final = 3  # runs
 _LOST: Final = 0.03  # of a block's letters may be in no run
 
 
-@dataclass(frozen=True, slots=True)
 class Run:
     """Letters and figures that are printed in one box, in points from the top left."""
 
-    box: Box
-    letters: str
+    __slots__ = ("box", "letters", "middle")
 
-    @property
-    def middle(self) -> float:
-        return (self.box[1] + self.box[3]) / 2
+    def __init__(self, box: Box, said: str) -> None:
+        self.box = box
+        self.letters = said
+        self.middle = (box[1] + box[3]) / 2
 
 
 Runs: TypeAlias = Sequence[Run]
 """What is printed on one page, ordered by the middles of the boxes."""
 
 
-def runs_of(items: Iterable[Any]) -> Runs:
-    """The runs of liteparse text items."""
-    found = [
-        Run(box, said) for item in items if (said := letters(printed(item.text))) and (box := box_of(item)) is not None
-    ]
-    return sorted(found, key=lambda run: run.middle)
+def runs_of(items: Iterable[Item]) -> Runs:
+    """The runs of text items."""
+    return sorted([Run(item.box, item.letters) for item in items if item.letters], key=attrgetter("middle"))
 
 
 def replaced(runs: Runs, lines: Sequence[Run]) -> Runs:
@@ -57,12 +55,7 @@ def replaced(runs: Runs, lines: Sequence[Run]) -> Runs:
             for line in lines
         )
     ]
-    return sorted([*rest, *lines], key=lambda run: run.middle)
-
-
-def letters(text: str) -> str:
-    """The letters and figures of `text`."""
-    return "".join(filter(str.isalnum, text))
+    return sorted([*rest, *lines], key=attrgetter("middle"))
 
 
 def with_lines(document: Document, pages: Sequence[Runs]) -> Document:
@@ -76,12 +69,11 @@ def with_lines(document: Document, pages: Sequence[Runs]) -> Document:
 def _lined(block: Block, text: str, pages: Sequence[Runs]) -> Block:
     if block.cells or not block.regions:
         return block
-    offsets = [at for at in range(block.span.start, block.span.end) if text[at].isalnum()]
-    found = _found("".join([text[at] for at in offsets]), block.regions, pages)
+    found = _found(letters(text[block.span.start : block.span.end]), block.regions, pages)
     if not found or (len(found) == 1 and block.regions == (found[0][1],)):
         return block
-    starts = [block.span.start, *(offsets[start] for start, _ in found[1:]), block.span.end]
-    spans = pairwise(starts)
+    starts = offsets_of([start for start, _ in found[1:]], text, block.span.start, block.span.end)
+    spans = pairwise([block.span.start, *starts, block.span.end])
     return replace(
         block, lines=tuple(TextLine(Span(*span), region) for span, (_, region) in zip(spans, found, strict=True))
     )
@@ -141,8 +133,8 @@ def _rows_in(box: Box, runs: Runs) -> list[list[Run]]:
     Runs share a line when their middles are within half a height.
     """
     x0, y0, x1, y1 = box
-    low = bisect_left(runs, y0 - 1, key=lambda run: run.middle)
-    high = bisect_right(runs, y1 + 1, key=lambda run: run.middle)
+    low = bisect_left(runs, y0 - 1, key=attrgetter("middle"))
+    high = bisect_right(runs, y1 + 1, lo=low, key=attrgetter("middle"))
     rows: list[list[Run]] = []
     at = height = 0.0
     for run in runs[low:high]:

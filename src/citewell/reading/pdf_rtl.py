@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import to_page
-from citewell.reading.pdf_pages import LIGATURES, PagePiece, join_lines, union
-from citewell.reading.pdf_places import Run, letters
+from citewell.reading.pdf_pages import PagePiece, join_lines, union
+from citewell.reading.pdf_places import Run
+from citewell.reading.pdf_text import LIGATURES, letters
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind
 

@@ -16,9 +16,10 @@ from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_full, i
 from citewell.reading.pdf_grid import Grid, Word, is_value, ruled, spaced
 from citewell.reading.pdf_layout import Box, Item, Page
 from citewell.reading.pdf_lines import Lines
-from citewell.reading.pdf_pages import PagePiece, box_of, join_lines, lines_of, printed, text_of, union
+from citewell.reading.pdf_pages import PagePiece, box_of, join_lines, lines_of, text_of, union
 from citewell.reading.pdf_prose import without_prose
 from citewell.reading.pdf_regions import regions
+from citewell.reading.pdf_text import printed
 from citewell.reading.pdf_turned import Turned, angle_of, main_direction
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy

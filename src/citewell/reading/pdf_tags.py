@@ -15,7 +15,8 @@ from itertools import groupby
 from typing import Any
 
 from citewell.reading.pdf_layout import Box, Element, Item, Page
-from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, box_of, join_lines, line_of, printed, union
+from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, box_of, join_lines, line_of, union
+from citewell.reading.pdf_text import printed
 from citewell.reading.tables import CellText, Places
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
@@ -46,6 +47,7 @@ def survey(pages: Sequence[Page]) -> Tags | None:
         for element in _walk(page.roots):
             tagged = True
             headings = headings or element.type in _HEADINGS
+    for page in pages if tagged else ():
         for item in page.text_items:
             sizes[round(item.font_size or 0, 1)] += len(item.text)
     return Tags(headings, max(sizes, key=lambda size: sizes[size])) if tagged and sizes else None

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from citewell.reading.pdf_layout import Item
+from citewell.reading.pdf_layout import Item, Items
+from citewell.reading.pdf_text import letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Unseen:
     height: float
 
 
-def visible_items(items: Sequence[Item], secret: Sequence[Unseen]) -> list[Item]:
+def visible_items(items: Sequence[Item], secret: Sequence[Unseen]) -> Items:
     """liteparse's text items without what is not seen; those that hold some of it are cut, and keep their boxes."""
     kept = []
     for item in items:
@@ -35,7 +36,7 @@ def visible_items(items: Sequence[Item], secret: Sequence[Unseen]) -> list[Item]
             kept.append(item)
         elif letters(text):
             kept.append(item.saying(text))
-    return kept
+    return Items(kept)
 
 
 def without_unseen(text: str, secret: Sequence[Unseen]) -> str:
@@ -62,11 +63,6 @@ def cut(text: str, said: str, at: float = 0.0) -> tuple[str, bool]:
     start, end = places[first], places[first + len(wanted) - 1] + 1
     rest = f"{text[:start].rstrip()} {text[end:].lstrip()}".strip()
     return (rest if any(map(str.isalnum, rest)) else ""), True
-
-
-def letters(text: str) -> str:
-    """The letters and figures of a text."""
-    return "".join(filter(str.isalnum, text))
 
 
 def _overlap(item: Item, run: Unseen) -> bool:
