@@ -15,6 +15,7 @@ Matrix: TypeAlias = tuple[float, float, float, float, float, float]
 
 _P: Final = ctypes.c_void_p
 _I: Final = ctypes.c_int
+_D: Final = ctypes.c_double
 _MAX_POINTS: Final = 10_000  # of one clip path
 _MAX_TEXT_BYTES: Final = 1 << 20  # of one object
 
@@ -47,12 +48,20 @@ class Calls:
         self._text: Callable[[int, int, int | None, int], int] = _bind(
             "FPDFTextObj_GetText", ctypes.c_ulong, _P, _P, _P, ctypes.c_ulong
         )
+        self._to_device: Callable[..., int] = _bind("FPDF_PageToDevice", _I, _P, _I, _I, _I, _I, _I, _D, _D, _P, _P)
+        self._wholes = (ctypes.c_int * 2)()
+        self._wholes_at = ctypes.addressof(self._wholes)
         at = ctypes.addressof(self.floats)
         self.places = (at, at + 4, at + 8, at + 12)
         """Where `bounds` writes left, bottom, right and top: into `floats`."""
         at = ctypes.addressof(self.levels)
         self.shades = (at, at + 4, at + 8, at + 12)
         """Where `fill` writes red, green, blue and opacity, 0 to 255: into `levels`."""
+
+    def to_device(self, page: int, width: int, height: int, x: float, y: float) -> tuple[int, int]:
+        """Where a point of a page stands on a picture of it that is `width` by `height` pixels large."""
+        self._to_device(page, 0, 0, width, height, 0, x, y, self._wholes_at, self._wholes_at + 4)
+        return self._wholes[0], self._wholes[1]
 
     def draws(self, path: int) -> tuple[bool, bool]:
         """Whether a path is filled, and whether it is stroked."""

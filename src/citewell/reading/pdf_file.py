@@ -126,11 +126,12 @@ class PdfFile:
             try:
                 page = self._page(number)
                 size = page.get_size()
-                said = page.get_textpage().get_text_range()
+                textpage = page.get_textpage()
+                said = textpage.get_text_range()
                 said = said.replace("\r\n", "\n").replace("\ufffe", "\u00ad").replace("\x02", "\u00ad")
-                seen, passed = sight(page, self._layers), Kept()
+                seen, passed = sight(page, textpage, self._layers), Kept()
                 found = tuple(figures(page, seen.images, passed)) if seen.images else ()
-                notes = notes_of(self._pdf, page, number, *size)
+                notes = notes_of(self._pdf, page, textpage, number, *size)
                 self._looks[number] = Look(said, seen.unseen, found, passed, size, notes)
             except pypdfium2.PdfiumError:
                 self._looks[number] = Look()

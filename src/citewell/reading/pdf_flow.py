@@ -263,7 +263,11 @@ def mend_cells(pieces: Sequence[PagePiece]) -> None:
     """Make words whole that a narrow column had cut without a hyphen (`Descriptio n`), by the other words there are."""
     if not any(piece.cells for piece in pieces):
         return
-    words = {word.casefold() for piece in pieces if not piece.hidden for word in _LETTERS.findall(piece.text)}
+    written: set[str] = set()
+    for piece in pieces:
+        if not piece.hidden:
+            written.update(_LETTERS.findall(piece.text))
+    words = {word.casefold() for word in written}
 
     def one_word(left: str, right: str) -> bool:
         return left + right in words and not (left in words and right in words)

@@ -79,8 +79,10 @@ class _Text:
     scanned: bool = False
 
 
-def sight(page: Any, layers: Layers) -> Sight:
+def sight(page: Any, textpage: Any, layers: Layers) -> Sight:
     """What of a pypdfium2 page is not seen, and what are its images; addresses hold while the page is open.
+
+    `textpage` is that of the page.
 
     The invisible text layer of a scan, over an image as large as half the page that shows something there, is not
     among it: that is how scans become searchable. Nor is text that is drawn a second time where it can be seen.
@@ -88,7 +90,7 @@ def sight(page: Any, layers: Layers) -> Sight:
     layers.new_page()
     survey = _Survey(page, layers)
     hidden = survey.hidden()
-    return Sight(_as_runs(page, hidden, survey) if hidden else [], survey.pictures)
+    return Sight(_as_runs(page, textpage, hidden, survey) if hidden else [], survey.pictures)
 
 
 class _Survey:
@@ -398,9 +400,8 @@ class _Survey:
         return [text for text in hidden if not (text.scanned and stands(text))]
 
 
-def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen]:
+def _as_runs(page: Any, textpage: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen]:
     """Hidden objects as text, those that follow each other on a line as one."""
-    textpage = page.get_textpage()
     width, height = page.get_size()
     do, at = calls(), ctypes.addressof(textpage.raw.contents)
     runs: list[Unseen] = []

@@ -58,10 +58,10 @@ class Notes:
         return bool(self.links or self.fields or self.comments)
 
 
-def notes_of(pdf: Any, page: Any, number: int, width: float, height: float) -> Notes:
+def notes_of(pdf: Any, page: Any, textpage: Any, number: int, width: float, height: float) -> Notes:
     """The annotations of a page of a pypdfium2 document, which is shown `width` by `height` points large.
 
-    Fields are found where `pdf.init_forms()` was called before the page was opened.
+    `textpage` is that of the page. Fields are found where `pdf.init_forms()` was called before the page was opened.
     """
     from pypdfium2 import raw
 
@@ -77,7 +77,6 @@ def notes_of(pdf: Any, page: Any, number: int, width: float, height: float) -> N
         ys = [b * x + d * y + f for x in (rect.left, rect.right) for y in (rect.bottom, rect.top)]
         return (round(min(xs), 2), round(min(ys), 2), round(max(xs), 2), round(max(ys), 2))
 
-    textpage = None
     for place in range(min(count, _MOST)):
         note = raw.FPDFPage_GetAnnot(page, place)
         if not note:
@@ -88,7 +87,6 @@ def notes_of(pdf: Any, page: Any, number: int, width: float, height: float) -> N
             kind = raw.FPDFAnnot_GetSubtype(note)
             hidden = bool(raw.FPDFAnnot_GetFlags(note) & _UNSEEN)
             if kind == raw.FPDF_ANNOT_LINK:
-                textpage = textpage or page.get_textpage()
                 target = _target(pdf, raw.FPDFAnnot_GetLink(note))
                 if is_followed(target):
                     said = textpage.get_text_bounded(rect.left, rect.bottom, rect.right, rect.top)

@@ -14,7 +14,7 @@ from typing import Any
 
 from citewell.reading.images import Picture
 from citewell.reading.pdf_layout import Box, Item, Items, Page, hundredths
-from citewell.reading.pdf_text import LIGATURES, letters_of, plain, printed, unligated
+from citewell.reading.pdf_text import letters_of, plain, printed, unligated
 from citewell.reading.pdf_unseen import Unseen, cut, visible_items
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
@@ -152,7 +152,7 @@ def broken_words(pages: Iterable[Page]) -> set[tuple[str, str]]:
             said.append(text)
             if (
                 text[-1] == "-"
-                and (left := re.search(r"(?<![^\W\d_])([^\W\d_]+)-$", text.translate(LIGATURES)))
+                and (left := re.search(r"(?<![^\W\d_])([^\W\d_]+)-$", unligated(text)))
                 and (below := _below(item, items))
                 and (right := re.match(r"[^\W\d_]+", below))
                 and right[0][0].islower()
@@ -178,7 +178,7 @@ def _below(item: Item, items: Sequence[Item]) -> str:
         and item.x < one.x + one.width
         and one.x < item.x + item.width
     ]
-    return str(min(near)[2]).translate(LIGATURES) if near else ""
+    return unligated(str(min(near)[2])) if near else ""
 
 
 def line_of(items: list[Any]) -> str:
@@ -234,7 +234,7 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
     elif block.kind == "grid_fallback":
         # A table whose grid was not found: its lines stay lines, because their columns would mix as running text.
         text = "\n".join(_without(line, secret, None, items) for line in block.lines or ())
-        yield PagePiece(BlockKind.PARAGRAPH, tidy(text.translate(LIGATURES), lines=True), page, box)
+        yield PagePiece(BlockKind.PARAGRAPH, tidy(unligated(text), lines=True), page, box)
 
 
 def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[str, Box | None]]:
@@ -318,5 +318,5 @@ def _left_over(items: Sequence[Item], pieces: Sequence[PagePiece], page: int) ->
         yield PagePiece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
     upright = [item for item in lost if not round(item.rotation) % 180]
     if upright:
-        text = tidy("\n".join(lines_of(upright)).translate(LIGATURES), lines=True)
+        text = tidy(unligated("\n".join(lines_of(upright))), lines=True)
         yield PagePiece(BlockKind.FIGURE, text, page, union(box_of(item) for item in upright))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,9 +54,10 @@ def read_scans(
     deadline = time.monotonic() + budget_s
     for number, pieces in enumerate(pages, 1):
         text = "".join(_text(piece) for piece in pieces if not piece.hidden)
-        letters = sum(map(str.isalnum, text))
+        signs = Counter(text)
+        letters = sum(count for sign, count in signs.items() if sign.isalnum())
         broken = _is_broken(text)
-        odd = not broken and _is_odd(text)
+        odd = not broken and _is_odd(signs)
         if letters > _FEW and not broken and not odd:
             continue
         page = _page(pdf, number)
@@ -76,15 +78,15 @@ def read_scans(
             continue
         allow(_PAGE_S)
         try:
-            found = _recognise(page, number, pieces, recogniser, dpi, anew=broken or _is_odd(text))
+            found = _recognise(page, number, pieces, recogniser, dpi, anew=broken or odd)
         except ModelUnavailable as error:
             recogniser, done.why = None, str(error)
             if broken or not letters:
                 done.unread.append(number)
             continue
-        if letters and not broken and _is_odd(text) and not _is_other(text, found):
+        if letters and not broken and odd and not _is_other(text, found):
             continue  # it only looked odd
-        if broken or _is_odd(text):
+        if broken or odd:
             done.broken += sum(not char.isspace() for char in text)
             found += [piece for piece in pieces if piece.hidden]
         else:
@@ -182,10 +184,13 @@ def _is_broken(text: str) -> bool:
     return whole > 0 and bad > 0.3 * whole
 
 
-def _is_odd(text: str) -> bool:
-    """Whether a text in Latin letters has hardly a vowel, as it has when every letter stands for another."""
-    latin = len(_LATIN.findall(text))
-    return latin > 40 and len(_VOWELS.findall(text)) < 0.18 * latin
+def _is_odd(signs: Mapping[str, int]) -> bool:
+    """Whether a text in Latin letters has hardly a vowel, as it has when every letter stands for another.
+
+    `signs` are how often it has each character.
+    """
+    latin = sum(count for sign, count in signs.items() if _LATIN.match(sign))
+    return latin > 40 and sum(count for sign, count in signs.items() if _VOWELS.match(sign)) < 0.18 * latin
 
 
 def _is_other(text: str, found: Sequence[PagePiece]) -> bool:

@@ -39,7 +39,7 @@ def _printed(text: str) -> Mapping[tuple[str, str], str]:
         return {}
     text = unligated(text)
     words = text.split()
-    typed = text.translate(_TYPED).split()
+    typed = _PRINTED.sub(lambda match: chr(_TYPED[ord(match[0])]), text).split()
     ways: dict[tuple[str, str], set[str]] = {}
     for number, written in enumerate(typed):
         if "-" in written or "'" in written or '"' in written:
