@@ -19,6 +19,7 @@ from citewell.reading.images import Picture
 from citewell.reading.ocr import Recogniser
 from citewell.reading.pdf_figures import Found, Kept, figures, place_figures
 from citewell.reading.pdf_hidden import sight
+from citewell.reading.pdf_images import largest
 from citewell.reading.pdf_layers import Layers, may_have_layers
 from citewell.reading.pdf_lines import Lines, page_lines
 from citewell.reading.pdf_notes import Notes, notes_of
@@ -27,7 +28,7 @@ from citewell.reading.pdf_pages import PagePiece, hidden_piece, join_lines
 from citewell.reading.pdf_places import Runs, replaced
 from citewell.reading.pdf_rtl import RTL, glyphs_of, mend_rtl
 from citewell.reading.pdf_scan import Scanned, read_scans
-from citewell.reading.pdf_text import unligated
+from citewell.reading.pdf_text import letters, unligated
 from citewell.reading.pdf_unseen import Unseen, without_unseen
 from citewell.reading.pdf_upright import Turn, turn_pages
 from citewell.reading.scan import picture_words
@@ -53,7 +54,8 @@ class Look:
     """What PDFium finds on one page. `text` is all of it by its lines; `unseen` is what of it nobody sees.
 
     `figures` are its pictures, `passed` counts those that are none. `size` is width and height as the page is shown, in
-    points; those of a letter where the page is broken.
+    points; those of a letter where the page is broken. `cover` is the share of the page that its largest picture takes,
+    None where that is not known.
     """
 
     text: str = ""
@@ -62,6 +64,7 @@ class Look:
     passed: Kept = field(default_factory=Kept)
     size: tuple[float, float] = LETTER
     notes: Notes = field(default_factory=Notes)
+    cover: float | None = None
 
 
 class PdfFile:
@@ -132,7 +135,8 @@ class PdfFile:
                 seen, passed = sight(page, textpage, self._layers), Kept()
                 found = tuple(figures(page, seen.images, passed)) if seen.images else ()
                 notes = notes_of(self._pdf, page, textpage, number, *size)
-                self._looks[number] = Look(said, seen.unseen, found, passed, size, notes)
+                cover = largest(seen.images, *size)
+                self._looks[number] = Look(said, seen.unseen, found, passed, size, notes, cover)
             except pypdfium2.PdfiumError:
                 self._looks[number] = Look()
         return self._looks[number]
@@ -187,7 +191,11 @@ class PdfFile:
         budget_s: float,
     ) -> Scanned:
         """Replace pages that are pictures by what OCR finds on them (see `read_scans`)."""
-        return read_scans(self._pdf, pages, heights, recogniser, dpi=dpi, budget_s=budget_s)
+
+        def cover(number: int) -> float | None:
+            return self.look(number).cover
+
+        return read_scans(self._pdf, pages, heights, recogniser, cover, dpi=dpi, budget_s=budget_s)
 
     def figures(
         self, pages: list[list[PagePiece]], scanned: Scanned, recogniser: Recogniser | None, budget_s: float
@@ -306,4 +314,4 @@ def encrypted(tried: int) -> ReadError:
 
 
 def _letters(text: str) -> int:
-    return sum(map(str.isalnum, text))
+    return len(letters(text))

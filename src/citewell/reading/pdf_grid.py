@@ -10,9 +10,10 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from operator import attrgetter
 from statistics import median
 from typing import Final
 
@@ -30,20 +31,16 @@ _VALUE: Final = re.compile(
 )
 
 
-@dataclass(slots=True)
 class Word:
     """A word, or a run of them that cannot be divided, where it stands: points from the top left."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-    text: str
-    item: int
-    middle: float = field(init=False)
+    __slots__ = ("height", "item", "middle", "text", "width", "x", "y")
 
-    def __post_init__(self) -> None:
-        self.middle = self.y + self.height / 2
+    def __init__(self, x: float, y: float, width: float, height: float, text: str, item: int) -> None:
+        self.x, self.y, self.width, self.height = x, y, width, height
+        self.text = text
+        self.item = item
+        self.middle = y + height / 2
 
 
 @dataclass(slots=True)
@@ -123,7 +120,7 @@ def spaced(words: Sequence[Word]) -> str:
 def rows_of(words: Iterable[Word]) -> list[list[Word]]:
     """Words by lines of text, from top to bottom and left to right."""
     lines: list[tuple[float, float, list[Word]]] = []
-    for word in sorted(words, key=lambda one: (one.middle, one.x)):
+    for word in sorted(words, key=attrgetter("middle", "x")):
         if lines and abs(word.middle - lines[-1][0]) < max(word.height, lines[-1][1]) / 2:
             _, height, held = lines[-1]
             held.append(word)
@@ -131,7 +128,7 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
                 lines[-1] = (word.middle, word.height, held)
         else:
             lines.append((word.middle, word.height, [word]))
-    return [sorted(held, key=lambda one: one.x) for _, _, held in lines]
+    return [sorted(held, key=attrgetter("x")) for _, _, held in lines]
 
 
 def _within(inner: Box, outer: Box) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from citewell.reading.images import Picture
@@ -105,8 +106,8 @@ def lines_of(items: Sequence[Any]) -> list[str]:
 def _grouped(items: Sequence[Any]) -> list[list[Any]]:
     """The items of each line, from top to bottom."""
     lines: list[tuple[float, float, list[Any]]] = []
-    for item in sorted(items, key=lambda one: (one.y + one.height / 2, one.x)):
-        middle = item.y + item.height / 2
+    for item in sorted(items, key=attrgetter("middle", "x")):
+        middle = item.middle
         if lines and abs(middle - lines[-1][0]) < max(item.height, lines[-1][1]) / 2:
             # A superscript must not drag the line up: the tallest item says where it is.
             at, height, held = lines[-1]
@@ -186,7 +187,7 @@ def line_of(items: list[Any]) -> str:
     text, end = "", 0.0
     if _is_rtl("".join(one.text for one in items)):
         return tidy(" ".join(printed(one.text) for one in sorted(items, key=lambda one: -one.x)))
-    for item in sorted(items, key=lambda one: one.x):
+    for item in sorted(items, key=attrgetter("x")) if len(items) > 1 else items:
         gap = item.x - end
         if text and (gap > item.height / 6 or gap < -item.width):
             text += " "

@@ -13,9 +13,12 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Final, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from citewell.reading.pdf_layout import Box, Item
 from citewell.reading.pdf_pages import union
-from citewell.reading.pdf_text import letters, offsets_of
+from citewell.reading.pdf_text import letters
 from citewell.types import Block, Document, Region, Span, TextLine
 
 _KEY: Final = 3  # letters of a run that it is looked up by
@@ -63,16 +66,28 @@ def with_lines(document: Document, pages: Sequence[Runs]) -> Document:
 
     A block has none where its region is that of its only line, or where too much of it is not found.
     """
-    return replace(document, blocks=tuple(_lined(block, document.text, pages) for block in document.blocks))
+    text = document.text
+    offsets = _offsets(text)
+    return replace(document, blocks=tuple(_lined(block, text, offsets, pages) for block in document.blocks))
 
 
-def _lined(block: Block, text: str, pages: Sequence[Runs]) -> Block:
+def _offsets(text: str) -> NDArray[np.intp]:
+    """Where the letters and figures of `text` stand in it, ascending."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    is_letter = np.zeros(0x110000, np.bool_)
+    for sign in set(text):
+        is_letter[ord(sign)] = sign.isalnum()
+    return np.flatnonzero(is_letter[codes])
+
+
+def _lined(block: Block, text: str, offsets: NDArray[np.intp], pages: Sequence[Runs]) -> Block:
     if block.cells or not block.regions:
         return block
     found = _found(letters(text[block.span.start : block.span.end]), block.regions, pages)
     if not found or (len(found) == 1 and block.regions == (found[0][1],)):
         return block
-    starts = offsets_of([start for start, _ in found[1:]], text, block.span.start, block.span.end)
+    first = int(np.searchsorted(offsets, block.span.start))
+    starts = offsets[[first + start for start, _ in found[1:]]].tolist() if len(found) > 1 else []
     spans = pairwise([block.span.start, *starts, block.span.end])
     return replace(
         block, lines=tuple(TextLine(Span(*span), region) for span, (_, region) in zip(spans, found, strict=True))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from citewell.errors import ModelUnavailable
 from citewell.reading.allowance import allow
 from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
+from citewell.reading.pdf_images import largest
 from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_pages import PagePiece
 from citewell.reading.scan import read_picture
@@ -41,12 +43,14 @@ def read_scans(
     pages: list[list[PagePiece]],
     heights: list[float],
     recogniser: Recogniser | None,
+    cover: Callable[[int], float | None],
     *,
     dpi: int,
     budget_s: float,
 ) -> Scanned:
     """Replace the pieces of pages that are scans by what is recognised there; `pdf` is pypdfium2's document.
 
+    `cover` is the share of the page with a number that its largest picture takes, where that is known.
     A page with text keeps it. Where that is little beside a picture of the whole page, what is recognised elsewhere on
     it is added. Without a recogniser, or once `budget_s` is used up, pages stay as they are and count as unread.
     """
@@ -60,13 +64,17 @@ def read_scans(
         odd = not broken and _is_odd(signs)
         if letters > _FEW and not broken and not odd:
             continue
+        readable = bool(letters) and not broken and not odd
+        share = cover(number) if readable else None
+        if share is not None and share < _FILLS:
+            continue  # without opening the page
         page = _page(pdf, number)
         if page is None:
             if not letters:
                 done.unread.append(number)
                 done.why = done.why or "it cannot be opened"
             continue
-        if letters and not broken and not odd and _cover(page) < _FILLS:
+        if readable and share is None and _cover(page) < _FILLS:
             continue
         if not letters and _is_blank(page):
             done.blank.append(number)
@@ -151,19 +159,15 @@ def _page(pdf: Any, number: int) -> Any:
 
 
 def _cover(page: Any) -> float:
-    """The share of a page that its largest picture takes."""
+    """The share of a page that its largest picture takes; all of it where that cannot be told."""
     import pypdfium2
     from pypdfium2 import raw
 
-    width, height = page.get_size()
-    largest = 0.0
     try:
-        for one in page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=5):
-            left, bottom, right, top = one.get_bounds()
-            largest = max(largest, (right - left) * (top - bottom))
+        found = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=5)
+        return largest([ctypes.addressof(one.raw.contents) for one in found], *page.get_size())
     except pypdfium2.PdfiumError:
         return 1.0
-    return min(1.0, float(largest / max(1.0, width * height)))
 
 
 def _is_blank(page: Any) -> bool:

@@ -27,7 +27,10 @@ def restore(pieces: Sequence[PagePiece], text: str) -> None:
         return
     for piece in pieces:
         piece.text = _set(piece.text, printed)
-        piece.cells = tuple(replace(cell, text=_set(cell.text, printed)) for cell in piece.cells)
+        piece.cells = tuple(
+            cell if (said := _set(cell.text, printed)) == cell.text else replace(cell, text=said)
+            for cell in piece.cells
+        )
 
 
 def _printed(text: str) -> Mapping[tuple[str, str], str]:

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from citewell.reading.pdf_columns import by_columns
 from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_full, is_list, is_prose
-from citewell.reading.pdf_grid import Grid, Word, is_value, ruled, spaced
-from citewell.reading.pdf_layout import Box, Item, Items, Page
+from citewell.reading.pdf_grid import Grid, Place, Word, is_value, ruled, spaced
+from citewell.reading.pdf_layout import Box, Item, Items, Page, hundredths
 from citewell.reading.pdf_lines import Lines
 from citewell.reading.pdf_pages import PagePiece, box_of, join_lines, lines_of, text_of, union
 from citewell.reading.pdf_prose import without_prose
@@ -45,7 +45,8 @@ def mend_tables(page: Page, items: Items, pieces: Sequence[PagePiece], draws: Dr
     lines = turned.lines(draws(page.page_num, page.width, page.height))
     grids = ruled(lines, words)
     lined = len(grids)
-    grids += _unruled(lines, [w for w in words if angle_of(items[w.item]) == turned.angle], grids, pieces, turned)
+    upright = [angle_of(item) == turned.angle for item in items]
+    grids += _unruled(lines, [word for word in words if upright[word.item]], grids, pieces, turned)
     for grid in grids:
         turned.turn_back(grid)
     tables = [
@@ -221,6 +222,9 @@ def _cells(grid: Grid, items: Sequence[Any], turned: Turned, page: int) -> tuple
     sizes = Counter(word.item for place in grid.places for word in place.words)
     cells = []
     for place in grid.places:
+        if len(place.words) < 2:
+            cells.append(_cell(place, "".join([tidy(printed(word.text)) for word in place.words]), page))
+            continue
         mine = Counter(word.item for word in place.words)
         # Items know their spaces better than their words do; those that run otherwise than others stay in their order.
         # Not of text set sideways: there they have spaces within words.
@@ -229,18 +233,20 @@ def _cells(grid: Grid, items: Sequence[Any], turned: Turned, page: int) -> tuple
         parts = [turned.word(items[number], number) for number in whole if number not in aside]
         parts += [word for word in place.words if word.item not in whole]
         texts = [*lines_of(parts), *(printed(items[number].text) for number in aside)]
-        cells.append(
-            CellText(
-                place.row,
-                place.column,
-                join_lines(texts),
-                header=place.row == 0,
-                row_span=place.last_row - place.row,
-                column_span=place.last_column - place.column,
-                region=Region(page, _rounded(place.box)),
-            )
-        )
+        cells.append(_cell(place, join_lines(texts), page))
     return tuple(cells)
+
+
+def _cell(place: Place, text: str, page: int) -> CellText:
+    return CellText(
+        place.row,
+        place.column,
+        text,
+        header=place.row == 0,
+        row_span=place.last_row - place.row,
+        column_span=place.last_column - place.column,
+        region=Region(page, _rounded(place.box)),
+    )
 
 
 def _doubted(
@@ -268,7 +274,8 @@ def _doubted(
 
 
 def _rounded(box: Box) -> Box:
-    return (round(box[0], 2), round(box[1], 2), round(box[2], 2), round(box[3], 2))
+    x0, y0, x1, y1 = map(hundredths, box)
+    return x0, y0, x1, y1
 
 
 def _meet(one: Box, other: Box) -> bool:

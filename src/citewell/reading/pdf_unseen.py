@@ -20,6 +20,10 @@ class Unseen:
     width: float
     height: float
 
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
+
 
 def visible_items(items: Sequence[Item], secret: Sequence[Unseen]) -> Items:
     """liteparse's text items without what is not seen; those that hold some of it are cut, and keep their boxes."""
