@@ -6,7 +6,7 @@ import ctypes
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
 from citewell.reading.pdf_images import largest
 from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_pages import PagePiece
+from citewell.reading.pdf_text import letters as letters_in
 from citewell.reading.scan import read_picture
 
 _MAX_PIXELS = 16_000_000  # of a page as it is drawn: an A2 sheet at 200 dpi
@@ -58,10 +59,9 @@ def read_scans(
     deadline = time.monotonic() + budget_s
     for number, pieces in enumerate(pages, 1):
         text = "".join(_text(piece) for piece in pieces if not piece.hidden)
-        signs = Counter(text)
-        letters = sum(count for sign, count in signs.items() if sign.isalnum())
+        letters = len(letters_in(text))
         broken = _is_broken(text)
-        odd = not broken and _is_odd(signs)
+        odd = not broken and _is_odd(text)
         if letters > _FEW and not broken and not odd:
             continue
         readable = bool(letters) and not broken and not odd
@@ -188,11 +188,9 @@ def _is_broken(text: str) -> bool:
     return whole > 0 and bad > 0.3 * whole
 
 
-def _is_odd(signs: Mapping[str, int]) -> bool:
-    """Whether a text in Latin letters has hardly a vowel, as it has when every letter stands for another.
-
-    `signs` are how often it has each character.
-    """
+def _is_odd(text: str) -> bool:
+    """Whether a text in Latin letters has hardly a vowel, as it has when every letter stands for another."""
+    signs = Counter(text)  # a text has few different ones, and counting them is fast
     latin = sum(count for sign, count in signs.items() if _LATIN.match(sign))
     return latin > 40 and sum(count for sign, count in signs.items() if _VOWELS.match(sign)) < 0.18 * latin
 
