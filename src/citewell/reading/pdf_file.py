@@ -171,7 +171,11 @@ class PdfFile:
         rescued: list[int] = []
         for number, pieces in enumerate(pages, 1):
             shown = [piece for piece in pieces if not piece.hidden]
-            has = sum(_letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells) for piece in shown)
+            has = 0
+            for piece in shown:
+                has += _letters(piece.text) + sum(_letters(cell.text) for cell in piece.cells)
+                if has > _PLENTY:
+                    break
             if has > _PLENTY:
                 continue
             found = self.pieces(number)

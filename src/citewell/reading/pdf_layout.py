@@ -96,12 +96,14 @@ class Items(list[Item]):
         known.sort()
         self._middles = [middle for middle, _ in known]
         self._numbers = [number for _, number in known]
+        self._centers = [self[number].center for number in self._numbers]
 
     def inside(self, box: Box) -> list[int]:
         """The numbers of those whose middle is in `box` or within a point of it, ascending."""
         low, high = bisect_left(self._middles, box[1] - 1), bisect_right(self._middles, box[3] + 1)
         left, right = box[0] - 1, box[2] + 1
-        return sorted([number for number in self._numbers[low:high] if left <= self[number].center <= right])
+        near = zip(self._numbers[low:high], self._centers[low:high], strict=True)
+        return sorted([number for number, center in near if left <= center <= right])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -147,7 +147,7 @@ def broken_words(pages: Iterable[Page]) -> set[tuple[str, str]]:
     divided: set[tuple[str, str]] = set()
     said: list[str] = []
     for page in pages:
-        items = page.items
+        items = [item for item in page.text_items if item.text and not item.text.isspace()]
         for item in items:
             text = item.text.strip()
             said.append(text)
@@ -204,7 +204,7 @@ def _is_rtl(text: str) -> bool:
     return 2 * sum("\u0590" <= char <= "\u08ff" or "\ufb1d" <= char <= "\ufeff" for char in letters) > len(letters)
 
 
-def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[Any]) -> Iterator[PagePiece]:
+def _from_block(block: Any, page: int, items: Items, secret: Sequence[Any]) -> Iterator[PagePiece]:
     box = box_of(block.bbox)
     if block.kind in {"heading", "paragraph", "list_item"}:
         text = _without(plain(block.text or ""), secret, box, items)
@@ -238,21 +238,21 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
         yield PagePiece(BlockKind.PARAGRAPH, tidy(unligated(text), lines=True), page, box)
 
 
-def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[str, Box | None]]:
+def _paragraphs(text: str, box: Box | None, items: Items) -> list[tuple[str, Box | None]]:
     """`text` cut where its lines stand much further apart than most: liteparse runs such paragraphs together.
 
     Only where the lines in `box` say no more than `text` does, so that a neighbouring column cannot confuse it.
     """
-    inside = _inside(box, items)
+    inside = [items[number] for number in items.inside(box)] if box is not None else []
     grouped = _grouped(inside) if len(inside) > 2 else []
     if len(grouped) < 3:
         return [(text, box)]
-    boxes = [union(map(box_of, held)) for held in grouped]
-    steps = [below[1] - above[1] for above, below in pairwise(filter(None, boxes))]
+    tops = [min([one.box[1] for one in held]) for held in grouped]
+    steps = [below - above for above, below in pairwise(tops)]
     usual = sorted(steps)[(len(steps) - 1) // 2]
     if usual <= 0 or max(steps) < 1.6 * usual:
         return [(text, box)]
-    lines = [(where, line_of(held)) for where, held in zip(boxes, grouped, strict=True)]
+    lines = [(union(one.box for one in held), line_of(held)) for held in grouped]
     if abs(sum(len(letters_of(line)) for _, line in lines) - len(letters_of(text))) > 4:
         return [(text, box)]
     parts: list[tuple[str, Box | None]] = []
@@ -313,7 +313,15 @@ def _holds(box: Box | None, x: float, y: float) -> bool:
 def _left_over(items: Sequence[Item], pieces: Sequence[PagePiece], page: int) -> Iterator[PagePiece]:
     """Text that stands on the page and in none of its pieces: turned lines in the margin, words within figures."""
     kept = letters_of(" ".join(piece.text + " ".join(cell.text for cell in piece.cells) for piece in pieces))
-    lost = [item for item in items if item.letters and item.letters not in kept]
+    lost: list[Item] = []
+    at = 0
+    for item in items:
+        said = item.letters
+        # Most stand right behind the one before.
+        if (found := kept.find(said, at)) >= 0 or (found := kept.find(said)) >= 0:
+            at = found + len(said)
+        else:
+            lost.append(item)
     turned = [item for item in lost if round(item.rotation) % 180]
     for item in turned:
         yield PagePiece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)

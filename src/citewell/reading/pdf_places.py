@@ -106,9 +106,7 @@ def _found(said: str, regions: Sequence[Region], pages: Sequence[Runs]) -> list[
         for row in _rows_in(region.box, pages[region.page - 1])
     ]
     runs = [(number, run) for number, (_, row) in enumerate(rows) for run in row]
-    starts: dict[str, list[int]] = {}
-    for place, (_, run) in enumerate(runs):
-        starts.setdefault(run.letters[:_KEY], []).append(place)
+    starts: dict[str, list[int]] = {}  # filled when first asked: most blocks are printed line after line
     found: list[tuple[int, int, list[Box]]] = []  # place of the first letter, number of the row, boxes
     at = lost = 0
     last = -1
@@ -117,6 +115,9 @@ def _found(said: str, regions: Sequence[Region], pages: Sequence[Runs]) -> list[
         best, size = -1, 0
         if (after := last + 1) < len(runs) and after not in taken and said.startswith(runs[after][1].letters, at):
             best, size = after, len(runs[after][1].letters)
+        if not size and not starts:
+            for place, (_, run) in enumerate(runs):
+                starts.setdefault(run.letters[:_KEY], []).append(place)
         for key in () if size else {said[at : at + length] for length in range(1, _KEY + 1)}:
             for place in starts.get(key, ()):
                 own = runs[place][1].letters

@@ -22,6 +22,7 @@ from citewell.reading.scan import read_picture
 _MAX_PIXELS = 16_000_000  # of a page as it is drawn: an A2 sheet at 200 dpi
 _PAGE_S = 30.0  # what one page may take; most take 2 to 6 s
 _FEW = 150  # letters beside a picture that fills the page: a stamp or a running head, not its text
+_ENOUGH = 1000  # characters: most of them have more letters than that
 _FILLS = 0.5  # of the page
 _BROKEN: Final = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)")
 _VOWELS: Final = re.compile(r"[aeiouyàáâäãåèéêëìíîïòóôöõøùúûüæœ]", re.IGNORECASE)
@@ -59,7 +60,9 @@ def read_scans(
     deadline = time.monotonic() + budget_s
     for number, pieces in enumerate(pages, 1):
         text = "".join(_text(piece) for piece in pieces if not piece.hidden)
-        letters = len(letters_in(text))
+        letters = len(letters_in(text[:_ENOUGH]))
+        if letters <= _FEW:
+            letters = len(letters_in(text))
         broken = _is_broken(text)
         odd = not broken and _is_odd(text)
         if letters > _FEW and not broken and not odd:
@@ -190,7 +193,9 @@ def _is_broken(text: str) -> bool:
 
 def _is_odd(text: str) -> bool:
     """Whether a text in Latin letters has hardly a vowel, as it has when every letter stands for another."""
-    signs = Counter(text)  # a text has few different ones, and counting them is fast
+    if sum(map(text.count, "aeiou")) >= 0.18 * len(text):
+        return False  # not even if all of it were letters; most text is done with here
+    signs = Counter(text)
     latin = sum(count for sign, count in signs.items() if _LATIN.match(sign))
     return latin > 40 and sum(count for sign, count in signs.items() if _VOWELS.match(sign)) < 0.18 * latin
 
