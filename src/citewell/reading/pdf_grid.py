@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -260,10 +260,19 @@ def _fill(places: Sequence[Place], xs: list[float], ys: list[float], words: Iter
         owner[_index(ys, word.middle), _index(xs, word.x + word.width / 2)].words.append(word)
 
 
+def _between_edges(edges: Sequence[float], words: Iterable[Word], where: Callable[[Word], float]) -> list[list[Word]]:
+    """The words between each two of the ascending `edges`, by `where` they are, in their order; some are outside."""
+    found: list[list[Word]] = [[] for _ in edges[1:]]
+    for word in words:
+        place = bisect_right(edges, where(word)) - 1
+        if 0 <= place < len(found):
+            found[place].append(word)
+    return found
+
+
 def _divided_rows(xs: list[float], ys: list[float], words: Sequence[Word]) -> Iterable[float]:
     """y of new lines between rows that hold figures line by line and have none."""
-    for top, bottom in pairwise(ys):
-        held = [w for w in words if top <= w.middle < bottom]
+    for held in _between_edges(ys, words, attrgetter("middle")):
         lines = rows_of(held)
         if len(lines) < 2:
             continue
@@ -324,19 +333,17 @@ def _divided_columns(xs: list[float], ys: list[float], down: Sequence[Line], wor
     at_x: dict[int, list[Line]] = defaultdict(list)
     for line in down:
         at_x[_nearest(xs, line.at)].append(line)
-    rows = [
-        (top, bottom, held)
-        for top, bottom in pairwise(ys)
-        if (held := sorted((w for w in words if top <= w.middle < bottom), key=lambda w: w.x))
-    ]
+    by_row = _between_edges(ys, sorted(words, key=attrgetter("x")), attrgetter("middle"))
+    rows = [(top, bottom, held) for (top, bottom), held in zip(pairwise(ys), by_row, strict=True) if held]
     solid = {
         (top, bottom): [x for number, x in enumerate(xs) if _covers(at_x[number], top, bottom)]
         for top, bottom, _ in rows
     }
     for number in range(1, len(xs) - 1):
         yield from _divided(xs[number], rows, xs, solid, at_x[number], enough=0.5)
-    for left, right in pairwise(xs):
-        inside = [(t, b, h) for t, b, held in rows if (h := [w for w in held if left <= w.x + w.width / 2 < right])]
+    by_column = [_between_edges(xs, held, lambda word: word.x + word.width / 2) for _, _, held in rows]
+    for column in range(len(xs) - 1):
+        inside = [(t, b, h) for (t, b, _), cells in zip(rows, by_column, strict=True) if (h := cells[column])]
         if len(inside) > 2:
             for strip in _strips([h for _, _, h in inside]):
                 yield from _divided(strip, inside, xs, solid, [], enough=0.6)

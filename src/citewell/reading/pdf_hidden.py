@@ -288,6 +288,7 @@ class _Survey:
         alike = {  # by colour, where it might stand on what it cannot be told from
             key: banded(covers, [n for n, one in enumerate(covers) if one.colour is None or near(colour, one.colour)])
             for key, colour in colours.items()
+            if not bare[key]
         }
         pairs = 0
         for text in self._plain:
