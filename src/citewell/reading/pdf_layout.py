@@ -108,7 +108,7 @@ class Items(list[Item]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Element:
-    """One tag of a tagged PDF, with the marks of its content and the tags below it."""
+    """One tag of a tagged PDF, with the marks of its content, its attributes that are numbers, and the tags below."""
 
     type: str
     marked_content_ids: Sequence[int]
@@ -185,7 +185,7 @@ def _element(native: Any) -> Element:
     return Element(
         native.element_type if hasattr(native, "element_type") else native.type,
         native.marked_content_ids,
-        said if isinstance(said, Mapping) else {one.name: one.number_value for one in said},
+        said if isinstance(said, Mapping) else {one.name: one.number_value for one in said if one.number_value},
         [_element(child) for child in native.children],
     )
 
