@@ -46,6 +46,10 @@ class Calls:
         self.segment: Callable[[int, int], int] = _bind("FPDFPath_GetPathSegment", _P, _P, _I)
         self.segment_kind: Callable[[int], int] = _bind("FPDFPathSegment_GetType", _I, _P)
         self.segment_closes: Callable[[int], int] = _bind("FPDFPathSegment_GetClose", _I, _P)
+        self.sign_count: Callable[[int], int] = _bind("FPDFText_CountChars", _I, _P)
+        self.sign: Callable[[int, int], int] = _bind("FPDFText_GetUnicode", ctypes.c_uint, _P, _I)
+        self.is_generated: Callable[[int, int], int] = _bind("FPDFText_IsGenerated", _I, _P, _I)
+        self._sign_box: Callable[[int, int, _Place], int] = _bind("FPDFText_GetLooseCharBox", _I, _P, _I, _P)
         self._clip_segments: Callable[[int, int], int] = _bind("FPDFClipPath_CountPathSegments", _I, _P, _I)
         self._point: Callable[[int, _Place, _Place], int] = _bind("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
         self._stroke_width: Callable[[int, _Place], int] = _bind("FPDFPageObj_GetStrokeWidth", _I, _P, _P)
@@ -94,6 +98,13 @@ class Calls:
     def font_size(self, text: int) -> float:
         """The size of a text object's font, before its matrix; 0 where it has none."""
         return float(self.floats[0]) if self._font_size(text, self.places[0]) else 0.0
+
+    def sign_box(self, textpage: int, number: int) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of a sign with the room that its font gives it."""
+        if not self._sign_box(textpage, number, self.places[0]):
+            return None
+        left, top, right, bottom = self.floats[:4]
+        return left, top, right, bottom
 
     def points(self, clip: int, path: int) -> list[tuple[float, float]]:
         """The points of one path of a clip."""
