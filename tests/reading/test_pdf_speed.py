@@ -20,7 +20,7 @@ from citewell.reading.pdf_grid import Word, _between_edges, _crossing
 from citewell.reading.pdf_layout import Item, Items, Page, hundredths, parsed
 from citewell.reading.pdf_pages import PagePiece
 from citewell.reading.pdf_places import _offsets
-from citewell.reading.pdf_scan import _is_odd
+from citewell.reading.pdf_scan import _BROKEN, _is_broken, _is_odd
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_text import letters, offsets_of
 from citewell.types import BlockKind, Source
@@ -141,6 +141,13 @@ def test_letters_and_their_places_are_those_that_python_calls_alphanumeric(text:
 )
 def test_a_text_is_odd_by_its_vowels_whatever_their_case(odd: bool, words: str) -> None:
     assert _is_odd(words) is odd
+
+
+@given(st.text(st.sampled_from("ab \n\ufffd\ue001\uf8ff\x00\x08\x0e\x1f\u00ad(cid:7)"), max_size=30))
+def test_a_text_is_nonsense_by_the_share_of_its_signs_without_a_meaning(said: str) -> None:
+    whole = sum(not sign.isspace() for sign in said)
+    bad = sum(len(found[0]) for found in _BROKEN.finditer(said))
+    assert _is_broken(said) == (whole > 0 and bad > 0.3 * whole)
 
 
 @pytest.mark.parametrize(("spot", "seen"), [(None, False), ((3, 2), True), ((3, 7), True)])

@@ -184,6 +184,9 @@ def _is_blank(page: Any) -> bool:
 
 def _is_broken(text: str) -> bool:
     """Whether a text layer is nonsense by its characters: fonts without a table of what their signs mean."""
+    # What it looks for is not printable, save these two: most text is done with here, in a tenth of the time.
+    if "\ufffd" not in text and "(cid:" not in text and text.replace("\n", "").isprintable():
+        return False
     if _BROKEN.search(text) is None:
         return False
     whole = sum(not char.isspace() for char in text)
