@@ -13,8 +13,6 @@ from typing import Any, Final, TypeAlias
 
 Matrix: TypeAlias = tuple[float, float, float, float, float, float]
 
-_Place: TypeAlias = ctypes.c_void_p
-
 _P: Final = ctypes.c_void_p
 _I: Final = ctypes.c_int
 _D: Final = ctypes.c_double
@@ -39,9 +37,9 @@ class Calls:
         self.clip_paths: Callable[[int], int] = _bind("FPDFClipPath_CountPaths", _I, _P)
         self.clip_segment: Callable[[int, int, int], int | None] = _bind("FPDFClipPath_GetPathSegment", _P, _P, _I, _I)
         self.switch: Callable[[int, int], int] = _bind("FPDFPageObj_SetIsActive", _I, _P, _I)
-        self.bounds: Callable[..., int] = _bind("FPDFPageObj_GetBounds", _I, _P, _P, _P, _P, _P)
-        self.fill: Callable[..., int] = _bind("FPDFPageObj_GetFillColor", _I, _P, _P, _P, _P, _P)
-        self.draw_mode: Callable[[int, _Place, _Place], int] = _bind("FPDFPath_GetDrawMode", _I, _P, _P, _P)
+        self.bounds: Callable[[int, int, int, int, int], int] = _bind("FPDFPageObj_GetBounds", _I, _P, _P, _P, _P, _P)
+        self.fill: Callable[[int, int, int, int, int], int] = _bind("FPDFPageObj_GetFillColor", _I, _P, _P, _P, _P, _P)
+        self.draw_mode: Callable[[int, int, int], int] = _bind("FPDFPath_GetDrawMode", _I, _P, _P, _P)
         self.segments: Callable[[int], int] = _bind("FPDFPath_CountSegments", _I, _P)
         self.segment: Callable[[int, int], int] = _bind("FPDFPath_GetPathSegment", _P, _P, _I)
         self.segment_kind: Callable[[int], int] = _bind("FPDFPathSegment_GetType", _I, _P)
@@ -49,21 +47,24 @@ class Calls:
         self.sign_count: Callable[[int], int] = _bind("FPDFText_CountChars", _I, _P)
         self.sign: Callable[[int, int], int] = _bind("FPDFText_GetUnicode", ctypes.c_uint, _P, _I)
         self.is_generated: Callable[[int, int], int] = _bind("FPDFText_IsGenerated", _I, _P, _I)
-        self._sign_box: Callable[[int, int, _Place], int] = _bind("FPDFText_GetLooseCharBox", _I, _P, _I, _P)
+        self._sign_box: Callable[[int, int, int], int] = _bind("FPDFText_GetLooseCharBox", _I, _P, _I, _P)
         self._clip_segments: Callable[[int, int], int] = _bind("FPDFClipPath_CountPathSegments", _I, _P, _I)
-        self._point: Callable[[int, _Place, _Place], int] = _bind("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
-        self._stroke_width: Callable[[int, _Place], int] = _bind("FPDFPageObj_GetStrokeWidth", _I, _P, _P)
-        self._matrix: Callable[[int, _Place], int] = _bind("FPDFPageObj_GetMatrix", _I, _P, _P)
-        self._font_size: Callable[[int, _Place], int] = _bind("FPDFTextObj_GetFontSize", _I, _P, _P)
+        self._point: Callable[[int, int, int], int] = _bind("FPDFPathSegment_GetPoint", _I, _P, _P, _P)
+        self._stroke_width: Callable[[int, int], int] = _bind("FPDFPageObj_GetStrokeWidth", _I, _P, _P)
+        self._matrix: Callable[[int, int], int] = _bind("FPDFPageObj_GetMatrix", _I, _P, _P)
+        self._font_size: Callable[[int, int], int] = _bind("FPDFTextObj_GetFontSize", _I, _P, _P)
         self._text: Callable[[int, int, int | None, int], int] = _bind(
             "FPDFTextObj_GetText", ctypes.c_ulong, _P, _P, _P, ctypes.c_ulong
         )
         self._to_device: Callable[..., int] = _bind("FPDF_PageToDevice", _I, _P, _I, _I, _I, _I, _I, _D, _D, _P, _P)
         self._wholes = (ctypes.c_int * 2)()
-        self._corner = _places(self._wholes)
-        self.places = _places(self.floats)
+        at = ctypes.addressof(self._wholes)
+        self._corner = (at, at + 4)
+        at = ctypes.addressof(self.floats)
+        self.places = (at, at + 4, at + 8, at + 12)
         """Where `bounds` writes left, bottom, right and top: into `floats`."""
-        self.shades = _places(self.levels)
+        at = ctypes.addressof(self.levels)
+        self.shades = (at, at + 4, at + 8, at + 12)
         """Where `fill` writes red, green, blue and opacity, 0 to 255: into `levels`."""
 
     def to_device(self, page: int, width: int, height: int, x: float, y: float) -> tuple[int, int]:
@@ -130,15 +131,6 @@ class Calls:
         units = ctypes.create_string_buffer(size)
         self._text(found, textpage, ctypes.addressof(units), size)
         return units.raw.decode("utf-16-le", "replace").rstrip("\0")
-
-
-def _places(array: ctypes.Array[Any]) -> tuple[_Place, ...]:
-    """Where the members of an array of four-byte numbers are, four at most, to be written to.
-
-    As objects, because numbers are made into such at every call, which takes longer than the call.
-    """
-    at = ctypes.addressof(array)
-    return tuple(ctypes.c_void_p(at + 4 * number) for number in range(min(len(array), 4)))
 
 
 @cache
