@@ -19,7 +19,7 @@ from citewell.reading.pdf_bitmap import CONTRAST, Bitmap
 from citewell.reading.pdf_grid import Word, _between_edges, _crossing
 from citewell.reading.pdf_layout import Item, Items, Page, hundredths, parsed
 from citewell.reading.pdf_pages import PagePiece
-from citewell.reading.pdf_places import _offsets
+from citewell.reading.pdf_places import _letters
 from citewell.reading.pdf_scan import _BROKEN, _is_broken, _is_odd
 from citewell.reading.pdf_signs import restore
 from citewell.reading.pdf_text import letters, offsets_of
@@ -128,8 +128,11 @@ def test_letters_and_their_places_are_those_that_python_calls_alphanumeric(text:
     end = data.draw(st.integers(start, len(text)))
     plain = [at for at in range(start, end) if text[at].isalnum()]
     assert letters(text) == "".join(filter(str.isalnum, text))
+    assert letters(text * 50) == letters(text) * 50
     assert offsets_of(list(range(len(plain))), text, start, end) == plain
-    assert _offsets(text).tolist() == [at for at, sign in enumerate(text) if sign.isalnum()]
+    said, places = _letters(text)
+    assert said == letters(text)
+    assert places.tolist() == [at for at, sign in enumerate(text) if sign.isalnum()]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from citewell.reading.pdf_layout import Box, Item
 from citewell.reading.pdf_pages import union
-from citewell.reading.pdf_text import letters
 from citewell.types import Block, Document, Region, Span, TextLine
 
 _KEY: Final = 3  # letters of a run that it is looked up by
@@ -66,27 +65,27 @@ def with_lines(document: Document, pages: Sequence[Runs]) -> Document:
 
     A block has none where its region is that of its only line, or where too much of it is not found.
     """
-    text = document.text
-    offsets = _offsets(text)
-    return replace(document, blocks=tuple(_lined(block, text, offsets, pages) for block in document.blocks))
+    said, offsets = _letters(document.text)
+    return replace(document, blocks=tuple(_lined(block, said, offsets, pages) for block in document.blocks))
 
 
-def _offsets(text: str) -> NDArray[np.intp]:
-    """Where the letters and figures of `text` stand in it, ascending."""
+def _letters(text: str) -> tuple[str, NDArray[np.intp]]:
+    """The letters and figures of `text`, and where each stands in it."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     is_letter = np.zeros(0x110000, np.bool_)
     for sign in set(text):
         is_letter[ord(sign)] = sign.isalnum()
-    return np.flatnonzero(is_letter[codes])
+    offsets = np.flatnonzero(is_letter[codes])
+    return codes[offsets].tobytes().decode("utf-32-le", "surrogatepass"), offsets
 
 
-def _lined(block: Block, text: str, offsets: NDArray[np.intp], pages: Sequence[Runs]) -> Block:
+def _lined(block: Block, said: str, offsets: NDArray[np.intp], pages: Sequence[Runs]) -> Block:
     if block.cells or not block.regions:
         return block
-    found = _found(letters(text[block.span.start : block.span.end]), block.regions, pages)
+    first, last = np.searchsorted(offsets, (block.span.start, block.span.end)).tolist()
+    found = _found(said[first:last], block.regions, pages)
     if not found or (len(found) == 1 and block.regions == (found[0][1],)):
         return block
-    first = int(np.searchsorted(offsets, block.span.start))
     starts = offsets[[first + start for start, _ in found[1:]]].tolist() if len(found) > 1 else []
     spans = pairwise([block.span.start, *starts, block.span.end])
     return replace(

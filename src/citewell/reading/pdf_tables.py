@@ -223,7 +223,11 @@ def _cells(grid: Grid, items: Sequence[Any], turned: Turned, page: int) -> tuple
     cells = []
     for place in grid.places:
         if len(place.words) < 2:
-            cells.append(_cell(place, "".join([tidy(printed(word.text)) for word in place.words]), page))
+            texts = [
+                items[word.item].text if sizes[word.item] == 1 and not turned.angle else word.text
+                for word in place.words
+            ]
+            cells.append(_cell(place, "".join([tidy(printed(text)) for text in texts]), page))
             continue
         mine = Counter(word.item for word in place.words)
         # Items know their spaces better than their words do; those that run otherwise than others stay in their order.
