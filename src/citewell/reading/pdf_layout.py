@@ -1,7 +1,7 @@
 """What the layout parser makes of a PDF, taken from its native results as far as it is used.
 
 liteparse's own conversion makes Python objects of everything it knows (the code of each letter, colours, the boxes of
-words), which takes half as long again as finding it. Here that is asked for where it is needed.
+words), which takes a third as long again as finding it. Here that is asked for where it is needed.
 """
 
 from __future__ import annotations
