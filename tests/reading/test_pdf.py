@@ -14,9 +14,11 @@ from reportlab.platypus import SimpleDocTemplate, Table
 
 from citewell.errors import ReadError
 from citewell.reading.isolation import Isolated
-from citewell.reading.pdf import PdfReader, iso_date
+from citewell.reading.pdf import PdfReader
+from citewell.reading.pdf_file import iso_date
 from citewell.reading.pdf_flow import join, mend_cells, split_lists
-from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines, plain
+from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, join_lines
+from citewell.reading.pdf_text import plain
 from citewell.reading.tables import CellText
 from citewell.types import Block, BlockKind, Document, Reason, Source, Tally
 

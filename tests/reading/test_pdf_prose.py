@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from citewell.reading.pdf_grid import Word
+from citewell.reading.pdf_layout import Item
 from citewell.reading.pdf_pages import PagePiece
 from citewell.reading.pdf_prose import without_prose
 from citewell.reading.tables import CellText
@@ -26,7 +27,9 @@ def cell(row: int, column: int, text: str, top: float, bottom: float) -> CellTex
 
 
 def item(text: str, x: float, y: float) -> Any:
-    return SimpleNamespace(text=text, x=x, y=y, width=5.0 * len(text), height=10.0, words=None, rotation=0.0)
+    return Item(
+        SimpleNamespace(x=x, y=y, width=5.0 * len(text), height=10.0, rotation=0.0, font_size=10.0, mcid=None), text
+    )
 
 
 def merged() -> tuple[PagePiece, list[Any], list[Word]]:

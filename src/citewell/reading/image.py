@@ -16,7 +16,8 @@ from citewell.reading.images import Picture, picture
 from citewell.reading.limits import MAX_CELLS, MAX_PAGES, MAX_PIXELS, over
 from citewell.reading.ocr import AUTO, NOT_INSTALLED, Quad, Recogniser, engine
 from citewell.reading.pdf_flow import flag_margins, join, lay_down, mend_headings, rank_headings, split_lists
-from citewell.reading.pdf_pages import Box, PagePiece
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import PagePiece
 from citewell.reading.pieces import Piece
 from citewell.reading.scan import doubts, read_picture
 from citewell.types import BlockKind, Document, Reason, Region, Source

@@ -9,7 +9,8 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
-from citewell.reading.pdf_grid import Box, Grid, Place, Word, is_value, rows_of, spaced
+from citewell.reading.pdf_grid import Grid, Place, Word, is_value, rows_of, spaced
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import Line
 
 _STRIP: Final = 0.45  # of a line's height: narrower strips of white space part nothing
@@ -19,6 +20,7 @@ _CLOSE: Final = 0.08
 _ENOUGH: Final = 3  # lines of figures that say by themselves where the columns are
 _MOST_COLUMNS: Final = 40
 _GLUED_RIGHT: Final = frozenset({"$", "€", "£", "¥", "(", "US$", "C$", "A$"})
+_MOST_GLUED: Final = max(map(len, _GLUED_RIGHT))  # words: each has a character at least
 _GLUED_LEFT: Final = frozenset({")", "%", ")%", "%)"})
 
 
@@ -96,7 +98,7 @@ def parts_of(line: Sequence[Word]) -> list[Part]:
                 near
                 and not (is_value(word.text) and is_value(last.words[-1].text) and word.x - last.x1 > 0.4 * word.height)
             )
-            or last.text in _GLUED_RIGHT
+            or (len(last.words) <= _MOST_GLUED and last.text in _GLUED_RIGHT)
             or word.text in _GLUED_LEFT
         ):
             last.words.append(word)

@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from citewell.reading.images import Picture
 from citewell.reading.pdf_images import image_objects
-from citewell.reading.pdf_pages import Box, PagePiece
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import PagePiece
 from citewell.types import BlockKind, Region
 
 MIN_POINTS: Final = 48.0
@@ -152,23 +156,30 @@ def _has_mask(one: Any) -> bool:
 
 
 def _png(bitmap: Any) -> bytes:
-    """The points of a PDFium bitmap as a PNG of grey or of red, green and blue."""
-    import numpy as np
-
+    """The points of a PDFium bitmap as a PNG of black and white, of grey, or of red, green and blue."""
     channels = bitmap.n_channels
     lines = np.frombuffer(bitmap.buffer, np.uint8).reshape(bitmap.height, bitmap.stride)
     points = lines[:, : bitmap.width * channels].reshape(bitmap.height, bitmap.width, channels)
     colours = min(channels, 3)
-    body = np.zeros((bitmap.height, 1 + bitmap.width * colours), np.uint8)  # 0 before each line: no filter
-    for place in range(colours):
+    # Of scans and fax pages eight points make a byte: packing them takes an eighth of the time.
+    depth = 1 if channels == 1 and _is_black_and_white(points) else 8
+    body = np.zeros((bitmap.height, 1 + (bitmap.width * colours * depth + 7) // 8), np.uint8)  # 0 first: no filter
+    if depth == 1:
+        body[:, 1:] = np.packbits(points[:, :, 0], axis=1)  # whatever is not 0 is 1
+    for place in range(colours) if depth == 8 else ():
         body[:, 1 + place :: colours] = points[:, :, colours - 1 - place]
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    head = struct.pack(">IIBBBBB", bitmap.width, bitmap.height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", bitmap.width, bitmap.height, depth, 0 if channels == 1 else 2, 0, 0, 0)
     packed = zlib.compress(body.data, 1)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def _is_black_and_white(points: NDArray[np.uint8]) -> bool:
+    # One more than 255 is 0 in a byte. Most pictures have a grey in their first lines.
+    return all(int((part + np.uint8(1)).max()) <= 1 for part in (points[:16], points))
 
 
 def _caption(box: Box, pieces: Sequence[PagePiece]) -> int | None:

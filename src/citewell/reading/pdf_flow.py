@@ -22,6 +22,7 @@ _PAGE_NUMBER = re.compile(
 _CAPTION = re.compile(r"(table|tab\.|figure|fig\.|tabelle|abbildung|abb\.|tableau|chart|exhibit)\s*[A-Z]?\d+", re.I)
 _TABLE_CAPTION = re.compile(r"(table|tab\.|tabelle|tableau|exhibit)\s", re.I)
 _CUT = re.compile(rf"(?<![^\W\d_])([^\W\d_]++['’]?){MAYBE_CUT}([^\W\d_]+)")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _SPACED = re.compile(r"(?<![^\W\d_])([^\W\d_]++) (?=([^\W\d_]++))")
 _SHORT = re.compile("a|i|am|an|as|at|be|by|do|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we")  # whole words
 _ENDS = tuple(".!?:;。！？؟")
@@ -261,7 +262,13 @@ def _fills_line(heading: PagePiece, text: PagePiece) -> bool:
 
 def mend_cells(pieces: Sequence[PagePiece]) -> None:
     """Make words whole that a narrow column had cut without a hyphen (`Descriptio n`), by the other words there are."""
-    words = {word.casefold() for piece in pieces if not piece.hidden for word in re.findall(r"[^\W\d_]+", piece.text)}
+    if not any(piece.cells for piece in pieces):
+        return
+    written: set[str] = set()
+    for piece in pieces:
+        if not piece.hidden:
+            written.update(_LETTERS.findall(piece.text))
+    words = {word.casefold() for word in written}
 
     def one_word(left: str, right: str) -> bool:
         return left + right in words and not (left in words and right in words)
@@ -279,9 +286,15 @@ def mend_cells(pieces: Sequence[PagePiece]) -> None:
 
     for piece in pieces:
         if piece.cells:
-            texts = [_CUT.sub(mended, cell.text).replace(MAYBE_CUT, " ") for cell in piece.cells]
-            texts = [_SPACED.sub(joined, text) for text in texts]
-            piece.cells = tuple(replace(cell, text=text) for cell, text in zip(piece.cells, texts, strict=True))
+            texts = [
+                _CUT.sub(mended, cell.text).replace(MAYBE_CUT, " ") if MAYBE_CUT in cell.text else cell.text
+                for cell in piece.cells
+            ]
+            texts = [_SPACED.sub(joined, text) if " " in text else text for text in texts]
+            piece.cells = tuple(
+                cell if cell.text == text else replace(cell, text=text)
+                for cell, text in zip(piece.cells, texts, strict=True)
+            )
 
 
 def rank_headings(pieces: Sequence[PagePiece]) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from citewell.reading.pdf_calls import Matrix
+from citewell.reading.pdf_calls import Matrix, calls
 
 Rectangle: TypeAlias = tuple[float, float, float, float]
 """Left, bottom, right, top in points of the page's own space."""
@@ -15,16 +15,12 @@ Rectangle: TypeAlias = tuple[float, float, float, float]
 
 def placed(page: Any, rectangle: Rectangle, width: float, height: float) -> Rectangle:
     """A rectangle of the page as left, top, right, bottom on a picture of it, whichever way the page is turned."""
-    from pypdfium2 import raw
-
     fine = 100  # PDFium gives whole numbers
-    x, y = ctypes.c_int(), ctypes.c_int()
-    corners = []
-    for across in (rectangle[0], rectangle[2]):
-        for up in (rectangle[1], rectangle[3]):
-            raw.FPDF_PageToDevice(page, 0, 0, round(width * fine), round(height * fine), 0, across, up, x, y)
-            corners.append((x.value / fine, y.value / fine))
-    return around(corners)
+    to_device, at = calls().to_device, ctypes.addressof(page.raw.contents)
+    wide, tall = round(width * fine), round(height * fine)
+    left, bottom, right, top = rectangle
+    corners = [to_device(at, wide, tall, x, y) for x in (left, right) for y in (bottom, top)]
+    return around([(x / fine, y / fine) for x, y in corners])
 
 
 def pixels(box: Rectangle) -> tuple[int, int, int, int]:

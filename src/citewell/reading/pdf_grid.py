@@ -7,18 +7,18 @@ many rows; one that an empty strip runs through is two columns.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import attrgetter
 from statistics import median
 from typing import Final
 
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import Line, Lines
-
-Box = tuple[float, float, float, float]
 
 _NEAR: Final = 3.0  # points between two lines that are one, and between the end of one and the line it should meet
 _DASH: Final = 5.0  # points between two pieces of one line
@@ -31,20 +31,16 @@ _VALUE: Final = re.compile(
 )
 
 
-@dataclass(slots=True)
 class Word:
     """A word, or a run of them that cannot be divided, where it stands: points from the top left."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-    text: str
-    item: int
-    middle: float = field(init=False)
+    __slots__ = ("height", "item", "middle", "text", "width", "x", "y")
 
-    def __post_init__(self) -> None:
-        self.middle = self.y + self.height / 2
+    def __init__(self, x: float, y: float, width: float, height: float, text: str, item: int) -> None:
+        self.x, self.y, self.width, self.height = x, y, width, height
+        self.text = text
+        self.item = item
+        self.middle = y + height / 2
 
 
 @dataclass(slots=True)
@@ -124,7 +120,7 @@ def spaced(words: Sequence[Word]) -> str:
 def rows_of(words: Iterable[Word]) -> list[list[Word]]:
     """Words by lines of text, from top to bottom and left to right."""
     lines: list[tuple[float, float, list[Word]]] = []
-    for word in sorted(words, key=lambda one: (one.middle, one.x)):
+    for word in sorted(words, key=attrgetter("middle", "x")):
         if lines and abs(word.middle - lines[-1][0]) < max(word.height, lines[-1][1]) / 2:
             _, height, held = lines[-1]
             held.append(word)
@@ -132,7 +128,7 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
                 lines[-1] = (word.middle, word.height, held)
         else:
             lines.append((word.middle, word.height, [word]))
-    return [sorted(held, key=lambda one: one.x) for _, _, held in lines]
+    return [sorted(held, key=attrgetter("x")) for _, _, held in lines]
 
 
 def _within(inner: Box, outer: Box) -> bool:
@@ -206,7 +202,11 @@ def _grid(across: list[Line], down: list[Line], words: Sequence[Word]) -> Grid |
 
 def _covers(lines: Sequence[Line], start: float, end: float) -> bool:
     """Whether lines at one place cover more than half of the way from `start` to `end`."""
-    return sum(max(0.0, min(one.end, end) - max(one.start, start)) for one in lines) > (end - start) / 2
+    covered = 0.0
+    for one in lines:
+        if one.start < end and start < one.end:
+            covered += min(one.end, end) - max(one.start, start)
+    return covered > (end - start) / 2
 
 
 def _places(xs: list[float], ys: list[float], across: Sequence[Line], down: Sequence[Line]) -> list[Place]:
@@ -260,10 +260,19 @@ def _fill(places: Sequence[Place], xs: list[float], ys: list[float], words: Iter
         owner[_index(ys, word.middle), _index(xs, word.x + word.width / 2)].words.append(word)
 
 
+def _between_edges(edges: Sequence[float], words: Iterable[Word], where: Callable[[Word], float]) -> list[list[Word]]:
+    """The words between each two of the ascending `edges`, by `where` they are, in their order; some are outside."""
+    found: list[list[Word]] = [[] for _ in edges[1:]]
+    for word in words:
+        place = bisect_right(edges, where(word)) - 1
+        if 0 <= place < len(found):
+            found[place].append(word)
+    return found
+
+
 def _divided_rows(xs: list[float], ys: list[float], words: Sequence[Word]) -> Iterable[float]:
     """y of new lines between rows that hold figures line by line and have none."""
-    for top, bottom in pairwise(ys):
-        held = [w for w in words if top <= w.middle < bottom]
+    for held in _between_edges(ys, words, attrgetter("middle")):
         lines = rows_of(held)
         if len(lines) < 2:
             continue
@@ -324,37 +333,40 @@ def _divided_columns(xs: list[float], ys: list[float], down: Sequence[Line], wor
     at_x: dict[int, list[Line]] = defaultdict(list)
     for line in down:
         at_x[_nearest(xs, line.at)].append(line)
-    rows = [
-        (top, bottom, held)
-        for top, bottom in pairwise(ys)
-        if (held := sorted((w for w in words if top <= w.middle < bottom), key=lambda w: w.x))
-    ]
+    by_row = _between_edges(ys, sorted(words, key=attrgetter("x")), attrgetter("middle"))
+    rows = [(top, bottom, held) for (top, bottom), held in zip(pairwise(ys), by_row, strict=True) if held]
+    solid = {
+        (top, bottom): [x for number, x in enumerate(xs) if _covers(at_x[number], top, bottom)]
+        for top, bottom, _ in rows
+    }
     for number in range(1, len(xs) - 1):
-        yield from _divided(xs[number], rows, xs, at_x, at_x[number], enough=0.5)
-    for left, right in pairwise(xs):
-        inside = [(t, b, h) for t, b, held in rows if (h := [w for w in held if left <= w.x + w.width / 2 < right])]
+        yield from _divided(xs[number], rows, xs, solid, at_x[number], enough=0.5)
+    by_column = [_between_edges(xs, held, lambda word: word.x + word.width / 2) for _, _, held in rows]
+    for column in range(len(xs) - 1):
+        inside = [(t, b, h) for (t, b, _), cells in zip(rows, by_column, strict=True) if (h := cells[column])]
         if len(inside) > 2:
             for strip in _strips([h for _, _, h in inside]):
-                yield from _divided(strip, inside, xs, at_x, [], enough=0.6)
+                yield from _divided(strip, inside, xs, solid, [], enough=0.6)
 
 
 def _divided(
     at: float,
     rows: Sequence[tuple[float, float, list[Word]]],
     xs: Sequence[float],
-    at_x: dict[int, list[Line]],
+    solid: Mapping[tuple[float, float], Sequence[float]],
     lines: Sequence[Line],
     *,
     enough: float,
 ) -> Iterable[Line]:
+    """Pieces of a line down at `at`; `solid` has, for top and bottom of each row, x of the lines that part it."""
     both: list[int] = []
     one_side: list[int] = []
     for number, (top, bottom, words) in enumerate(rows):
         if _covers(lines, top, bottom):
             continue
         # The words between the lines to the left and to the right of here that this row does have.
-        left = max((x for k, x in enumerate(xs) if x < at - _NEAR and _covers(at_x[k], top, bottom)), default=xs[0])
-        right = min((x for k, x in enumerate(xs) if x > at + _NEAR and _covers(at_x[k], top, bottom)), default=xs[-1])
+        left = max((x for x in solid[top, bottom] if x < at - _NEAR), default=xs[0])
+        right = min((x for x in solid[top, bottom] if x > at + _NEAR), default=xs[-1])
         near = [w for w in words if left <= w.x + w.width / 2 <= right]
         before = max((w.x + w.width for w in near if w.x + w.width / 2 < at), default=None)
         after = min((w.x for w in near if w.x + w.width / 2 >= at), default=None)
@@ -373,17 +385,31 @@ def _strips(rows: Sequence[Sequence[Word]]) -> list[float]:
     """x of the middle of each strip that hardly a row crosses and most have words on both sides of."""
     height = median(w.height for row in rows for w in row)
     points = sorted({*(w.x for row in rows for w in row), *(w.x + w.width for row in rows for w in row)})
+    middles = [(start + end) / 2 for start, end in pairwise(points)]
+    crossing = _crossing([[(w.x, w.x + w.width) for w in row] for row in rows], middles)
+    spanning = _crossing([[(row[0].x, row[-1].x + row[-1].width)] for row in rows], middles)
     found: list[tuple[float, float]] = []
-    for start, end in pairwise(points):
-        at = (start + end) / 2
-        crossed = sum(any(w.x < at < w.x + w.width for w in row) for row in rows)
-        both = sum(row[0].x < at < row[-1].x + row[-1].width for row in rows)
+    for (start, end), crossed, both in zip(pairwise(points), crossing, spanning, strict=True):
         if crossed <= 0.1 * len(rows) and both - crossed >= max(3, 0.6 * len(rows)):
             if found and found[-1][1] == start:
                 found[-1] = (found[-1][0], end)
             else:
                 found.append((start, end))
     return [(start + end) / 2 for start, end in found if end - start > 0.8 * height]
+
+
+def _crossing(rows: Sequence[Sequence[tuple[float, float]]], points: Sequence[float]) -> list[int]:
+    """How many of `rows`, each from left to right, have anything across each of the ascending `points`."""
+    change = [0] * (len(points) + 1)
+    for row in rows:
+        reached = 0
+        for start, end in row:
+            first, last = max(bisect_right(points, start), reached), bisect_left(points, end)
+            if first < last:
+                change[first] += 1
+                change[last] -= 1
+                reached = last
+    return list(accumulate(change))[:-1]
 
 
 def _is_table(grid: Grid, words: Sequence[Word]) -> bool:

@@ -14,12 +14,13 @@ import math
 import struct
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from citewell.reading.pdf_bitmap import Bitmap
+from citewell.reading.pdf_bitmap import draw
 from citewell.reading.pdf_calls import Calls, Matrix, calls
+from citewell.reading.pdf_covers import CELL, Colour, Cover, banded, between, cells_of, near
 from citewell.reading.pdf_geometry import (
     Rectangle,
     around,
@@ -27,7 +28,6 @@ from citewell.reading.pdf_geometry import (
     carried,
     meet,
     moved,
-    pixels,
     placed,
     shared,
     times,
@@ -35,28 +35,22 @@ from citewell.reading.pdf_geometry import (
     within,
 )
 from citewell.reading.pdf_layers import Layers
-from citewell.reading.pdf_unseen import Unseen, letters
-
-Colour: TypeAlias = tuple[int, int, int]
+from citewell.reading.pdf_text import letters
+from citewell.reading.pdf_unseen import Unseen
 
 _PAPER: Final = (255, 255, 255)
 _TINY: Final = 1.0  # points
-_NEAR: Final = 24  # levels: text this close to a fill's colour is looked at
 _SOLID: Final = 250  # of 255: a fill of this opacity covers
 _FAINT: Final = 8
 _MAX_DEPTH: Final = 8  # forms within forms
 _MAX_PAIRS: Final = 500_000  # texts by what may cover them: beyond, drawing is cheaper
-_MAX_SIDE: Final = 2000  # pixels
 _OPAQUE: Final = (255).to_bytes(4, sys.byteorder)
 _TEXT, _PATH, _IMAGE, _SHADING, _FORM = 1, 2, 3, 4, 5  # of fpdfview.h, as the render modes are
 _MODE_INVISIBLE, _MODE_FILL_CLIP, _MODE_CLIP = 3, 4, 7
 _FLOATS: Final = struct.Struct("4f")
 _SCAN: Final = 0.5  # of the page: images this large may be a scan
 _IMAGE_DEPTH: Final = 5  # forms within forms in which images are looked for
-_CELL: Final = 16.0  # points: the side of a cell in which bars and dots are counted
 _DENSE: Final = 0.2  # of the cells: bars and dots that take this much may be what text stands on
-_MAX_CELLS: Final = 10_000  # of one rectangle
-_BAND: Final = 24.0  # points: covers are looked for in bands of this height
 _BROAD: Final = 4.0  # points: a stroke that may be what text stands on, or what covers it
 
 
@@ -85,17 +79,10 @@ class _Text:
     scanned: bool = False
 
 
-@dataclass(slots=True)
-class _Cover:
-    """Something opaque: a filled path of one colour, or else an image or a shading without one."""
-
-    order: int
-    rectangle: Rectangle
-    colour: Colour | None
-
-
-def sight(page: Any, layers: Layers) -> Sight:
+def sight(page: Any, textpage: Any, layers: Layers) -> Sight:
     """What of a pypdfium2 page is not seen, and what are its images; addresses hold while the page is open.
+
+    `textpage` is that of the page.
 
     The invisible text layer of a scan, over an image as large as half the page that shows something there, is not
     among it: that is how scans become searchable. Nor is text that is drawn a second time where it can be seen.
@@ -103,7 +90,7 @@ def sight(page: Any, layers: Layers) -> Sight:
     layers.new_page()
     survey = _Survey(page, layers)
     hidden = survey.hidden()
-    return Sight(_as_runs(page, hidden, survey) if hidden else [], survey.pictures)
+    return Sight(_as_runs(page, textpage, hidden, survey) if hidden else [], survey.pictures)
 
 
 class _Survey:
@@ -118,7 +105,7 @@ class _Survey:
         self._calls = calls()
         self._plain: list[_Plain] = []
         self._doubted: dict[int, _Text] = {}
-        self._covers: list[_Cover] = []
+        self._covers: list[Cover] = []
         self._images: list[Rectangle] = []
         self.pictures: list[int] = []
         self._specks: dict[Colour, dict[tuple[int, int], float]] = {}  # how much small fills of a colour take, by cell
@@ -216,14 +203,14 @@ class _Survey:
             if colour and colour[12] >= _SOLID:
                 speck = colour[0], colour[4], colour[8]
                 cells = self._specks.setdefault(speck, {})
-                inside = list(_cells(rectangle))
+                inside = list(cells_of(rectangle))
                 for cell in inside:
                     cells[cell] = cells.get(cell, 0.0) + wide * tall / len(inside)
             return
         if not colour:
-            self._covers.append(_Cover(order, rectangle, None))
+            self._covers.append(Cover(order, rectangle, None))
         elif colour[12] >= _SOLID:
-            self._covers.append(_Cover(order, rectangle, (colour[0], colour[4], colour[8])))
+            self._covers.append(Cover(order, rectangle, (colour[0], colour[4], colour[8])))
 
     def _mark(self, text: _Plain, *, hidden: bool = False, scanned: bool = False, mode: int = 0) -> _Text:
         made = self._doubted.setdefault(text[1], _Text(*text[:3], mode))
@@ -288,19 +275,20 @@ class _Survey:
         """Doubt text that may stand on its own colour: on paper, fills, images of any colour, or many specks."""
         fills = {cover.colour for cover in self._covers if cover.colour is not None}
         colours = {text[3]: (text[3][0], text[3][4], text[3][8]) for text in self._plain if text[3]}
-        bare = {key: _near(colour, _PAPER) for key, colour in colours.items()}
-        close = {key: bare[key] or any(_near(colour, one) for one in fills) for key, colour in colours.items()}
+        bare = {key: near(colour, _PAPER) for key, colour in colours.items()}
+        close = {key: bare[key] or any(near(colour, one) for one in fills) for key, colour in colours.items()}
         pictured = any(cover.colour is None for cover in self._covers)
-        dense = [speck for speck, cells in self._specks.items() if max(cells.values()) > _DENSE * _CELL * _CELL]
-        dotted = {key: [speck for speck in dense if _near(colour, speck)] for key, colour in colours.items()}
+        dense = [speck for speck, cells in self._specks.items() if max(cells.values()) > _DENSE * CELL * CELL]
+        dotted = {key: [speck for speck in dense if near(colour, speck)] for key, colour in colours.items()}
         if not pictured and not any(close.values()) and not any(dotted.values()):
             return
         covers = self._covers
-        bands = _banded(covers, range(len(covers)))
+        bands = banded(covers, range(len(covers)))
         orders = [cover.order for cover in covers]
         alike = {  # by colour, where it might stand on what it cannot be told from
-            key: _banded(covers, [n for n, one in enumerate(covers) if one.colour is None or _near(colour, one.colour)])
+            key: banded(covers, [n for n, one in enumerate(covers) if one.colour is None or near(colour, one.colour)])
             for key, colour in colours.items()
+            if not bare[key]
         }
         pairs = 0
         for text in self._plain:
@@ -317,7 +305,7 @@ class _Survey:
             end = bisect_left(orders, order)
             left, bottom, right, top = rectangle
             if not bare[colour]:
-                for number in _between(alike[colour], rectangle, end):
+                for number in between(alike[colour], rectangle, end):
                     pairs += 1
                     x0, y0, x1, y1 = covers[number].rectangle
                     if x0 < right and left < x1 and y0 < top and bottom < y1:
@@ -326,12 +314,12 @@ class _Survey:
                     continue
             # From the last that was drawn under it to the one that holds all of it, or else down to the paper.
             doubtful = bare[colour]
-            for number in _between(bands, rectangle, end):
+            for number in between(bands, rectangle, end):
                 cover = covers[number]
                 pairs += 1
                 if not meet(cover.rectangle, rectangle):
                     continue
-                if cover.colour is None or _near(colours[colour], cover.colour):
+                if cover.colour is None or near(colours[colour], cover.colour):
                     doubtful = True
                     break
                 if within(rectangle, cover.rectangle):
@@ -343,8 +331,8 @@ class _Survey:
     def _is_among(self, rectangle: Rectangle, speck: Colour) -> bool:
         """Whether bars and dots of a colour take a good part of where a text stands."""
         cells = self._specks[speck]
-        found = [cells.get(cell, 0.0) for cell in _cells(rectangle)]
-        return bool(found) and sum(found) > _DENSE * _CELL * _CELL * len(found)
+        found = [cells.get(cell, 0.0) for cell in cells_of(rectangle)]
+        return bool(found) and sum(found) > _DENSE * CELL * CELL * len(found)
 
     def _look_over(self) -> None:
         """Doubt text over which something opaque is drawn later."""
@@ -378,11 +366,11 @@ class _Survey:
         area = doubtful[0].rectangle
         for text in doubtful:
             area = around_both(area, text.rectangle)
-        whole = self._draw(area)
+        whole = draw(self._page, area)
         try:
             for text in doubtful:
                 switch(text.raw, 0)
-            without = self._draw(area)
+            without = draw(self._page, area)
         finally:
             for text in doubtful:
                 switch(text.raw, 1)
@@ -391,32 +379,9 @@ class _Survey:
         for text in doubtful:
             if text.mode == _MODE_CLIP:
                 # It is a stencil: what is drawn through it may show its letters.
-                text.hidden = not whole.varies(self._on(whole, text.rectangle))
+                text.hidden = not whole.varies(whole.of(self._page, text.rectangle))
             else:
-                text.hidden = not whole.differs(without, self._on(whole, text.rectangle))
-
-    def _draw(self, area: Rectangle, longest: int = _MAX_SIDE) -> Bitmap | None:
-        """What is seen in a rectangle of the page; nothing outside it is drawn."""
-        import pypdfium2
-
-        try:
-            size = self._page.get_size()
-            scale = min(1.0, longest / max(size))
-            width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
-            left, top, right, bottom = pixels(placed(self._page, area, width, height))
-            left, top = max(0, min(left - 2, width - 1)), max(0, min(top - 2, height - 1))
-            right, bottom = max(left + 1, min(right + 2, width)), max(top + 1, min(bottom + 2, height))
-            # Half a pixel less than what is meant: it is rounded up.
-            sides = (left, height - bottom, width - right, top)
-            cut = tuple(max(0.0, side - 0.5) / scale for side in sides)
-            return Bitmap(self._page.render(scale=scale, crop=cut), left, top, width, height)
-        except (pypdfium2.PdfiumError, ValueError, MemoryError, ZeroDivisionError):
-            return None
-
-    def _on(self, bitmap: Bitmap, rectangle: Rectangle) -> tuple[int, int, int, int]:
-        """The pixels of a rectangle on a bitmap: left, top, right, bottom."""
-        left, top, right, bottom = pixels(placed(self._page, rectangle, bitmap.across, bitmap.down))
-        return left - bitmap.left, top - bitmap.top, right - bitmap.left, bottom - bitmap.top
+                text.hidden = not whole.differs(without, whole.of(self._page, text.rectangle))
 
     def _without_scan(self, hidden: list[_Text]) -> list[_Text]:
         """`hidden` without the text layer of a scan."""
@@ -426,19 +391,18 @@ class _Survey:
             return hidden  # a page that is written, not scanned
         size = (self._sheet[2] - self._sheet[0]) * (self._sheet[3] - self._sheet[1])
         large = sum((right - left) * (top - bottom) for left, bottom, right, top in self._images)
-        if large < _SCAN * size or (drawn := self._draw(self._sheet, 600)) is None:
+        if large < _SCAN * size or (drawn := draw(self._page, self._sheet, 600)) is None:
             return hidden
 
         def stands(text: _Text) -> bool:
             on_image = any(within(text.rectangle, wider(image, 3)) for image in self._images)
-            return on_image and drawn.varies(self._on(drawn, text.rectangle))
+            return on_image and drawn.varies(drawn.of(self._page, text.rectangle))
 
         return [text for text in hidden if not (text.scanned and stands(text))]
 
 
-def _as_runs(page: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen]:
+def _as_runs(page: Any, textpage: Any, hidden: Sequence[_Text], survey: _Survey) -> list[Unseen]:
     """Hidden objects as text, those that follow each other on a line as one."""
-    textpage = page.get_textpage()
     width, height = page.get_size()
     do, at = calls(), ctypes.addressof(textpage.raw.contents)
     runs: list[Unseen] = []
@@ -477,39 +441,3 @@ def _is_shown_again(do: Calls, textpage: int, text: _Text, said: str, survey: _S
         if not again and max(abs(a - b) for a, b in zip(rectangle, text.rectangle, strict=True)) < 3:
             return True
     return False
-
-
-def _cells(one: Rectangle) -> Iterator[tuple[int, int]]:
-    """The cells of the page that a rectangle reaches into."""
-    left, bottom, right, top = (max(-1000, min(int(side // _CELL), 1000)) for side in one)
-    if (right - left + 1) * (top - bottom + 1) <= _MAX_CELLS:
-        for x in range(left, right + 1):
-            for y in range(bottom, top + 1):
-                yield x, y
-
-
-def _banded(covers: Sequence[_Cover], places: Iterable[int]) -> dict[int, list[int]]:
-    """The `places` of covers by the bands of the page that they reach into, ascending."""
-    bands: dict[int, list[int]] = {}
-    for number in places:
-        for band in _bands(covers[number].rectangle):
-            bands.setdefault(band, []).append(number)
-    return bands
-
-
-def _bands(one: Rectangle) -> range:
-    low, high = (max(-1000, min(int(side // _BAND), 1000)) for side in (one[1], one[3]))
-    return range(low, high + 1)
-
-
-def _between(bands: Mapping[int, list[int]], rectangle: Rectangle, end: int) -> Iterator[int]:
-    """The places before `end` of the covers in the bands of a rectangle, descending."""
-    reached = [held for band in _bands(rectangle) if (held := bands.get(band))]
-    if len(reached) == 1:
-        yield from reversed(reached[0][: bisect_left(reached[0], end)])
-    elif reached:
-        yield from sorted({place for held in reached for place in held[: bisect_left(held, end)]}, reverse=True)
-
-
-def _near(one: Colour, other: Colour) -> bool:
-    return max(abs(one[0] - other[0]), abs(one[1] - other[1]), abs(one[2] - other[2])) <= _NEAR

@@ -110,35 +110,35 @@ def _collect(holder: int, outer: Matrix, depth: int, lines: Lines) -> None:
                 other = (a * x1 + c * y1 + e, b * x1 + d * y1 + f)
                 _keep_box(one, other, lines)
                 continue
-            drawn = ctypes.cast(thing, raw.FPDF_PAGEOBJECT)
-            if stroked or raw.FPDFPath_CountSegments(drawn) > 5:
-                _keep_path(drawn, _times(do.matrix(thing), outer), stroked, lines)
+            if stroked or do.segments(thing) > 5:
+                _keep_path(thing, _times(do.matrix(thing), outer), stroked, lines)
         elif kind == form and depth < _DEEPEST:
             _collect(thing, _times(do.matrix(thing), outer), depth + 1, lines)
 
 
-def _keep_path(path: Any, matrix: Matrix, stroked: bool, lines: Lines) -> None:
+def _keep_path(path: int, matrix: Matrix, stroked: bool, lines: Lines) -> None:
     """Add what is drawn of a path: strokes one by one; of what is only filled the thin parts."""
     from pypdfium2 import raw
 
-    count = raw.FPDFPath_CountSegments(path)
+    do = calls()
+    count = do.segments(path)
     if not 1 < count <= _MAX_SEGMENTS:
         return
     a, b, c, d, e, f = matrix
-    x, y = ctypes.c_float(), ctypes.c_float()
+    bezier, move = raw.FPDF_SEGMENT_BEZIERTO, raw.FPDF_SEGMENT_MOVETO
     parts: list[list[Point]] = []
     for number in range(count):
-        segment = raw.FPDFPath_GetPathSegment(path, number)
-        kind = raw.FPDFPathSegment_GetType(segment)
-        if kind == raw.FPDF_SEGMENT_BEZIERTO:
+        segment = do.segment(path, number)
+        kind = do.segment_kind(segment)
+        if kind == bezier:
             return
-        raw.FPDFPathSegment_GetPoint(segment, x, y)
-        point = (a * x.value + c * y.value + e, b * x.value + d * y.value + f)
-        if kind == raw.FPDF_SEGMENT_MOVETO or not parts:
+        x, y = do.point(segment) or (0.0, 0.0)
+        point = (a * x + c * y + e, b * x + d * y + f)
+        if kind == move or not parts:
             parts.append([point])
         else:
             parts[-1].append(point)
-        if raw.FPDFPathSegment_GetClose(segment):
+        if do.segment_closes(segment):
             parts[-1].append(parts[-1][0])
     for part in parts:
         if len(part) < 2:

@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any, Final
 
 from citewell.reading.links import is_followed
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import to_page
-from citewell.reading.pdf_pages import Box, PagePiece
-from citewell.reading.pdf_places import Runs, letters
+from citewell.reading.pdf_pages import PagePiece
+from citewell.reading.pdf_places import Runs
+from citewell.reading.pdf_text import letters, offsets_of
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Document, Link, Span
 
@@ -56,10 +58,10 @@ class Notes:
         return bool(self.links or self.fields or self.comments)
 
 
-def notes_of(pdf: Any, page: Any, number: int, width: float, height: float) -> Notes:
+def notes_of(pdf: Any, page: Any, textpage: Any, number: int, width: float, height: float) -> Notes:
     """The annotations of a page of a pypdfium2 document, which is shown `width` by `height` points large.
 
-    Fields are found where `pdf.init_forms()` was called before the page was opened.
+    `textpage` is that of the page. Fields are found where `pdf.init_forms()` was called before the page was opened.
     """
     from pypdfium2 import raw
 
@@ -75,7 +77,6 @@ def notes_of(pdf: Any, page: Any, number: int, width: float, height: float) -> N
         ys = [b * x + d * y + f for x in (rect.left, rect.right) for y in (rect.bottom, rect.top)]
         return (round(min(xs), 2), round(min(ys), 2), round(max(xs), 2), round(max(ys), 2))
 
-    textpage = None
     for place in range(min(count, _MOST)):
         note = raw.FPDFPage_GetAnnot(page, place)
         if not note:
@@ -86,7 +87,6 @@ def notes_of(pdf: Any, page: Any, number: int, width: float, height: float) -> N
             kind = raw.FPDFAnnot_GetSubtype(note)
             hidden = bool(raw.FPDFAnnot_GetFlags(note) & _UNSEEN)
             if kind == raw.FPDF_ANNOT_LINK:
-                textpage = textpage or page.get_textpage()
                 target = _target(pdf, raw.FPDFAnnot_GetLink(note))
                 if is_followed(target):
                     said = textpage.get_text_bounded(rect.left, rect.bottom, rect.right, rect.top)
@@ -176,9 +176,11 @@ def _parts(document: Document, place: int) -> Iterator[tuple[int, int, list[tupl
 
 def _span_of(said: str, text: str, start: int, end: int) -> Span | None:
     """Where between `start` and `end` the letters `said` stand in `text`."""
-    offsets = [at for at in range(start, end) if text[at].isalnum()]
-    at = "".join([text[one] for one in offsets]).find(said)
-    return None if at < 0 or not said else Span(offsets[at], offsets[at + len(said) - 1] + 1)
+    at = letters(text[start:end]).find(said) if said else -1
+    if at < 0:
+        return None
+    first, *rest = offsets_of([at, at + len(said) - 1], text, start, end)
+    return Span(first, rest[-1] + 1)
 
 
 def _marked(pieces: Sequence[PagePiece], one: Field, runs: Runs) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from citewell.reading.pdf_pages import PagePiece
-from citewell.reading.pdf_places import letters
+from citewell.reading.pdf_text import letters
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind
 

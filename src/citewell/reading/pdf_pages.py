@@ -7,37 +7,22 @@ are taken off, and where that is not enough the text is put together anew from t
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any
 
 from citewell.reading.images import Picture
+from citewell.reading.pdf_layout import Box, Item, Items, Page, hundredths
+from citewell.reading.pdf_text import letters_of, plain, printed, unligated
 from citewell.reading.pdf_unseen import Unseen, cut, visible_items
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
 
-Box: TypeAlias = tuple[float, float, float, float]
-
 MAYBE_CUT = "\ue000"  # in a cell, until `mend_cells` has decided whether it is a space or nothing
 
-_NO_LETTERS = re.compile(r"[\W_]+")
-_MARKS = re.compile(r"\\(.)|\*+", re.DOTALL)
-_LATEX = re.compile(r"\$[^$]*\\{1,2}[A-Za-z{}][^$]*\$|\$[^$]*[_^]\{[^$]*\$")
-_COMMAND = re.compile(r"\\{1,2}([A-Za-z]+) ?|[{}_^]")
-_SYMBOLS = {
-    "cdot": "·", "cdots": "⋯", "times": "×", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "neq": "≠", "in": "∈",
-    "sum": "∑", "prod": "∏", "int": "∫", "infty": "∞", "pm": "±", "rightarrow": "→", "to": "→", "approx": "≈",
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "theta": "θ", "lambda": "λ", "mu": "μ",
-    "pi": "π", "sigma": "σ", "phi": "φ", "omega": "ω", "mathcal": "", "mathrm": "", "text": "", "mathbf": "",
-    "operatorname": "", "left": "", "right": "", "ldots": "…", "dots": "…", "mid": "|",
-}  # fmt: skip
-LIGATURES = str.maketrans(
-    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2011": "-"}
-)
-_LIGATED = re.compile("[" + "".join(map(chr, LIGATURES)) + "]")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _KEEPS_HYPHEN = re.compile(r"\b(self|ex|well|vice|quasi|non-\w+|\w+-\w+)-$", re.IGNORECASE)
 _BULLET = re.compile(r"[\u2022\u2023\u25a0-\u25ff\u2043\u2219\u27a2\uf000-\uf0ff●○■□▪▫◦·*\-–—o§]")
@@ -66,21 +51,21 @@ class PagePiece:
 
 
 def read_page(
-    page: Any,
-    tagged: Callable[[Any, Sequence[Any]], list[PagePiece] | None],
+    page: Page,
+    tagged: Callable[[Page, Items], list[PagePiece] | None],
     secret: Sequence[Unseen],
-    mend: Callable[[Any, Sequence[Any], Sequence[PagePiece]], list[PagePiece]],
+    mend: Callable[[Page, Items, Sequence[PagePiece]], list[PagePiece]],
 ) -> list[PagePiece]:
     """Pieces of one liteparse page in reading order, hidden text apart, nothing of its text items lost.
 
     `tagged` reads the page's visible items by its tags, or declines; `secret` is what of the page is not seen; `mend`
     has a second opinion on the tables.
     """
-    items = [item for item in page.text_items if item.text.strip()]
+    items = page.items
     seen = visible_items(items, secret) if secret else items
     pieces = tagged(page, seen)
     if pieces is None:
-        pieces = [piece for block in page.blocks or () for piece in _from_block(block, page.page_num, seen, secret)]
+        pieces = [piece for block in page.blocks for piece in _from_block(block, page.page_num, seen, secret)]
         pieces = mend(page, seen, pieces)
     pieces += _left_over(seen, pieces, page.page_num)
     if secret:
@@ -94,46 +79,35 @@ def hidden_piece(secret: Sequence[Unseen], page: int) -> PagePiece:
     return PagePiece(BlockKind.PARAGRAPH, text_of(secret), page, box, hidden=True)
 
 
-def plain(markdown: str) -> str:
-    """Text as printed: without liteparse's emphasis marks and escapes, and with ligatures as letters."""
-    return tidy(_MARKS.sub(lambda match: match[1] or "", printed(markdown)))
-
-
 def box_of(thing: Any) -> Box | None:
-    """The box of a liteparse rectangle or text item, rounded to a hundredth of a point."""
+    """The box of a rectangle or text item of liteparse, rounded to a hundredth of a point."""
     if thing is None:
         return None
-    return (
-        round(thing.x, 2),
-        round(thing.y, 2),
-        round(thing.x + thing.width, 2),
-        round(thing.y + thing.height, 2),
-    )
+    if isinstance(thing, Item):
+        return thing.box
+    x, y = thing.x, thing.y
+    return hundredths(x), hundredths(y), hundredths(x + thing.width), hundredths(y + thing.height)
 
 
 def union(boxes: Iterable[Box | None]) -> Box | None:
     """The smallest box around all `boxes`."""
     known = [box for box in boxes if box is not None]
-    if not known:
-        return None
-    return (min(b[0] for b in known), min(b[1] for b in known), max(b[2] for b in known), max(b[3] for b in known))
+    if len(known) < 2:
+        return known[0] if known else None
+    lefts, tops, rights, bottoms = zip(*known, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def lines_of(items: Sequence[Any]) -> list[str]:
     """Text items as lines from top to bottom; items share a line when their middles are within half a height."""
-    return [text for _, text in _rows_of(items)]
+    return [line_of(held) for held in _grouped(items)]
 
 
-def _rows_of(items: Sequence[Any]) -> list[tuple[Box, str]]:
-    """Lines with their boxes, from top to bottom."""
-    return [(box, line_of(held)) for box, held in _grouped(items)]
-
-
-def _grouped(items: Sequence[Any]) -> list[tuple[Box, list[Any]]]:
-    """The items of each line with the box around them, from top to bottom."""
+def _grouped(items: Sequence[Any]) -> list[list[Any]]:
+    """The items of each line, from top to bottom."""
     lines: list[tuple[float, float, list[Any]]] = []
-    for item in sorted(items, key=lambda one: (one.y + one.height / 2, one.x)):
-        middle = item.y + item.height / 2
+    for item in sorted(items, key=attrgetter("middle", "x")):
+        middle = item.middle
         if lines and abs(middle - lines[-1][0]) < max(item.height, lines[-1][1]) / 2:
             # A superscript must not drag the line up: the tallest item says where it is.
             at, height, held = lines[-1]
@@ -141,13 +115,7 @@ def _grouped(items: Sequence[Any]) -> list[tuple[Box, list[Any]]]:
             held.append(item)
         else:
             lines.append((middle, item.height, [item]))
-    return [(box, held) for _, _, held in lines if (box := union(box_of(item) for item in held))]
-
-
-def unligated(text: str) -> str:
-    """`text` with its ligatures as letters, and plain spaces and hyphens for those that do not break."""
-    # Most text has none: looking for them takes a third of the time of putting others in their place.
-    return text if text.isascii() or _LIGATED.search(text) is None else text.translate(LIGATURES)
+    return [held for _, _, held in lines]
 
 
 def text_of(items: Sequence[Any]) -> str:
@@ -171,34 +139,38 @@ def join_lines(lines: Iterable[str]) -> str:
     return tidy(unligated(text))
 
 
-def broken_words(pages: Iterable[Any]) -> set[tuple[str, str]]:
+def broken_words(pages: Iterable[Page]) -> set[tuple[str, str]]:
     """Pairs (`dual`, `encoder`) of words divided at a line end whose hyphen belongs to the word.
 
     It does when the document writes `dual-encoder` within a line somewhere, and never `dualencoder`.
     """
-    words: Counter[str] = Counter()
     divided: set[tuple[str, str]] = set()
+    said: list[str] = []
     for page in pages:
-        items = [item for item in page.text_items if item.text.strip()]
-        texts = [item.text.strip() for item in items]
-        words.update(_WORD.findall(unligated("\n".join(texts)).lower()))
-        for item, text in zip(items, texts, strict=True):
+        items = [item for item in page.text_items if item.text and not item.text.isspace()]
+        for item in items:
+            text = item.text.strip()
+            said.append(text)
             if (
                 text[-1] == "-"
-                and (left := re.search(r"(?<![^\W\d_])([^\W\d_]+)-$", text.translate(LIGATURES)))
+                and (left := re.search(r"(?<![^\W\d_])([^\W\d_]+)-$", unligated(text)))
                 and (below := _below(item, items))
                 and (right := re.match(r"[^\W\d_]+", below))
                 and right[0][0].islower()
             ):
                 divided.add((left[1], right[0]))
+    whole = unligated("\n".join(said)).lower() if divided else ""
+    hyphened = {pair for pair in divided if "-".join(pair).lower() in whole}
+    # The parts of other words, so far.
+    words = set(_WORD.findall(whole)) if hyphened else set()
     return {
         (left, right)
-        for left, right in divided
-        if words[f"{left}-{right}".lower()] and not words[f"{left}{right}".lower()]
+        for left, right in hyphened
+        if f"{left}-{right}".lower() in words and f"{left}{right}".lower() not in words
     }
 
 
-def _below(item: Any, items: Sequence[Any]) -> str:
+def _below(item: Item, items: Sequence[Item]) -> str:
     """The text of the next line of the same column, or ""."""
     near = [
         (round(one.y), one.x, one.text.strip())
@@ -207,7 +179,7 @@ def _below(item: Any, items: Sequence[Any]) -> str:
         and item.x < one.x + one.width
         and one.x < item.x + item.width
     ]
-    return str(min(near)[2]).translate(LIGATURES) if near else ""
+    return unligated(str(min(near)[2])) if near else ""
 
 
 def line_of(items: list[Any]) -> str:
@@ -215,7 +187,7 @@ def line_of(items: list[Any]) -> str:
     text, end = "", 0.0
     if _is_rtl("".join(one.text for one in items)):
         return tidy(" ".join(printed(one.text) for one in sorted(items, key=lambda one: -one.x)))
-    for item in sorted(items, key=lambda one: one.x):
+    for item in sorted(items, key=attrgetter("x")) if len(items) > 1 else items:
         gap = item.x - end
         if text and (gap > item.height / 6 or gap < -item.width):
             text += " "
@@ -232,7 +204,7 @@ def _is_rtl(text: str) -> bool:
     return 2 * sum("\u0590" <= char <= "\u08ff" or "\ufb1d" <= char <= "\ufeff" for char in letters) > len(letters)
 
 
-def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[Any]) -> Iterator[PagePiece]:
+def _from_block(block: Any, page: int, items: Items, secret: Sequence[Any]) -> Iterator[PagePiece]:
     box = box_of(block.bbox)
     if block.kind in {"heading", "paragraph", "list_item"}:
         text = _without(plain(block.text or ""), secret, box, items)
@@ -263,24 +235,25 @@ def _from_block(block: Any, page: int, items: Sequence[Any], secret: Sequence[An
     elif block.kind == "grid_fallback":
         # A table whose grid was not found: its lines stay lines, because their columns would mix as running text.
         text = "\n".join(_without(line, secret, None, items) for line in block.lines or ())
-        yield PagePiece(BlockKind.PARAGRAPH, tidy(text.translate(LIGATURES), lines=True), page, box)
+        yield PagePiece(BlockKind.PARAGRAPH, tidy(unligated(text), lines=True), page, box)
 
 
-def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[str, Box | None]]:
+def _paragraphs(text: str, box: Box | None, items: Items) -> list[tuple[str, Box | None]]:
     """`text` cut where its lines stand much further apart than most: liteparse runs such paragraphs together.
 
     Only where the lines in `box` say no more than `text` does, so that a neighbouring column cannot confuse it.
     """
-    inside = _inside(box, items)
+    inside = [items[number] for number in items.inside(box)] if box is not None else []
     grouped = _grouped(inside) if len(inside) > 2 else []
     if len(grouped) < 3:
         return [(text, box)]
-    steps = [below[0][1] - above[0][1] for above, below in pairwise(grouped)]
+    tops = [min([one.box[1] for one in held]) for held in grouped]
+    steps = [below - above for above, below in pairwise(tops)]
     usual = sorted(steps)[(len(steps) - 1) // 2]
     if usual <= 0 or max(steps) < 1.6 * usual:
         return [(text, box)]
-    lines = [(where, line_of(held)) for where, held in grouped]
-    if abs(sum(len(_letters(line)) for _, line in lines) - len(_letters(text))) > 4:
+    lines = [(union(one.box for one in held), line_of(held)) for held in grouped]
+    if abs(sum(len(letters_of(line)) for _, line in lines) - len(letters_of(text))) > 4:
         return [(text, box)]
     parts: list[tuple[str, Box | None]] = []
     start, since = 0, 0
@@ -298,6 +271,8 @@ def _paragraphs(text: str, box: Box | None, items: Sequence[Any]) -> list[tuple[
 def _inside(box: Box | None, items: Sequence[Any]) -> list[Any]:
     if box is None:
         return []
+    if isinstance(items, Items):
+        return [items[number] for number in items.inside(box)]
     x0, y0, x1, y1 = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
     return [item for item in items if y0 <= item.y + item.height / 2 <= y1 and x0 <= item.x + item.width / 2 <= x1]
 
@@ -311,21 +286,10 @@ def _without(text: str, secret: Sequence[Unseen], box: Box | None, items: Sequen
         return text
     for run in near:
         text, found = cut(text, printed(run.text))
-        if not found and box is not None and _letters(run.text) in _letters(text):
+        if not found and box is not None and letters_of(run.text) in letters_of(text):
             # Joined or hyphened beyond recognition: only what can be seen in the box is sure.
             return text_of(_inside(box, items))
     return tidy(text, lines="\n" in text)
-
-
-def printed(text: str) -> str:
-    """`text` with ligatures as letters and liteparse's LaTeX for mathematics as characters: `$E_{P}$` as `EP`."""
-    if ("$" in text and "\\" in text) or "_{" in text or "^{" in text:
-        text = _LATEX.sub(lambda match: _COMMAND.sub(_symbol, match[0].strip("$")), text)
-    return unligated(text)
-
-
-def _symbol(match: re.Match[str]) -> str:
-    return _SYMBOLS.get(match[1], match[1]) if match[1] else ""
 
 
 def _cells(block: Any, page: int) -> Iterator[CellText]:
@@ -346,20 +310,22 @@ def _holds(box: Box | None, x: float, y: float) -> bool:
     return box is not None and box[0] - 1 <= x <= box[2] + 1 and box[1] - 1 <= y <= box[3] + 1
 
 
-def _left_over(items: Sequence[Any], pieces: Sequence[PagePiece], page: int) -> Iterator[PagePiece]:
+def _left_over(items: Sequence[Item], pieces: Sequence[PagePiece], page: int) -> Iterator[PagePiece]:
     """Text that stands on the page and in none of its pieces: turned lines in the margin, words within figures."""
-    kept = _letters(" ".join(piece.text + " ".join(cell.text for cell in piece.cells) for piece in pieces))
-    lost = [item for item in items if (letters := _letters(item.text)) and letters not in kept]
+    kept = letters_of(" ".join(piece.text + " ".join(cell.text for cell in piece.cells) for piece in pieces))
+    lost: list[Item] = []
+    at = 0
+    for item in items:
+        said = item.letters
+        # Most stand right behind the one before.
+        if (found := kept.find(said, at)) >= 0 or (found := kept.find(said)) >= 0:
+            at = found + len(said)
+        else:
+            lost.append(item)
     turned = [item for item in lost if round(item.rotation) % 180]
     for item in turned:
         yield PagePiece(BlockKind.FOOTER, tidy(printed(item.text)), page, box_of(item), boilerplate=True)
     upright = [item for item in lost if not round(item.rotation) % 180]
     if upright:
-        text = tidy("\n".join(lines_of(upright)).translate(LIGATURES), lines=True)
+        text = tidy(unligated("\n".join(lines_of(upright))), lines=True)
         yield PagePiece(BlockKind.FIGURE, text, page, union(box_of(item) for item in upright))
-
-
-def _letters(text: str) -> str:
-    if text.isascii() and text.isalnum():
-        return text
-    return _NO_LETTERS.sub("", printed(text))

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from operator import attrgetter
+from typing import Final, TypeAlias
 
-from citewell.reading.pdf_pages import Box, box_of, printed, union
+import numpy as np
+from numpy.typing import NDArray
+
+from citewell.reading.pdf_layout import Box, Item
+from citewell.reading.pdf_pages import union
 from citewell.types import Block, Document, Region, Span, TextLine
 
 _KEY: Final = 3  # letters of a run that it is looked up by
@@ -21,28 +26,24 @@ _NEAR: Final = 3  # runs
 _LOST: Final = 0.03  # of a block's letters may be in no run
 
 
-@dataclass(frozen=True, slots=True)
 class Run:
     """Letters and figures that are printed in one box, in points from the top left."""
 
-    box: Box
-    letters: str
+    __slots__ = ("box", "letters", "middle")
 
-    @property
-    def middle(self) -> float:
-        return (self.box[1] + self.box[3]) / 2
+    def __init__(self, box: Box, said: str) -> None:
+        self.box = box
+        self.letters = said
+        self.middle = (box[1] + box[3]) / 2
 
 
 Runs: TypeAlias = Sequence[Run]
 """What is printed on one page, ordered by the middles of the boxes."""
 
 
-def runs_of(items: Iterable[Any]) -> Runs:
-    """The runs of liteparse text items."""
-    found = [
-        Run(box, said) for item in items if (said := letters(printed(item.text))) and (box := box_of(item)) is not None
-    ]
-    return sorted(found, key=lambda run: run.middle)
+def runs_of(items: Iterable[Item]) -> Runs:
+    """The runs of text items."""
+    return sorted([Run(item.box, item.letters) for item in items if item.letters], key=attrgetter("middle"))
 
 
 def replaced(runs: Runs, lines: Sequence[Run]) -> Runs:
@@ -56,12 +57,7 @@ def replaced(runs: Runs, lines: Sequence[Run]) -> Runs:
             for line in lines
         )
     ]
-    return sorted([*rest, *lines], key=lambda run: run.middle)
-
-
-def letters(text: str) -> str:
-    """The letters and figures of `text`."""
-    return "".join(filter(str.isalnum, text))
+    return sorted([*rest, *lines], key=attrgetter("middle"))
 
 
 def with_lines(document: Document, pages: Sequence[Runs]) -> Document:
@@ -69,18 +65,29 @@ def with_lines(document: Document, pages: Sequence[Runs]) -> Document:
 
     A block has none where its region is that of its only line, or where too much of it is not found.
     """
-    return replace(document, blocks=tuple(_lined(block, document.text, pages) for block in document.blocks))
+    said, offsets = _letters(document.text)
+    return replace(document, blocks=tuple(_lined(block, said, offsets, pages) for block in document.blocks))
 
 
-def _lined(block: Block, text: str, pages: Sequence[Runs]) -> Block:
+def _letters(text: str) -> tuple[str, NDArray[np.intp]]:
+    """The letters and figures of `text`, and where each stands in it."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    is_letter = np.zeros(0x110000, np.bool_)
+    for sign in set(text):
+        is_letter[ord(sign)] = sign.isalnum()
+    offsets = np.flatnonzero(is_letter[codes])
+    return codes[offsets].tobytes().decode("utf-32-le", "surrogatepass"), offsets
+
+
+def _lined(block: Block, said: str, offsets: NDArray[np.intp], pages: Sequence[Runs]) -> Block:
     if block.cells or not block.regions:
         return block
-    offsets = [at for at in range(block.span.start, block.span.end) if text[at].isalnum()]
-    found = _found("".join([text[at] for at in offsets]), block.regions, pages)
+    first, last = np.searchsorted(offsets, (block.span.start, block.span.end)).tolist()
+    found = _found(said[first:last], block.regions, pages)
     if not found or (len(found) == 1 and block.regions == (found[0][1],)):
         return block
-    starts = [block.span.start, *(offsets[start] for start, _ in found[1:]), block.span.end]
-    spans = pairwise(starts)
+    starts = offsets[[first + start for start, _ in found[1:]]].tolist() if len(found) > 1 else []
+    spans = pairwise([block.span.start, *starts, block.span.end])
     return replace(
         block, lines=tuple(TextLine(Span(*span), region) for span, (_, region) in zip(spans, found, strict=True))
     )
@@ -98,9 +105,7 @@ def _found(said: str, regions: Sequence[Region], pages: Sequence[Runs]) -> list[
         for row in _rows_in(region.box, pages[region.page - 1])
     ]
     runs = [(number, run) for number, (_, row) in enumerate(rows) for run in row]
-    starts: dict[str, list[int]] = {}
-    for place, (_, run) in enumerate(runs):
-        starts.setdefault(run.letters[:_KEY], []).append(place)
+    starts: dict[str, list[int]] = {}  # filled when first asked: most blocks are printed line after line
     found: list[tuple[int, int, list[Box]]] = []  # place of the first letter, number of the row, boxes
     at = lost = 0
     last = -1
@@ -109,6 +114,9 @@ def _found(said: str, regions: Sequence[Region], pages: Sequence[Runs]) -> list[
         best, size = -1, 0
         if (after := last + 1) < len(runs) and after not in taken and said.startswith(runs[after][1].letters, at):
             best, size = after, len(runs[after][1].letters)
+        if not size and not starts:
+            for place, (_, run) in enumerate(runs):
+                starts.setdefault(run.letters[:_KEY], []).append(place)
         for key in () if size else {said[at : at + length] for length in range(1, _KEY + 1)}:
             for place in starts.get(key, ()):
                 own = runs[place][1].letters
@@ -140,8 +148,8 @@ def _rows_in(box: Box, runs: Runs) -> list[list[Run]]:
     Runs share a line when their middles are within half a height.
     """
     x0, y0, x1, y1 = box
-    low = bisect_left(runs, y0 - 1, key=lambda run: run.middle)
-    high = bisect_right(runs, y1 + 1, key=lambda run: run.middle)
+    low = bisect_left(runs, y0 - 1, key=attrgetter("middle"))
+    high = bisect_right(runs, y1 + 1, lo=low, key=attrgetter("middle"))
     rows: list[list[Run]] = []
     at = height = 0.0
     for run in runs[low:high]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from citewell.reading.pdf_columns import parts_of
 from citewell.reading.pdf_grid import Word, rows_of
-from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, lines_of, union
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import PagePiece, box_of, join_lines, lines_of, union
 from citewell.types import BlockKind
 
 _LONG: Final = 60  # characters: a line of running text has more

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Final
 
 from citewell.reading.pdf_columns import Part, parts_of
-from citewell.reading.pdf_grid import Box, Word, is_value, merged, rows_of
+from citewell.reading.pdf_grid import Word, is_value, merged, rows_of
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import Line
 
 _APART: Final = 1.2  # of a line's height: parts of a line this far apart are no running text

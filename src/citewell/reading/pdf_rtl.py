@@ -15,9 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
+from citewell.reading.pdf_calls import calls
+from citewell.reading.pdf_layout import Box, hundredths
 from citewell.reading.pdf_lines import to_page
-from citewell.reading.pdf_pages import LIGATURES, Box, PagePiece, join_lines, union
-from citewell.reading.pdf_places import Run, letters
+from citewell.reading.pdf_pages import PagePiece, join_lines, union
+from citewell.reading.pdf_places import Run
+from citewell.reading.pdf_text import LIGATURES, letters
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind
 
@@ -51,24 +54,23 @@ class Glyph:
 
 def glyphs_of(page: Any, width: float, height: float) -> list[Glyph]:
     """What is drawn as text on a pypdfium2 page that is shown `width` by `height` points large."""
-    from pypdfium2 import raw
-
     matrix = to_page(page, width, height)
     if matrix is None:
         return []
     a, b, c, d, e, f = matrix
     textpage = page.get_textpage()
-    bounds = raw.FS_RECTF()
+    do, at = calls(), ctypes.addressof(textpage.raw.contents)
     found: list[Glyph] = []
-    for number in range(min(raw.FPDFText_CountChars(textpage), _MAX_CHARACTERS)):
-        sign = chr(raw.FPDFText_GetUnicode(textpage, number))
-        if raw.FPDFText_IsGenerated(textpage, number) == 1 or unicodedata.category(sign) in {"Cc", "Cf", "Cn"}:
+    for number in range(min(do.sign_count(at), _MAX_CHARACTERS)):
+        sign = chr(do.sign(at, number))
+        if do.is_generated(at, number) == 1 or unicodedata.category(sign) in {"Cc", "Cf", "Cn"}:
             continue
-        if not raw.FPDFText_GetLooseCharBox(textpage, number, ctypes.byref(bounds)):
+        if (bounds := do.sign_box(at, number)) is None:
             continue
-        xs = [a * x + c * y + e for x in (bounds.left, bounds.right) for y in (bounds.bottom, bounds.top)]
-        ys = [b * x + d * y + f for x in (bounds.left, bounds.right) for y in (bounds.bottom, bounds.top)]
-        box = (round(min(xs), 2), round(min(ys), 2), round(max(xs), 2), round(max(ys), 2))
+        left, top, right, bottom = bounds
+        xs = [a * x + c * y + e for x in (left, right) for y in (bottom, top)]
+        ys = [b * x + d * y + f for x in (left, right) for y in (bottom, top)]
+        box = (hundredths(min(xs)), hundredths(min(ys)), hundredths(max(xs)), hundredths(max(ys)))
         if found and found[-1].box == box and RTL.match(sign):
             found[-1].text += sign
         else:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from citewell.reading.pdf_pages import PagePiece, unligated
+from citewell.reading.pdf_pages import PagePiece
+from citewell.reading.pdf_text import unligated
 
 _TYPED: Final = str.maketrans("“”„‟‘’‚‛–—‒―", "\"\"\"\"''''----")
 _PRINTED: Final = re.compile("[“”„‟‘’‚‛–—‒―]")
 _MARKED: Final = re.compile("[\"'-]")  # what a word has where its printed form may differ
-_WORD: Final = re.compile(r"\S+")
+_WORD: Final = re.compile(r"(?<!\S)[^\s\"'-]*[\"'-]\S*")  # that has one of them
 
 
 def restore(pieces: Sequence[PagePiece], text: str) -> None:
@@ -26,7 +27,10 @@ def restore(pieces: Sequence[PagePiece], text: str) -> None:
         return
     for piece in pieces:
         piece.text = _set(piece.text, printed)
-        piece.cells = tuple(replace(cell, text=_set(cell.text, printed)) for cell in piece.cells)
+        piece.cells = tuple(
+            cell if (said := _set(cell.text, printed)) == cell.text else replace(cell, text=said)
+            for cell in piece.cells
+        )
 
 
 def _printed(text: str) -> Mapping[tuple[str, str], str]:
@@ -38,22 +42,24 @@ def _printed(text: str) -> Mapping[tuple[str, str], str]:
         return {}
     text = unligated(text)
     words = text.split()
-    typed = text.translate(_TYPED).split()
+    typed = _PRINTED.sub(lambda match: chr(_TYPED[ord(match[0])]), text).split()
     ways: dict[tuple[str, str], set[str]] = {}
-    for before, written, word in zip(("", *typed), typed, words, strict=False):
-        if _MARKED.search(written):
-            ways.setdefault(("", written), set()).add(word)
-            ways.setdefault((before, written), set()).add(word)
+    for number, written in enumerate(typed):
+        if "-" in written or "'" in written or '"' in written:
+            ways.setdefault(("", written), set()).add(words[number])
+            ways.setdefault((typed[number - 1] if number else "", written), set()).add(words[number])
     return {key: next(iter(found)) for key, found in ways.items() if len(found) == 1}
 
 
 def _set(text: str, printed: Mapping[tuple[str, str], str]) -> str:
     if _MARKED.search(text) is None:
         return text
-    made: list[str] = []
-    at, before = 0, ""
-    for match in _WORD.finditer(text):
+
+    def set_right(match: re.Match[str]) -> str:
         word = match[0]
-        made += (text[at : match.start()], printed.get(("", word)) or printed.get((before, word), word))
-        at, before = match.end(), word
-    return "".join(made) + text[at:]
+        if (alone := printed.get(("", word))) is not None:
+            return alone
+        before = text[: match.start()].rsplit(None, 1)
+        return printed.get((before[-1] if before else "", word), word)
+
+    return _WORD.sub(set_right, text)

@@ -13,11 +13,13 @@ from typing import Any, Final, TypeAlias
 
 from citewell.reading.pdf_columns import by_columns
 from citewell.reading.pdf_doubt import has_figures, is_box, is_chart, is_full, is_list, is_prose
-from citewell.reading.pdf_grid import Grid, Word, is_value, ruled, spaced
+from citewell.reading.pdf_grid import Grid, Place, Word, is_value, ruled, spaced
+from citewell.reading.pdf_layout import Box, Item, Items, Page, hundredths
 from citewell.reading.pdf_lines import Lines
-from citewell.reading.pdf_pages import Box, PagePiece, box_of, join_lines, lines_of, printed, text_of, union
+from citewell.reading.pdf_pages import PagePiece, box_of, join_lines, lines_of, text_of, union
 from citewell.reading.pdf_prose import without_prose
 from citewell.reading.pdf_regions import regions
+from citewell.reading.pdf_text import printed
 from citewell.reading.pdf_turned import Turned, angle_of, main_direction
 from citewell.reading.tables import CellText
 from citewell.reading.tidy import tidy
@@ -33,19 +35,20 @@ _LOSS: Final = 0.1  # of the letters of a table: one that has less is not the sa
 _APART: Final = 2.0  # of a line's height: words further apart than this are no running text
 
 
-def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], draws: Draws) -> list[PagePiece]:
+def mend_tables(page: Page, items: Items, pieces: Sequence[PagePiece], draws: Draws) -> list[PagePiece]:
     """`pieces` of a page whose visible text items are `items`, with its tables as lines and white space have them."""
     if not _suspicious(page, items, pieces):
         return list(pieces)
     turned = main_direction(items, page.width, page.height)
-    words = words_of(items, turned)
+    by_item = words_of(items, turned)
+    words = [word for held in by_item for word in held]
     lines = turned.lines(draws(page.page_num, page.width, page.height))
     grids = ruled(lines, words)
     lined = len(grids)
-    grids += _unruled(lines, [w for w in words if angle_of(items[w.item]) == turned.angle], grids, pieces, turned)
+    upright = [angle_of(item) == turned.angle for item in items]
+    grids += _unruled(lines, [word for word in words if upright[word.item]], grids, pieces, turned)
     for grid in grids:
         turned.turn_back(grid)
-    upright = [turned.word(item, number) for number, item in enumerate(items)]
     tables = [
         PagePiece(
             BlockKind.TABLE, "", page.page_num, _rounded(grid.box), cells=_cells(grid, items, turned, page.page_num)
@@ -53,28 +56,31 @@ def mend_tables(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece], dr
         for grid in grids
     ]
     sure = {id(table) for table in tables[:lined]}
-    result = _placed(grids, tables, items, upright, pieces)
+    result = _placed(grids, tables, items, turned, pieces)
     if not turned.angle:
         result = [
-            part for piece in result for part in ([piece] if id(piece) in sure else _parted(piece, items, turned))
+            part for piece in result for part in ([piece] if id(piece) in sure else _parted(piece, items, by_item))
         ]
-    return [part for piece in result for part in _doubted(piece, items, turned, id(piece) in sure)]
+    return [part for piece in result for part in _doubted(piece, items, by_item, turned, id(piece) in sure)]
 
 
-def _parted(piece: PagePiece, items: Sequence[Any], turned: Turned) -> list[PagePiece]:
-    own = [items[number] for number in _inside(piece.box, items)] if piece.box else []
-    return without_prose(piece, own, words_of(own, turned))
+def _parted(piece: PagePiece, items: Items, by_item: Sequence[Sequence[Word]]) -> list[PagePiece]:
+    if piece.kind is not BlockKind.TABLE or piece.box is None:
+        return [piece]
+    own = items.inside(piece.box)
+    return without_prose(piece, [items[number] for number in own], [word for number in own for word in by_item[number]])
 
 
-def words_of(items: Sequence[Any], turned: Turned) -> list[Word]:
-    """The words of text items, each with the place of its item; an item whose words do not make it up stays whole."""
-    found: list[Word] = []
+def words_of(items: Sequence[Item], turned: Turned) -> list[list[Word]]:
+    """The words of each text item, with its place; an item whose words do not make it up is one itself."""
+    found: list[list[Word]] = []
     for number, item in enumerate(items):
-        words = item.words or ()
-        if len(words) > 1 and "".join(w.text for w in words).replace(" ", "") == item.text.replace(" ", ""):
-            found += (turned.word(word, number) for word in words if word.text.strip())
+        words = item.words
+        texts = [word.text for word in words]
+        if len(words) > 1 and "".join(texts).replace(" ", "") == item.text.replace(" ", ""):
+            found.append([turned.word(word, number) for word, text in zip(words, texts, strict=True) if text.strip()])
         else:
-            found.append(turned.word(item, number))
+            found.append([turned.word(item, number)])
     return found
 
 
@@ -163,11 +169,11 @@ def _has_figures(grid: Grid) -> bool:
     return any(sum(values) >= _FEW and 2 * sum(values) > len(values) for values in found.values())
 
 
-def _suspicious(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece]) -> bool:
+def _suspicious(page: Page, items: Sequence[Item], pieces: Sequence[PagePiece]) -> bool:
     """Whether a look at the lines of a page may pay: there is a table, or there are lines that end in figures."""
     if any(piece.kind is BlockKind.TABLE for piece in pieces):
         return True
-    if any(block.kind == "grid_fallback" for block in page.blocks or ()):
+    if any(block.kind == "grid_fallback" for block in page.blocks):
         return True
     values = [item for item in items if len(item.text) < 16 and is_value(item.text)]
     if len(values) < _FEW:
@@ -185,19 +191,16 @@ def _suspicious(page: Any, items: Sequence[Any], pieces: Sequence[PagePiece]) ->
 def _placed(
     grids: Sequence[Grid],
     tables: Sequence[PagePiece],
-    items: Sequence[Any],
-    upright: Sequence[Word],
+    items: Items,
+    turned: Turned,
     pieces: Sequence[PagePiece],
 ) -> list[PagePiece]:
-    """`pieces` with `tables`, made of `grids`, in place of what holds the same words.
-
-    `upright` are the items, turned so that most run from left to right.
-    """
+    """`pieces` with `tables`, made of `grids`, in place of what holds the same words."""
     held = {word.item: number for number, grid in enumerate(grids) for place in grid.places for word in place.words}
     result: list[PagePiece] = []
     waiting = dict(enumerate(tables))
     for piece in pieces:
-        own = [] if piece.hidden or piece.box is None else _inside(piece.box, items)
+        own = [] if piece.hidden or piece.box is None else items.inside(piece.box)
         mine = sorted({held[number] for number in own if number in held})
         if not mine:
             result.append(piece)
@@ -209,7 +212,7 @@ def _placed(
             between = [number for number in rest if top <= items[number].y < bottom]
             if between:
                 box = union(box_of(items[number]) for number in between)
-                text = text_of([upright[number] for number in between])
+                text = text_of([turned.word(items[number], number) for number in between])
                 parts.append((box[1] if box else 0.0, PagePiece(BlockKind.PARAGRAPH, text, piece.page, box)))
         result += (part for _, part in sorted(parts, key=lambda part: part[0]))
     return result
@@ -219,6 +222,13 @@ def _cells(grid: Grid, items: Sequence[Any], turned: Turned, page: int) -> tuple
     sizes = Counter(word.item for place in grid.places for word in place.words)
     cells = []
     for place in grid.places:
+        if len(place.words) < 2:
+            texts = [
+                items[word.item].text if sizes[word.item] == 1 and not turned.angle else word.text
+                for word in place.words
+            ]
+            cells.append(_cell(place, "".join([tidy(printed(text)) for text in texts]), page))
+            continue
         mine = Counter(word.item for word in place.words)
         # Items know their spaces better than their words do; those that run otherwise than others stay in their order.
         # Not of text set sideways: there they have spaces within words.
@@ -227,28 +237,32 @@ def _cells(grid: Grid, items: Sequence[Any], turned: Turned, page: int) -> tuple
         parts = [turned.word(items[number], number) for number in whole if number not in aside]
         parts += [word for word in place.words if word.item not in whole]
         texts = [*lines_of(parts), *(printed(items[number].text) for number in aside)]
-        cells.append(
-            CellText(
-                place.row,
-                place.column,
-                join_lines(texts),
-                header=place.row == 0,
-                row_span=place.last_row - place.row,
-                column_span=place.last_column - place.column,
-                region=Region(page, _rounded(place.box)),
-            )
-        )
+        cells.append(_cell(place, join_lines(texts), page))
     return tuple(cells)
 
 
-def _doubted(piece: PagePiece, items: Sequence[Any], turned: Turned, sure: bool) -> list[PagePiece]:
+def _cell(place: Place, text: str, page: int) -> CellText:
+    return CellText(
+        place.row,
+        place.column,
+        text,
+        header=place.row == 0,
+        row_span=place.last_row - place.row,
+        column_span=place.last_column - place.column,
+        region=Region(page, _rounded(place.box)),
+    )
+
+
+def _doubted(
+    piece: PagePiece, items: Items, by_item: Sequence[Sequence[Word]], turned: Turned, sure: bool
+) -> list[PagePiece]:
     """A table, or what it is instead; one that lines make `sure` can only be a chart, if places in it are empty."""
     if piece.kind is not BlockKind.TABLE or piece.hidden or piece.box is None:
         return [piece]
-    own = [items[number] for number in _inside(piece.box, items)]
-    words = words_of(own, turned)
+    inside = items.inside(piece.box)
+    own = [turned.word(items[number], number) for number in inside]
     if is_chart(piece) and not (sure and is_full(piece)):
-        text = tidy("\n".join(lines_of([turned.word(item, 0) for item in own])), lines=True)
+        text = tidy("\n".join(lines_of(own)), lines=True)
         return [PagePiece(BlockKind.FIGURE, text, piece.page, piece.box)]
     if sure:
         return [piece]
@@ -256,24 +270,17 @@ def _doubted(piece: PagePiece, items: Sequence[Any], turned: Turned, sure: bool)
         rows = sorted({cell.row for cell in piece.cells})
         texts = [tidy(" ".join(cell.text for cell in piece.cells if cell.row == row)) for row in rows]
         return [PagePiece(BlockKind.PARAGRAPH, text, piece.page, piece.box) for text in texts if text]
+    words = [word for number in inside for word in by_item[number]]
     if is_box(piece) or is_prose(words) or (not has_figures(piece) and by_columns(words) is None):
-        text = join_lines(lines_of([turned.word(item, 0) for item in own]))
+        text = join_lines(lines_of(own))
         return [PagePiece(BlockKind.PARAGRAPH, text, piece.page, piece.box)] if text else []
     return [piece]
 
 
 def _rounded(box: Box) -> Box:
-    return (round(box[0], 2), round(box[1], 2), round(box[2], 2), round(box[3], 2))
+    x0, y0, x1, y1 = map(hundredths, box)
+    return x0, y0, x1, y1
 
 
 def _meet(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _inside(box: Box, items: Sequence[Any]) -> list[int]:
-    x0, y0, x1, y1 = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
-    return [
-        number
-        for number, item in enumerate(items)
-        if x0 <= item.x + item.width / 2 <= x1 and y0 <= item.y + item.height / 2 <= y1
-    ]

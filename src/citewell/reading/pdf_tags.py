@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from citewell.reading.pdf_pages import MAYBE_CUT, Box, PagePiece, box_of, join_lines, line_of, printed, union
+from citewell.reading.pdf_layout import Box, Element, Item, Page
+from citewell.reading.pdf_pages import MAYBE_CUT, PagePiece, box_of, join_lines, line_of, union
+from citewell.reading.pdf_text import printed
 from citewell.reading.tables import CellText, Places
 from citewell.reading.tidy import tidy
 from citewell.types import BlockKind, Region
@@ -37,27 +39,28 @@ class Tags:
     body_size: float
 
 
-def survey(pages: Sequence[Any]) -> Tags | None:
+def survey(pages: Sequence[Page]) -> Tags | None:
     """How `pages` are tagged; None when they are not."""
     headings, tagged = False, False
     sizes: Counter[float] = Counter()
     for page in pages:
-        for element in _walk(page.structure_tree.roots if page.structure_tree else ()):
+        for element in _walk(page.roots):
             tagged = True
             headings = headings or element.type in _HEADINGS
+    for page in pages if tagged else ():
         for item in page.text_items:
             sizes[round(item.font_size or 0, 1)] += len(item.text)
     return Tags(headings, max(sizes, key=lambda size: sizes[size])) if tagged and sizes else None
 
 
-def read_tagged(page: Any, items: Sequence[Any], tags: Tags | None) -> list[PagePiece] | None:
+def read_tagged(page: Page, items: Sequence[Item], tags: Tags | None) -> list[PagePiece] | None:
     """Pieces of one page in the order of its tags; None where the tags leave out text of `items` or are mere wrappers.
 
     `items` are the visible text items of the page.
     """
     if tags is None:
         return None
-    roots = page.structure_tree.roots if page.structure_tree else []
+    roots = page.roots
     owned = _owners(roots, {item.mcid for item in items if item.mcid is not None})
     reader = _TagReader(page.page_num, tags, _by_mark(items), owned)
     total = sum(len(item.text.strip()) for item in items)
@@ -73,7 +76,7 @@ def read_tagged(page: Any, items: Sequence[Any], tags: Tags | None) -> list[Page
     return above + reader.in_order() + below
 
 
-def _walk(elements: Sequence[Any]) -> Iterator[Any]:
+def _walk(elements: Sequence[Element]) -> Iterator[Element]:
     stack = list(reversed(elements))
     while stack:
         element = stack.pop()
@@ -202,7 +205,7 @@ class _TagReader:
                 across = _span_of(tagged, "ColSpan")
                 column, down = places.take(row, _span_of(tagged, "RowSpan"), across)
                 items = self._all(tagged)
-                bold_rows[row] = bold_rows.get(row, True) and all(_bold(item) for item in items)
+                bold_rows[row] = bold_rows.get(row, True) and all(item.bold for item in items)
                 box = union(box_of(item) for item in items)
                 region = Region(self._page, box) if box else None
                 found.append((CellText(row, column, "", tagged.type == "TH", down, across, region), items))
@@ -227,7 +230,7 @@ class _TagReader:
         if not text or len(text) > 120 or text[-1] in ".;,:" or len({round(item.y / 4) for item in items}) > 4:
             return None
         size = max(item.font_size or 0 for item in items)
-        bold = all(_bold(item) for item in items)
+        bold = all(item.bold for item in items)
         if not bold and size < 1.15 * self._tags.body_size:
             return None
         number = re.match(r"(\d+(?:\.\d+)*)\.?\s", text)
@@ -291,10 +294,6 @@ def _line_items(items: Sequence[Any]) -> list[list[Any]]:
         else:
             lines.append([item])
     return lines
-
-
-def _bold(item: Any) -> bool:
-    return "bold" in (item.font_name or "").lower() or (item.font_weight or 0) >= 600
 
 
 def _rows(table: Any) -> Iterator[Any]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from citewell.reading.pdf_grid import Box, Grid, Word
+from citewell.reading.pdf_grid import Grid, Word
+from citewell.reading.pdf_layout import Box
 from citewell.reading.pdf_lines import Line, Lines
 
 
@@ -20,11 +21,11 @@ class Turned:
 
     def word(self, item: Any, number: int) -> Word:
         """What has the box and the text of a liteparse item or word, upright; `number` is that of its item."""
+        if not self.angle:
+            return Word(item.x, item.y, item.width, item.height, item.text, number)
         if self.angle == 270:
             return Word(self.height - item.y - item.height, item.x, item.height, item.width, item.text, number)
-        if self.angle == 90:
-            return Word(item.y, self.width - item.x - item.width, item.height, item.width, item.text, number)
-        return Word(item.x, item.y, item.width, item.height, item.text, number)
+        return Word(item.y, self.width - item.x - item.width, item.height, item.width, item.text, number)
 
     def lines(self, lines: Lines) -> Lines:
         """The lines of the page, upright."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
+
+from citewell.reading.pdf_layout import Item, Items
+from citewell.reading.pdf_text import letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,12 @@ class Unseen:
     width: float
     height: float
 
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
 
-def visible_items(items: Sequence[Any], secret: Sequence[Unseen]) -> list[Any]:
+
+def visible_items(items: Sequence[Item], secret: Sequence[Unseen]) -> Items:
     """liteparse's text items without what is not seen; those that hold some of it are cut, and keep their boxes."""
     kept = []
     for item in items:
@@ -34,9 +39,8 @@ def visible_items(items: Sequence[Any], secret: Sequence[Unseen]) -> list[Any]:
         if text == item.text:
             kept.append(item)
         elif letters(text):
-            fields = {name: getattr(item, name) for name in dir(item) if not name.startswith("_")}
-            kept.append(SimpleNamespace(**{**fields, "text": text}))
-    return kept
+            kept.append(item.saying(text))
+    return Items(kept)
 
 
 def without_unseen(text: str, secret: Sequence[Unseen]) -> str:
@@ -65,12 +69,7 @@ def cut(text: str, said: str, at: float = 0.0) -> tuple[str, bool]:
     return (rest if any(map(str.isalnum, rest)) else ""), True
 
 
-def letters(text: str) -> str:
-    """The letters and figures of a text."""
-    return "".join(filter(str.isalnum, text))
-
-
-def _overlap(item: Any, run: Unseen) -> bool:
+def _overlap(item: Item, run: Unseen) -> bool:
     """Whether a text item and hidden text stand on one line and share a part of it."""
     shared = min(item.y + item.height, run.y + run.height) - max(item.y, run.y)
     on_line = shared > 0 and shared >= min(item.height, run.height) / 2

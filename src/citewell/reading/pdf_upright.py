@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from citewell.reading.pdf_pages import Box
+from citewell.reading.pdf_layout import Box, Page
 from citewell.types import Block, Document, Region
 
 _MOST: Final = 0.8  # of the characters of a page run in its direction
@@ -38,7 +38,7 @@ class Turn:
         return (round(box[0], 2), round(box[1], 2), round(box[2], 2), round(box[3], 2))
 
 
-def quarters_to_turn(page: Any) -> int:
+def quarters_to_turn(page: Page) -> int:
     """How many quarters clockwise a liteparse page has to be turned for its text to run from left to right."""
     lengths = [0, 0, 0, 0]
     for item in page.text_items:

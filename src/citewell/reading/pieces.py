@@ -302,14 +302,20 @@ class Builder:
         picture = piece.asset
         if picture is not None and not picture.alt.isascii():
             picture = replace(picture, alt=self._said(picture.alt))
+        question, caption = self._cleaned(piece.question), self._cleaned(piece.caption)
+        path = None if piece.path is None else tuple(clean(heading).text for heading in piece.path)
+        table = None if piece.table is None else self._seen_table(piece.table)
+        same = table is piece.table and picture is piece.asset and path == piece.path and question == piece.question
+        if same and caption == piece.caption and not cleaned.removed:
+            return piece
         return replace(
             piece,
             text=cleaned.text,
             links=links,
-            question=self._cleaned(piece.question),
-            caption=self._cleaned(piece.caption),
-            path=None if piece.path is None else tuple(clean(heading).text for heading in piece.path),
-            table=None if piece.table is None else self._seen_table(piece.table),
+            question=question,
+            caption=caption,
+            path=path,
+            table=table,
             asset=picture,
         )
 

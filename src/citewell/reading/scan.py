@@ -11,7 +11,8 @@ import numpy as np
 from citewell.errors import ModelUnavailable
 from citewell.reading.images import MIN_SIDE, Picture
 from citewell.reading.ocr import Line, Quad, Recogniser, require_pictures
-from citewell.reading.pdf_pages import Box, PagePiece, union
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import PagePiece, union
 from citewell.reading.scan_layout import pieces_of
 from citewell.reading.scan_lines import frame_of, joined, level, rows_of
 from citewell.reading.scan_rules import drawn

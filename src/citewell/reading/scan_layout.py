@@ -8,7 +8,8 @@ from itertools import pairwise
 from statistics import median
 
 from citewell.reading.ocr import Line, Point, Quad
-from citewell.reading.pdf_pages import Box, PagePiece, join_lines, union
+from citewell.reading.pdf_layout import Box
+from citewell.reading.pdf_pages import PagePiece, join_lines, union
 from citewell.reading.scan_lines import Strip, frame_of, joined, level, rows_of
 from citewell.reading.scan_rules import grids
 from citewell.reading.scan_tables import ScanCell, aligned, ruled
