@@ -45,8 +45,10 @@ async def attempts(run: "Run", job: Job) -> Any:
         past.sending = 0
         job.cancelled = False
         job.verdict = None
-        run.write_soon()
-        await asyncio.sleep(delay_s)
+        if run.recorder is not None:
+            # Before the next one begins: a killed process repeats the attempt under way, and no other.
+            await run.written()
+        await asyncio.sleep(max(past.due - run.clock.wall(), 0.0))
         job.started_at, job.started = run.clock.wall(), run.clock.steady()
 
 
