@@ -253,7 +253,7 @@ def test_child_that_outlives_its_document_takes_its_worker_with_it(reader: Isola
 @linux
 def test_fork_bomb_is_stopped_before_its_time_is_up() -> None:
     with Isolated("hostile:Obedient", timeout_s=20, memory_bytes=2 << 30) as reader:
-        with pytest.raises(ReadError, match=r"took \d+ processes .*the limit processes is 32\.") as caught:
+        with pytest.raises(ReadError, match=r"took \d+ processes .*the limit reading.processes is 32\.") as caught:
             reader.read(source("bomb"))
         assert caught.value.kind == "limit_exceeded"
         still_reads(reader)
@@ -265,7 +265,7 @@ def test_cpu_time_counts_with_that_of_children() -> None:
         caught = failure(reader, "burn")
         assert caught.kind == "limit_exceeded"
         assert "took over 1.5 s of CPU time and was stopped" in str(caught)
-        assert "the limit cpu_s is 1.5." in str(caught)
+        assert "the limit reading.cpu_s is 1.5." in str(caught)
         still_reads(reader)
 
 
@@ -289,7 +289,7 @@ def test_answer_is_taken_at_the_output_limit_and_refused_one_byte_above() -> Non
     with Isolated("hostile:Huge", output_bytes=whole - 1) as reader:
         caught = failure(reader, "x")
     assert caught.kind == "limit_exceeded"
-    assert f"takes {whole:,} bytes; the limit output_bytes is {whole - 1:,}" in str(caught)
+    assert f"takes {whole:,} bytes; the limit reading.output_bytes is {whole - 1:,}" in str(caught)
 
 
 def test_answer_that_would_fill_the_memory_of_its_owner_is_refused_before_it_is_parsed() -> None:

@@ -340,9 +340,9 @@ LIMITS = {
         "cells in its tables", lambda n: "".join(f"|{one}|\n{'|-|' * (not at)}\n" if not at else f"|{one}|\n"
         for at, one in enumerate(words(n))).encode(), lambda n: MarkdownReader(max_cells=n), 4, "max_cells",
     ),
-    "depth of quotes": Limit(MARKDOWN, quotes, lambda n: MarkdownReader(max_depth=n), 7, "max_depth", all_said=False),
-    "depth of lists": Limit(MARKDOWN, lists, lambda n: MarkdownReader(max_depth=n), 12, "max_depth"),
-    "depth of a page": Limit(ELEMENTS, html, lambda n: HtmlReader(max_depth=n), 9, "max_depth", all_said=False),
+    "depth of quotes": Limit(MARKDOWN, quotes, lambda n: MarkdownReader(max_depth=n), 7, all_said=False),
+    "depth of lists": Limit(MARKDOWN, lists, lambda n: MarkdownReader(max_depth=n), 12),
+    "depth of a page": Limit(ELEMENTS, html, lambda n: HtmlReader(max_depth=n), 9, all_said=False),
     "depth of any page": Limit(ELEMENTS, html, lambda n: HtmlReader(max_depth=9999), 2048, all_said=False),
     "depth of a part": Limit(ELEMENTS, docx_nested, lambda n: DocxReader(ocr="none"), 256, all_said=False),
     "depth of XML": Limit(
@@ -359,8 +359,8 @@ LIMITS = {
     "files in a message": Limit(
         "files inside", msg, lambda n: MsgReader(), 3, constant="msg:MAX_FILES", said=attachments
     ),
-    "mails": Limit("mails", mbox, lambda n: MboxReader(max_mails=n), 3, "max_mails"),
-    "pairs": Limit("pairs", pairs, lambda n: FaqReader(max_pairs=n), 3, "max_pairs"),
+    "mails": Limit("mails", mbox, lambda n: MboxReader(max_mails=n), 3),
+    "pairs": Limit("pairs", pairs, lambda n: FaqReader(max_pairs=n), 3),
     "cells of a notebook": Limit("cells", notebook, lambda n: NotebookReader(), 3, constant="notebook:_MAX_CELLS"),
     "chapters": Limit("chapters", epub, lambda n: EpubReader(), 3, constant="epub:_MAX_CHAPTERS"),
     "slides": Limit("slides", pptx, lambda n: PptxReader(ocr="none"), 2, constant="pptx:_MAX_SLIDES"),
@@ -405,10 +405,11 @@ def test_a_file_at_a_limit_is_read_in_full_and_one_beyond_is_refused(name, monke
     with pytest.raises(ReadError) as caught:
         reader.read(Source("file", one.make(beyond)))
     assert caught.value.kind == "limit_exceeded"
-    setting = f"{one.setting} " if one.setting else ""
+    setting = f"reading.{one.setting} " if one.setting else ""
     told = re.search(rf"([\d,]+) {one.unit}; the limit {setting}is {one.limit:,}\. ", str(caught.value))
     assert told is not None, caught.value
     assert one.limit < int(told[1].replace(",", "")) <= beyond
+    assert ("raise the limit" in str(caught.value)) == bool(one.setting), "what no setting says cannot be raised"
 
 
 def test_a_mailbox_says_how_many_of_its_mails_are_lacking_however_many_they_are(monkeypatch):

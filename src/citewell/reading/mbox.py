@@ -42,7 +42,7 @@ class MboxReader:
         number = lost = 0
         for number, (start, end) in enumerate(_mails(source.content), 1):
             if number > self._max_mails:
-                raise over("The mailbox", number, "mails", self._max_mails, setting="max_mails", seen=True)
+                raise over("The mailbox", number, "mails", self._max_mails, seen=True)
             try:
                 letter = read_letter(_STUFFED.sub(rb"\1", source.content[start:end]), self._max_cells)
             except ReadError as error:

@@ -166,10 +166,11 @@ class WorkerProcess:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
+                setting = "longest_s" if latest <= deadline and deadline - began > timeout_s else "timeout_s"
                 raise ReadError(
                     "limit_exceeded",
                     f"{doing} took longer than {deadline - began:.4g} s and was stopped. Split the file, or raise the "
-                    f"limit ({'longest_s' if latest <= deadline and deadline - began > timeout_s else 'timeout_s'}).",
+                    f"limit reading.{setting}.",
                 )
             outgoing = [part for part in outgoing if part]
             poll.register(ours, select.POLLIN | (select.POLLOUT if outgoing else 0))
@@ -198,7 +199,7 @@ class WorkerProcess:
                     if expected > self._limits.output_bytes:
                         raise ReadError(
                             "limit_exceeded",
-                            f"What was read of it takes {expected:,} bytes; the limit output_bytes is "
+                            f"What was read of it takes {expected:,} bytes; the limit reading.output_bytes is "
                             f"{self._limits.output_bytes:,}. Split the file, or raise the limit.",
                         )
                     if len(incoming) < LENGTH.size + expected:
@@ -245,7 +246,7 @@ class WorkerProcess:
             return ReadError(
                 "limit_exceeded",
                 f"The parser {how} near its limits of time or memory. Split the file, or raise the limit "
-                f"(memory_bytes).{said}",
+                f"reading.memory_bytes.{said}",
             )
         return CrashError("corrupt", f"The parser {how} on this file. It is damaged or hostile.{said}")
 
@@ -279,15 +280,15 @@ class _Watch:
         self.peak_bytes = max(self.peak_bytes, found.resident_bytes)
         self._used_s = found.cpu_s - self._before_s
         if found.processes > self._limits.processes:
-            raise self._over(f"{found.processes} processes", f"processes is {self._limits.processes}")
+            raise self._over(f"{found.processes} processes", f"reading.processes is {self._limits.processes}")
         if found.resident_bytes > self._limits.memory_bytes:
             took = f"{found.resident_bytes:,} bytes of memory"
-            raise self._over(took, f"memory_bytes is {self._limits.memory_bytes:,}")
+            raise self._over(took, f"reading.memory_bytes is {self._limits.memory_bytes:,}")
         if self._used_s > self._cpu_s:
             raise self.over_cpu()
 
     def over_cpu(self) -> ReadError:
-        return self._over(f"over {self._cpu_s:.4g} s of CPU time", f"cpu_s is {self._limits.cpu_s:.4g}")
+        return self._over(f"over {self._cpu_s:.4g} s of CPU time", f"reading.cpu_s is {self._limits.cpu_s:.4g}")
 
     def _over(self, what: str, limit: str) -> ReadError:
         return ReadError(
