@@ -248,7 +248,8 @@ class _Walk:
         names = [style.name.lower() for style in styles]
         kind, level = BlockKind.PARAGRAPH, 0
         heading, title = outline(child_number(properties, "outlineLvl"), styles)
-        if any(style.hidden for style in styles):
+        hidden = any(style.hidden for style in styles)
+        if hidden:
             text.hidden.append(shown)
             shown = ""
         if heading is not None and shown.strip():
@@ -264,7 +265,7 @@ class _Walk:
         elif shown.strip() and (label := self._numbering.label(properties, styles)):
             kind, level = BlockKind.LIST_ITEM, label[1]
             shown = self._labelled(text, label[0], shown)
-        elif not shown.strip() and not _is_mark_gone(properties):
+        elif not (shown.strip() or hidden or _is_mark_gone(properties)):
             self._numbering.label(properties, styles)  # Word numbers what is empty too
         return _Paragraph(
             shown,
