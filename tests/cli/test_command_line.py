@@ -358,6 +358,32 @@ def test_doctor_says_how_to_have_pictures_and_code_read(
     assert said_by_doctor(run, "OCR")[0] == "fail"
 
 
+def test_doctor_names_a_package_of_the_engine_in_use_that_does_not_load_and_no_other(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tesseract(tmp_path, "eng")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "citewell_ppocr.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "citewell_ppocr", raising=False)
+    status, message, remedy = said_by_doctor(run, "OCR")
+    assert (status, message.partition(":")[0]) == ("fail", "citewell-ppocr cannot be imported")
+    assert "pip install" in remedy
+    monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract")
+    assert said_by_doctor(run, "OCR")[0] == "ok"
+
+
+def test_doctor_says_that_tesseract_does_not_answer(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "tesseract"
+    broken.write_text("no program at all\x00")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract")
+    status, message, remedy = said_by_doctor(run, "OCR")
+    assert (status, "no language data for eng" in message) == ("fail", True)
+    assert remedy
+
+
 def test_doctor_names_the_grammars_that_are_lacking(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     status, message, _ = said_by_doctor(run, "Source code")
     assert status == "ok"
