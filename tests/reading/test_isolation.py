@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -257,6 +258,17 @@ def test_fork_bomb_is_stopped_before_its_time_is_up() -> None:
             reader.read(source("bomb"))
         assert caught.value.kind == "limit_exceeded"
         still_reads(reader)
+
+
+@linux
+def test_a_limit_too_low_for_any_file_is_not_blamed_on_the_file() -> None:
+    with Isolated("hostile:Obedient", memory_bytes=1 << 20) as reader:
+        caught = failure(reader, "ok")
+    assert re.fullmatch(
+        r"Starting a worker took [\d,]+ bytes of memory and was stopped; "
+        r"the limit reading\.memory_bytes is 1,048,576\. Raise the limit\.",
+        str(caught),
+    ), caught
 
 
 @linux
