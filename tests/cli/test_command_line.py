@@ -342,6 +342,18 @@ def test_doctor_says_what_reads_text_in_pictures(run: Run, monkeypatch: pytest.M
     assert said_by_doctor(run, "OCR")[0] == "ok"
 
 
+def test_doctor_wants_the_setting_of_an_unknown_engine_corrected_and_no_knowledge_base_restored(
+    run: Run, kb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CITEWELL_READING__OCR", "magic")
+    ran = run("doctor", "--kb", str(kb), "--json")
+    bad = {one["name"]: one for one in ran.json["checks"] if "No OCR engine is called 'magic'" in one["message"]}
+    assert {name: one["remedy"] for name, one in bad.items()} == {
+        "OCR": "Correct reading.ocr.",
+        "Knowledge base": "Correct the settings first.",
+    }
+
+
 def test_doctor_says_how_to_have_pictures_and_code_read(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
