@@ -21,6 +21,7 @@ from pptx.util import Pt
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
+from citewell.reading import html as html_reader
 from citewell.reading import mime
 from citewell.reading.csv_ import CsvReader
 from citewell.reading.docx import DocxReader
@@ -421,6 +422,19 @@ def test_a_mailbox_says_how_many_of_its_mails_are_lacking_however_many_they_are(
     assert document.warnings[0] == "Mails that could not be read and were left out: 120."
     assert document.warnings[-1] == "Warnings of this mailbox that are not shown: 21."
     assert len(document.warnings) == 101
+
+
+def test_a_mail_that_is_lacking_is_told_before_all_that_is_odd_about_others(monkeypatch):
+    monkeypatch.setattr(mime, "MAX_PARTS", 5)
+    monkeypatch.setattr(html_reader, "MAX_DEPTH", 3)
+    deep = "--B\nContent-Type: text/html\n\n<div><div><p>x</p></div></div>\n"
+    head = "From a@e.org Mon Jan  1 00:00:00 2024\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n"
+    odd = f"{head}{deep * 4}--B\nContent-Type: text/plain\n\n{word(0)}\n--B--\n\n"
+    bad = f"From a@e.org Mon Jan  1 00:00:00 2024\n{mail(6).decode()}\n"
+    document = MboxReader().read(Source("m.mbox", (odd * 30 + bad).encode()))
+    assert document.warnings[0].startswith("Mail 31 was left out: The mail has at least 6 parts")
+    assert document.warnings[-1] == "Warnings of this mailbox that are not shown: 21."
+    assert sum(one.startswith("Mail 1: ") for one in document.warnings) == 4
 
 
 def test_the_limits_of_the_settings_reach_the_readers_here_and_in_workers():
