@@ -17,6 +17,8 @@ from ole_samples import container, data, fixed
 from ole_samples import text as ole_text
 from PIL import Image
 from pptx import Presentation
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Pt
 from reportlab.pdfgen.canvas import Canvas
 
@@ -168,6 +170,17 @@ def pptx_cells(count: int) -> bytes:
     table = shapes.add_table(1, count, 0, 0, Pt(300), Pt(30)).table
     for n, one in enumerate(words(count)):
         table.cell(0, n).text = one
+    return saved(deck)
+
+
+def pptx_chart(cells: int) -> bytes:
+    """A chart that is a table of two columns, the header included."""
+    drawn = CategoryChartData()
+    drawn.categories = words(cells // 2 - 1)
+    drawn.add_series("sum", range(cells // 2 - 1))
+    deck = Presentation()
+    shapes = deck.slides.add_slide(deck.slide_layouts[6]).shapes
+    shapes.add_chart(XL_CHART_TYPE.PIE, 0, 0, Pt(300), Pt(300), drawn)
     return saved(deck)
 
 
@@ -336,6 +349,10 @@ LIMITS = {
     ),
     "cells of slides": Limit(
         "cells in its tables", pptx_cells, lambda n: PptxReader(ocr="none", max_cells=n), 4, "max_cells"
+    ),
+    "cells of a chart": Limit(
+        "cells in its tables", pptx_chart, lambda n: PptxReader(ocr="none", max_cells=n), 8, "max_cells",
+        all_said=False, step=2,
     ),
     "cells of Markdown": Limit(
         "cells in its tables", lambda n: "".join(f"|{one}|\n{'|-|' * (not at)}\n" if not at else f"|{one}|\n"

@@ -109,7 +109,7 @@ class _Walk:
         self._main = main
         self._styles = Styles(package, main)
         self._numbering = Numbering(package, main)
-        self._parts = Parts(package)
+        self._parts = Parts(package, max_cells)
         self._notes = {kind: self._read_notes(kind) for kind in ("footnote", "endnote", "comment")}
         self._made = 0  # characters that stand in no part: numbers of list items, signs of other fonts
         self._cited: dict[tuple[str, str], None] = {}  # in the order of the text

@@ -209,7 +209,7 @@ class PdfReader:
                     only = parser(target_pages=",".join(map(str, turns)), password=None)
                     found |= {page.page_num: page for page in only.parse(plain.turned(turns)).pages}
                     laid.turns |= turns
-                by_tags = partial(read_tagged, tags=survey(list(found.values())))
+                by_tags = partial(read_tagged, tags=survey(list(found.values())), max_cells=self.max_cells)
                 mend = partial(mend_tables, draws=plain.lines)
                 for number, page in found.items():
                     laid.pages[number - 1] = read_page(page, by_tags, plain.look(number).unseen, mend)
