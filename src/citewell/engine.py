@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from citewell.errors import CitewellError, ConfigError, ModelUnavailable, NotFound
+from citewell.reading.limits import MAX_BYTES
 from citewell.types import Access, Answer, Block, DocumentRef, Hit, Outcome, Principal, Query, Source, parse_filter
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Engine:
         repeats: Repeats | None = None,
         evidence: int = 8,
         budget_tokens: int = 2000,
-        max_bytes: int = 50_000_000,
+        max_bytes: int = MAX_BYTES,
         pictures: Pictures | None = None,
         principal: Principal | None = None,
         closing: Sequence[Callable[[], None]] = (),

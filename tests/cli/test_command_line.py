@@ -342,6 +342,18 @@ def test_doctor_says_what_reads_text_in_pictures(run: Run, monkeypatch: pytest.M
     assert said_by_doctor(run, "OCR")[0] == "ok"
 
 
+def test_doctor_wants_the_setting_of_an_unknown_engine_corrected_and_no_knowledge_base_restored(
+    run: Run, kb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CITEWELL_READING__OCR", "magic")
+    ran = run("doctor", "--kb", str(kb), "--json")
+    bad = {one["name"]: one for one in ran.json["checks"] if "No OCR engine is called 'magic'" in one["message"]}
+    assert {name: one["remedy"] for name, one in bad.items()} == {
+        "OCR": "Correct reading.ocr.",
+        "Knowledge base": "Correct the settings first.",
+    }
+
+
 def test_doctor_says_how_to_have_pictures_and_code_read(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -356,6 +368,32 @@ def test_doctor_says_how_to_have_pictures_and_code_read(
     assert "pip install 'citewell[code]'" in remedy
     monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract")
     assert said_by_doctor(run, "OCR")[0] == "fail"
+
+
+def test_doctor_names_a_package_of_the_engine_in_use_that_does_not_load_and_no_other(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tesseract(tmp_path, "eng")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "citewell_ppocr.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "citewell_ppocr", raising=False)
+    status, message, remedy = said_by_doctor(run, "OCR")
+    assert (status, message.partition(":")[0]) == ("fail", "citewell-ppocr cannot be imported")
+    assert "pip install" in remedy
+    monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract")
+    assert said_by_doctor(run, "OCR")[0] == "ok"
+
+
+def test_doctor_says_that_tesseract_does_not_answer(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "tesseract"
+    broken.write_text("no program at all\x00")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CITEWELL_READING__OCR", "tesseract")
+    status, message, remedy = said_by_doctor(run, "OCR")
+    assert (status, "no language data for eng" in message) == ("fail", True)
+    assert remedy
 
 
 def test_doctor_names_the_grammars_that_are_lacking(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

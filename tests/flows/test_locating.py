@@ -10,7 +10,8 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import NotFound
-from citewell.types import Outcome
+from citewell.flows.answer import _places
+from citewell.types import Block, BlockKind, Outcome, Place, Span
 
 
 def test_a_citation_is_located_on_its_page_and_the_document_keeps_its_account(with_engine):
@@ -41,6 +42,14 @@ def test_a_citation_is_located_on_its_page_and_the_document_keeps_its_account(wi
             await engine.contents(citation.document.id)
 
     with_engine(work)
+
+
+def test_places_that_follow_on_each_other_are_one_and_others_are_not_joined():
+    blocks, spans = [], [(0, 4), (5, 9), (10, 14), (15, 19)]
+    for span, lines in zip(spans, [(8, 9), (9, 10), (1, 2), (10, 12)], strict=True):
+        blocks.append(Block(BlockKind.PARAGRAPH, Span(*span), source=Place(*lines, "lines")))
+    assert [place.said for place in _places(blocks, Span(0, 19))] == ["lines 9-10", "line 2", "lines 11-12"]
+    assert [place.said for place in _places(blocks, Span(6, 8))] == ["line 10"]
 
 
 def test_a_citation_without_pages_names_its_paragraph_or_its_cells(with_engine):

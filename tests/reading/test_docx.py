@@ -146,6 +146,28 @@ def test_a_list_that_says_so_starts_anew_and_one_that_does_not_goes_on() -> None
     assert document.text.split("\n") == ["1. a", "2. b", "3. c", "1. d", "2. e", "3. f"]
 
 
+def test_each_level_of_a_list_starts_where_the_list_itself_says() -> None:
+    starts = "".join(
+        f'<w:lvlOverride w:ilvl="{depth}"><w:startOverride w:val="{start}"/></w:lvlOverride>'
+        for depth, start in ((0, 1), (1, 5))
+    )
+    numbering = numbered((1, ""), (2, starts), levels=a_level(0, "%1.") + a_level(1, "%1.%2"))
+    items = item("a", 1) + item("b", 2) + item("c", 2, 1) + item("d", 2, 1) + item("e", 2) + item("f", 2, 1)
+    said = ["1. a", "1. b", "1.5 c", "1.6 d", "2. e", "2.5 f"]
+    assert read(items, numbering=numbering).text.split("\n") == said
+    # What has not begun is printed as if it had.
+    assert read(item("a", 1) + item("b", 2, 1), numbering=numbering).text.split("\n") == ["1. a", "1.5 b"]
+
+
+def test_a_hidden_paragraph_takes_no_number() -> None:
+    hidden = '<w:style w:type="paragraph" w:styleId="Gone"><w:name w:val="Gone"/><w:rPr><w:vanish/></w:rPr></w:style>'
+    gone = item("gone").replace("<w:pPr>", '<w:pPr><w:pStyle w:val="Gone"/>')
+    document = read(
+        item("a") + gone + item("b"), styles=STYLES + hidden, numbering=numbered((1, ""), levels=a_level(0, "%1."))
+    )
+    assert [block.span.of(document.text) for block in document.blocks if not block.hidden] == ["1. a", "2. b"]
+
+
 def test_numbers_are_printed_as_word_prints_them() -> None:
     levels = (
         a_level(0, "%1", form="upperRoman", start=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -253,10 +254,21 @@ def test_child_that_outlives_its_document_takes_its_worker_with_it(reader: Isola
 @linux
 def test_fork_bomb_is_stopped_before_its_time_is_up() -> None:
     with Isolated("hostile:Obedient", timeout_s=20, memory_bytes=2 << 30) as reader:
-        with pytest.raises(ReadError, match=r"took \d+ processes .*the limit processes is 32\.") as caught:
+        with pytest.raises(ReadError, match=r"took \d+ processes .*the limit reading.processes is 32\.") as caught:
             reader.read(source("bomb"))
         assert caught.value.kind == "limit_exceeded"
         still_reads(reader)
+
+
+@linux
+def test_a_limit_too_low_for_any_file_is_not_blamed_on_the_file() -> None:
+    with Isolated("hostile:Obedient", memory_bytes=1 << 20) as reader:
+        caught = failure(reader, "ok")
+    assert re.fullmatch(
+        r"Starting a worker took [\d,]+ bytes of memory and was stopped; "
+        r"the limit reading\.memory_bytes is 1,048,576\. Raise the limit\.",
+        str(caught),
+    ), caught
 
 
 @linux
@@ -265,7 +277,7 @@ def test_cpu_time_counts_with_that_of_children() -> None:
         caught = failure(reader, "burn")
         assert caught.kind == "limit_exceeded"
         assert "took over 1.5 s of CPU time and was stopped" in str(caught)
-        assert "the limit cpu_s is 1.5." in str(caught)
+        assert "the limit reading.cpu_s is 1.5." in str(caught)
         still_reads(reader)
 
 
@@ -289,7 +301,7 @@ def test_answer_is_taken_at_the_output_limit_and_refused_one_byte_above() -> Non
     with Isolated("hostile:Huge", output_bytes=whole - 1) as reader:
         caught = failure(reader, "x")
     assert caught.kind == "limit_exceeded"
-    assert f"takes {whole:,} bytes; the limit output_bytes is {whole - 1:,}" in str(caught)
+    assert f"takes {whole:,} bytes; the limit reading.output_bytes is {whole - 1:,}" in str(caught)
 
 
 def test_answer_that_would_fill_the_memory_of_its_owner_is_refused_before_it_is_parsed() -> None:

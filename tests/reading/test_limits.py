@@ -17,10 +17,13 @@ from ole_samples import container, data, fixed
 from ole_samples import text as ole_text
 from PIL import Image
 from pptx import Presentation
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Pt
 from reportlab.pdfgen.canvas import Canvas
 
 from citewell.errors import ReadError
+from citewell.reading import html as html_reader
 from citewell.reading import mime
 from citewell.reading.csv_ import CsvReader
 from citewell.reading.docx import DocxReader
@@ -167,6 +170,17 @@ def pptx_cells(count: int) -> bytes:
     table = shapes.add_table(1, count, 0, 0, Pt(300), Pt(30)).table
     for n, one in enumerate(words(count)):
         table.cell(0, n).text = one
+    return saved(deck)
+
+
+def pptx_chart(cells: int) -> bytes:
+    """A chart that is a table of two columns, the header included."""
+    drawn = CategoryChartData()
+    drawn.categories = words(cells // 2 - 1)
+    drawn.add_series("sum", range(cells // 2 - 1))
+    deck = Presentation()
+    shapes = deck.slides.add_slide(deck.slide_layouts[6]).shapes
+    shapes.add_chart(XL_CHART_TYPE.PIE, 0, 0, Pt(300), Pt(300), drawn)
     return saved(deck)
 
 
@@ -336,13 +350,17 @@ LIMITS = {
     "cells of slides": Limit(
         "cells in its tables", pptx_cells, lambda n: PptxReader(ocr="none", max_cells=n), 4, "max_cells"
     ),
+    "cells of a chart": Limit(
+        "cells in its tables", pptx_chart, lambda n: PptxReader(ocr="none", max_cells=n), 8, "max_cells",
+        all_said=False, step=2,
+    ),
     "cells of Markdown": Limit(
         "cells in its tables", lambda n: "".join(f"|{one}|\n{'|-|' * (not at)}\n" if not at else f"|{one}|\n"
         for at, one in enumerate(words(n))).encode(), lambda n: MarkdownReader(max_cells=n), 4, "max_cells",
     ),
-    "depth of quotes": Limit(MARKDOWN, quotes, lambda n: MarkdownReader(max_depth=n), 7, "max_depth", all_said=False),
-    "depth of lists": Limit(MARKDOWN, lists, lambda n: MarkdownReader(max_depth=n), 12, "max_depth"),
-    "depth of a page": Limit(ELEMENTS, html, lambda n: HtmlReader(max_depth=n), 9, "max_depth", all_said=False),
+    "depth of quotes": Limit(MARKDOWN, quotes, lambda n: MarkdownReader(max_depth=n), 7, all_said=False),
+    "depth of lists": Limit(MARKDOWN, lists, lambda n: MarkdownReader(max_depth=n), 12),
+    "depth of a page": Limit(ELEMENTS, html, lambda n: HtmlReader(max_depth=n), 9, all_said=False),
     "depth of any page": Limit(ELEMENTS, html, lambda n: HtmlReader(max_depth=9999), 2048, all_said=False),
     "depth of a part": Limit(ELEMENTS, docx_nested, lambda n: DocxReader(ocr="none"), 256, all_said=False),
     "depth of XML": Limit(
@@ -359,8 +377,8 @@ LIMITS = {
     "files in a message": Limit(
         "files inside", msg, lambda n: MsgReader(), 3, constant="msg:MAX_FILES", said=attachments
     ),
-    "mails": Limit("mails", mbox, lambda n: MboxReader(max_mails=n), 3, "max_mails"),
-    "pairs": Limit("pairs", pairs, lambda n: FaqReader(max_pairs=n), 3, "max_pairs"),
+    "mails": Limit("mails", mbox, lambda n: MboxReader(max_mails=n), 3),
+    "pairs": Limit("pairs", pairs, lambda n: FaqReader(max_pairs=n), 3),
     "cells of a notebook": Limit("cells", notebook, lambda n: NotebookReader(), 3, constant="notebook:_MAX_CELLS"),
     "chapters": Limit("chapters", epub, lambda n: EpubReader(), 3, constant="epub:_MAX_CHAPTERS"),
     "slides": Limit("slides", pptx, lambda n: PptxReader(ocr="none"), 2, constant="pptx:_MAX_SLIDES"),
@@ -405,10 +423,11 @@ def test_a_file_at_a_limit_is_read_in_full_and_one_beyond_is_refused(name, monke
     with pytest.raises(ReadError) as caught:
         reader.read(Source("file", one.make(beyond)))
     assert caught.value.kind == "limit_exceeded"
-    setting = f"{one.setting} " if one.setting else ""
+    setting = f"reading.{one.setting} " if one.setting else ""
     told = re.search(rf"([\d,]+) {one.unit}; the limit {setting}is {one.limit:,}\. ", str(caught.value))
     assert told is not None, caught.value
     assert one.limit < int(told[1].replace(",", "")) <= beyond
+    assert ("raise the limit" in str(caught.value)) == bool(one.setting), "what no setting says cannot be raised"
 
 
 def test_a_mailbox_says_how_many_of_its_mails_are_lacking_however_many_they_are(monkeypatch):
@@ -420,6 +439,19 @@ def test_a_mailbox_says_how_many_of_its_mails_are_lacking_however_many_they_are(
     assert document.warnings[0] == "Mails that could not be read and were left out: 120."
     assert document.warnings[-1] == "Warnings of this mailbox that are not shown: 21."
     assert len(document.warnings) == 101
+
+
+def test_a_mail_that_is_lacking_is_told_before_all_that_is_odd_about_others(monkeypatch):
+    monkeypatch.setattr(mime, "MAX_PARTS", 5)
+    monkeypatch.setattr(html_reader, "MAX_DEPTH", 3)
+    deep = "--B\nContent-Type: text/html\n\n<div><div><p>x</p></div></div>\n"
+    head = "From a@e.org Mon Jan  1 00:00:00 2024\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n"
+    odd = f"{head}{deep * 4}--B\nContent-Type: text/plain\n\n{word(0)}\n--B--\n\n"
+    bad = f"From a@e.org Mon Jan  1 00:00:00 2024\n{mail(6).decode()}\n"
+    document = MboxReader().read(Source("m.mbox", (odd * 30 + bad).encode()))
+    assert document.warnings[0].startswith("Mail 31 was left out: The mail has at least 6 parts")
+    assert document.warnings[-1] == "Warnings of this mailbox that are not shown: 21."
+    assert sum(one.startswith("Mail 1: ") for one in document.warnings) == 4
 
 
 def test_the_limits_of_the_settings_reach_the_readers_here_and_in_workers():

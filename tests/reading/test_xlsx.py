@@ -455,7 +455,7 @@ def test_more_cells_than_the_limit_are_refused_with_the_limit_named() -> None:
         book.active.append([row] * 4)
     assert len(tables(read(book, max_cells=120))) == 1
     error = refusal(saved(book), max_cells=119)
-    assert (error.kind, "the limit max_cells is 119" in str(error)) == ("limit_exceeded", True)
+    assert (error.kind, "the limit reading.max_cells is 119" in str(error)) == ("limit_exceeded", True)
 
 
 def test_a_long_string_in_many_cells_is_refused_before_it_fills_the_memory() -> None:

@@ -13,7 +13,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from citewell.errors import CitewellError, IndexMismatch
+from citewell.errors import CitewellError, ConfigError, IndexMismatch
 
 if TYPE_CHECKING:
     from citewell.config import Settings
@@ -179,6 +179,8 @@ async def _inside(folder: Path, settings: Settings, principal: Principal) -> lis
     except IndexMismatch as error:
         remedy = "Set what it was built with, or ingest into a new folder."
         return [Check("Knowledge base", "fail", str(error), remedy)]
+    except ConfigError as error:
+        return [Check("Knowledge base", "warn", f"not opened: {error}", "Correct the settings first.")]
     except CitewellError as error:
         return [Check("Knowledge base", "fail", str(error), "Restore it from a backup, or ingest into a new folder.")]
     try:

@@ -30,7 +30,7 @@ def _ocr(setting: str) -> Check:
     except CitewellError as error:
         return Check("OCR", "fail", str(error), "Correct reading.ocr.")
     for package, module in _OCR_PACKAGES.items():
-        if not _installed(module.partition(".")[0]):
+        if not _installed(module.partition(".")[0]) or (package != "pillow" and used.startswith("tesseract")):
             continue
         try:
             import_module(module)

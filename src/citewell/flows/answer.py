@@ -333,8 +333,12 @@ def _places(blocks: Sequence[Block], span: Span) -> tuple[Place, ...]:
             held = [block.source]
         for place in held:
             last = found[-1] if found else None
-            if last is not None and (last.unit, last.part) == (place.unit, place.part) and place.start <= last.end:
-                found[-1] = replace(last, start=min(last.start, place.start), end=max(last.end, place.end))
+            if (
+                last is not None
+                and (last.unit, last.part) == (place.unit, place.part)
+                and last.start <= place.start <= last.end
+            ):
+                found[-1] = replace(last, end=max(last.end, place.end))
             else:
                 found.append(place)
     return tuple(found)

@@ -15,8 +15,9 @@ JOINT: Final = "!/"
 
 MAX_PARTS: Final = 1_000
 MAX_PART_BYTES: Final = 128 << 20
-UNPACK: Final = "Unpack it and ingest the folder."
 """All attachments of one source together."""
+
+UNPACK: Final = "Unpack it and ingest the folder."
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:$")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from citewell.reading.docx_xml import name, number
-from citewell.reading.limits import MAX_CELLS
 from citewell.reading.number_format import show
 from citewell.reading.office_parts import A
 from citewell.reading.package import Package
@@ -19,10 +18,10 @@ C: Final = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _MAX_POINTS: Final = 100_000
 
 
-def chart_piece(package: Package, part: str) -> Piece | None:
+def chart_piece(package: Package, part: str, max_cells: int) -> Piece | None:
     """The chart in a part as a table with a caption, or as a caption's text alone; None where it says nothing.
 
-    Raises ReadError limit_exceeded for charts of more points than a table may have cells.
+    Raises ReadError limit_exceeded for charts of over `max_cells` points.
     """
     root = package.xml(part)
     chart = root.find(f"{C}chart") if root is not None else None
@@ -46,8 +45,8 @@ def chart_piece(package: Package, part: str) -> Piece | None:
         if sizes:
             columns.append((f"{columns[-1][0]} (size)", sizes))
     places = sorted(categories.keys() | {at for _, values in columns for at in values})
-    if len(places) * (len(columns) + 1) > MAX_CELLS:
-        raise too_many_cells(len(places) * (len(columns) + 1), MAX_CELLS)
+    if len(places) * (len(columns) + 1) > max_cells:
+        raise too_many_cells(len(places) * (len(columns) + 1), max_cells)
     axes = [text for axis in (plot if plot is not None else ()) if name(axis).endswith("Ax") if (text := _title(axis))]
     rows = [
         [axes[0] if axes else "", *(name_ for name_, _ in columns)],

@@ -111,7 +111,7 @@ class _Walk:
         self._main = main
         self._styles = Styles(package, main)
         self._numbering = Numbering(package, main)
-        self._parts = Parts(package)
+        self._parts = Parts(package, max_cells)
         self._notes = {kind: self._read_notes(kind) for kind in ("footnote", "endnote", "comment")}
         self._made = 0  # characters that stand in no part: numbers of list items, signs of other fonts
         self._cited: dict[tuple[str, str], None] = {}  # in the order of the text
@@ -250,7 +250,8 @@ class _Walk:
         names = [style.name.lower() for style in styles]
         kind, level = BlockKind.PARAGRAPH, 0
         heading, title = outline(child_number(properties, "outlineLvl"), styles)
-        if any(style.hidden for style in styles):
+        hidden = any(style.hidden for style in styles)
+        if hidden:
             text.hidden.append(shown)
             shown = ""
         if heading is not None and shown.strip():
@@ -266,7 +267,7 @@ class _Walk:
         elif shown.strip() and (label := self._numbering.label(properties, styles)):
             kind, level = BlockKind.LIST_ITEM, label[1]
             shown = self._labelled(text, label[0], shown)
-        elif not shown.strip() and not _is_mark_gone(properties):
+        elif not (shown.strip() or hidden or _is_mark_gone(properties)):
             self._numbering.label(properties, styles)  # Word numbers what is empty too
         return _Paragraph(
             shown,

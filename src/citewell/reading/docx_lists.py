@@ -32,7 +32,8 @@ class Numbering:
     def __init__(self, package: Package, main: str) -> None:
         self._levels: dict[str, dict[int, _Level]] = {}
         self._abstract: dict[str, str] = {}
-        self._restarts: dict[str, dict[int, int]] = {}  # of a list, not yet begun: where its levels start anew
+        self._starts: dict[str, dict[int, int]] = {}  # of a list by itself: where its levels start
+        self._begun: set[tuple[str, int]] = set()  # lists and levels that an item has had
         self._counts: dict[str, dict[int, int]] = {}
         for part in package.related(main, "numbering"):
             root = package.xml(part)
@@ -56,7 +57,7 @@ class Numbering:
                     start = child_number(change, "startOverride")
                     if start is not None:
                         depth = number(change.get(f"{W}ilvl")) or 0
-                        self._restarts.setdefault(identity, {})[depth] = start
+                        self._starts.setdefault(identity, {})[depth] = start
 
     def label(self, properties: Any, styles: Sequence[Style]) -> tuple[str, int] | None:
         """The label of the next item (`1.2.`, `b)`; empty for bullets) and its depth; None outside lists."""
@@ -78,8 +79,12 @@ class Numbering:
         level = levels.get(depth, _Level())
         # Lists of one definition are one list to Word, but for those that say where they start anew.
         counts = self._counts.setdefault(abstract or identity, {})
-        counts.update((at, start - 1) for at, start in self._restarts.pop(identity, {}).items())
-        counts[depth] = counts.get(depth, level.start - 1) + 1
+        starts = self._starts.get(identity, {})
+        for at in starts:
+            if at <= depth and (identity, at) not in self._begun:
+                counts.pop(at, None)
+        self._begun.add((identity, depth))
+        counts[depth] = counts.get(depth, starts.get(depth, level.start) - 1) + 1
         for deeper in [at for at in counts if at > depth and levels.get(at, _Level()).again]:
             del counts[deeper]
         if level.form in {"bullet", "none"}:
@@ -88,7 +93,7 @@ class Numbering:
         def shown(match: re.Match[str]) -> str:
             at = int(match[1]) - 1
             held = levels.get(at, _Level("decimal", start=1))
-            return _count(counts.get(at, held.start), "decimal" if level.legal else held.form)
+            return _count(counts.get(at, starts.get(at, held.start)), "decimal" if level.legal else held.form)
 
         return re.sub(r"%([1-9])", shown, level.pattern).strip(), depth
 

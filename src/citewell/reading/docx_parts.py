@@ -29,6 +29,7 @@ class Parts:
     """
 
     package: Package
+    max_cells: int
     characters: int = 0
     _places: dict[Any, Place] = field(default_factory=dict)
     _relations: dict[str, dict[str, Relation]] = field(default_factory=dict)
@@ -98,7 +99,7 @@ class Parts:
                     root = self.package.xml(relation.target)
                     for level, text in diagram_lines(root) if root is not None else ():
                         yield Piece(BlockKind.LIST_ITEM, text, level)
-                elif (piece := chart_piece(self.package, relation.target)) is not None:
+                elif (piece := chart_piece(self.package, relation.target, self.max_cells)) is not None:
                     piece.caption = piece.caption or alt
                     yield piece
 

@@ -177,7 +177,7 @@ class FaqReader:
                 "The JSON is no list of records with question and answer; only those are read.",
             )
         if len(records) > self._max_pairs:
-            raise over("The file", len(records), "pairs", self._max_pairs, setting="max_pairs")
+            raise over("The file", len(records), "pairs", self._max_pairs)
         builder = Builder()
         known = _known(records)
         for number, record in enumerate(records):

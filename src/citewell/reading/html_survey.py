@@ -103,7 +103,7 @@ def survey(root: Any, max_depth: int) -> Survey:
             index = len(texts)
             stack.append(index)
             if len(stack) > max_depth:
-                raise over("The page", len(stack), LEVELS, max_depth, "Flatten it.", setting="max_depth", seen=True)
+                raise over("The page", len(stack), LEVELS, max_depth, "Flatten it.", seen=True)
             skipped += tag in SKIPPED
             size = 0 if skipped or not element.text else len(element.text.strip())
             texts.append(size)

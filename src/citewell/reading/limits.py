@@ -50,8 +50,10 @@ def over(
 ) -> ReadError:
     """limit_exceeded: `holder` has `found` of something (`unit`, in the plural), where `limit` are the most.
 
-    `setting` is the option that says so, where there is one. `seen` is for what was counted only until it was too much.
+    `setting` is that under `[reading]` which says so, where there is one: it can be raised, besides the `remedy`.
+    `seen` is for what was counted only until it was too much.
     """
     least = "at least " if seen else ""
-    named = f"{setting} " if setting else ""
-    return ReadError("limit_exceeded", f"{holder} has {least}{found:,} {unit}; the limit {named}is {limit:,}. {remedy}")
+    named, raised = (f"reading.{setting} ", ", or raise the limit.") if setting else ("", ".")
+    said = f"{holder} has {least}{found:,} {unit}; the limit {named}is {limit:,}. {remedy.removesuffix('.')}{raised}"
+    return ReadError("limit_exceeded", said)

@@ -53,8 +53,7 @@ class Grammar:
         for token in tokens:
             depth += token.nesting if token.type in _NESTING else 0
             if depth > self._max_depth:
-                unit = "levels of quotes and lists"
-                raise over("The file", depth, unit, self._max_depth, "Flatten it.", setting="max_depth", seen=True)
+                raise over("The file", depth, "levels of quotes and lists", self._max_depth, "Flatten it.", seen=True)
 
     def rest(self, text: str, start: int) -> Rest:
         """The tokens from `start` to the first boundary behind which nothing can be open."""

@@ -37,17 +37,17 @@ class MboxReader:
     def read(self, source: Source) -> Document:
         """The document in `source`. Raises ReadError: no_text, limit_exceeded."""
         builder = Builder(max_cells=self._max_cells)
+        lost: list[str] = []
         warnings: list[str] = []
         ids: list[str] = []
-        number = lost = 0
+        number = 0
         for number, (start, end) in enumerate(_mails(source.content), 1):
             if number > self._max_mails:
-                raise over("The mailbox", number, "mails", self._max_mails, setting="max_mails", seen=True)
+                raise over("The mailbox", number, "mails", self._max_mails, seen=True)
             try:
                 letter = read_letter(_STUFFED.sub(rb"\1", source.content[start:end]), self._max_cells)
             except ReadError as error:
-                lost += 1
-                warnings.append(f"Mail {number} was left out: {error}")
+                lost.append(f"Mail {number} was left out: {error}")
                 continue
             if not letter.subject:
                 letter.pieces.insert(0, Piece(BlockKind.HEADING, f"Mail {number}", 1))
@@ -57,18 +57,18 @@ class MboxReader:
                 if piece.kind is BlockKind.HEADING and piece is not letter.pieces[0]:
                     piece.level = min(piece.level + 1, 6)
             letter.add_to(builder, f"{number}/")
-            warnings.extend(f"Mail {number}: {warning}" for warning in letter.warnings[:3])
+            warnings.extend(f"Mail {number}: {warning}" for warning in letter.warnings)
             if isinstance(found := letter.metadata.get("message_id"), str):
                 ids.append(found)
-        if lost > 1:
-            warnings.insert(0, f"Mails that could not be read and were left out: {lost:,}.")
+        if len(lost) > 1:
+            lost.insert(0, f"Mails that could not be read and were left out: {len(lost):,}.")
         return builder.document(
             source,
             reader=self.identity,
             media_type=MBOX,
             metadata={"mails": number, "message_ids": tuple(ids[:1000])},
             title=title_from_uri(source.uri),
-            warnings=_first(warnings),
+            warnings=_first(lost + warnings),
         )
 
 

@@ -78,12 +78,13 @@ class Package:
         if len(entries) > MAX_ENTRIES:
             raise over("The file", len(entries), "parts", MAX_ENTRIES)
         if (total := sum(entry.file_size for entry in entries)) > MAX_TOTAL_BYTES:
-            raise over("The file", total, "bytes once unpacked", MAX_TOTAL_BYTES, "It is a bomb.")
+            raise over("The file", total, "bytes once unpacked", MAX_TOTAL_BYTES, "It may be a bomb. Split it.")
         for entry in entries:
             if entry.file_size > 1 << 20 and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
                 ratio = -(-entry.file_size // max(entry.compress_size, 1))
                 part = f"Its part {entry.filename[:80]!r}"
-                raise over(part, ratio, "times its size once unpacked", MAX_RATIO, "The file is a bomb.")
+                remedy = "The file may be a bomb. Save it again."
+                raise over(part, ratio, "times its size once unpacked", MAX_RATIO, remedy)
         # Names are keys here and nothing else; the last of two equal ones would win in other readers, so refuse both.
         names: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:

@@ -185,7 +185,7 @@ class PdfReader:
                     for again in parse(file.turned(turns), target_pages=",".join(map(str, turns))):
                         found |= {page.page_num: page for page in again}
                     laid.turns |= turns
-                by_tags = partial(read_tagged, tags=survey(list(found.values())))
+                by_tags = partial(read_tagged, tags=survey(list(found.values())), max_cells=self.max_cells)
                 mend = partial(mend_tables, draws=file.lines)
                 for number, page in found.items():
                     laid.pages[number - 1] = read_page(page, by_tags, file.look(number).unseen, mend)

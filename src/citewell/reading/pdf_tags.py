@@ -53,16 +53,16 @@ def survey(pages: Sequence[Page]) -> Tags | None:
     return Tags(headings, max(sizes, key=lambda size: sizes[size])) if tagged and sizes else None
 
 
-def read_tagged(page: Page, items: Sequence[Item], tags: Tags | None) -> list[PagePiece] | None:
+def read_tagged(page: Page, items: Sequence[Item], *, tags: Tags | None, max_cells: int) -> list[PagePiece] | None:
     """Pieces of one page in the order of its tags; None where the tags leave out text of `items` or are mere wrappers.
 
-    `items` are the visible text items of the page.
+    `items` are the visible text items of the page. Raises ReadError limit_exceeded for tables of over `max_cells`.
     """
     if tags is None:
         return None
     roots = page.roots
     owned = _owners(roots, {item.mcid for item in items if item.mcid is not None})
-    reader = _TagReader(page.page_num, tags, _by_mark(items), owned)
+    reader = _TagReader(page.page_num, tags, _by_mark(items), owned, max_cells)
     total = sum(len(item.text.strip()) for item in items)
     inside = sum(len(item.text.strip()) for item in items if item.mcid in reader.marks)
     if not roots or inside < _COVERED * total:
@@ -117,7 +117,9 @@ def _by_mark(items: Sequence[Any]) -> dict[int, list[Any]]:
 class _TagReader:
     """One page's tag tree, walked in order."""
 
-    def __init__(self, page: int, tags: Tags, items: Mapping[int, list[Any]], owners: Mapping[int, int]) -> None:
+    def __init__(
+        self, page: int, tags: Tags, items: Mapping[int, list[Any]], owners: Mapping[int, int], max_cells: int
+    ) -> None:
         self.pieces: list[PagePiece] = []
         self._first_mark: dict[int, int] = {}  # id of a list item's piece → its first mark
         self.marks = {mark for mark in owners if mark in items}
@@ -125,6 +127,7 @@ class _TagReader:
         self._tags = tags
         self._items = items
         self._owners = owners
+        self._max_cells = max_cells
 
     def in_order(self) -> list[PagePiece]:
         """The pieces; a list that began on another page comes with its inner lists first, so its marks say better."""
@@ -199,7 +202,7 @@ class _TagReader:
         found: list[tuple[CellText, list[Any]]] = []
         bold_rows: dict[int, bool] = {}
         rows = list(_rows(table))
-        places = Places(len(rows))
+        places = Places(len(rows), self._max_cells)
         for row, element in enumerate(rows):
             for tagged in (child for child in element.children if child.type in {"TH", "TD"}):
                 across = _span_of(tagged, "ColSpan")

@@ -197,7 +197,7 @@ class _Show:
 
     def piece_of(self, part: str) -> Piece | None:
         """The chart in a part."""
-        return chart_piece(self._package, part)
+        return chart_piece(self._package, part, self.max_cells)
 
     def picture_of(self, relation: Relation, alt: str, piece: Piece) -> Piece | None:
         """`piece` with the picture that a relation leads to, or without where there is none we know."""

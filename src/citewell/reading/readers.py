@@ -293,4 +293,4 @@ def _document(reader: Reader, source: Source) -> Document:
 
 def too_large(size: int, limit: int) -> ReadError:
     """The error for a source above the size limit, both sizes in bytes."""
-    return over("The file", size, "bytes", limit, "Split the file or raise the limit.", setting="max_bytes")
+    return over("The file", size, "bytes", limit, setting="max_bytes")

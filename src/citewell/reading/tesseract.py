@@ -78,17 +78,24 @@ def installed_languages() -> tuple[str, ...]:
     program = shutil.which("tesseract")
     if program is None:
         return ()
-    done = subprocess.run([program, "--list-langs"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - found on PATH, no words of ours
-    listed = (done.stdout or done.stderr).splitlines()[1:] if not done.returncode else []
+    listed = _said(program, "--list-langs").splitlines()[1:]
     return tuple(sorted({one.strip() for one in listed} - {"", "osd", "equ"}))  # two that are no languages
 
 
 @cache
 def _version(program: str) -> str:
     # Once a process: every ingestion asks five readers for their identity.
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - found on PATH, no words of ours
-    words = (said.stdout or said.stderr).split()
+    words = _said(program, "--version").split()
     return words[1] if len(words) > 1 else "unknown"
+
+
+def _said(program: str, option: str) -> str:
+    """What the program says to `option`; "" where it cannot be run or fails."""
+    try:
+        done = subprocess.run([program, option], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603 - found on PATH, no words of ours
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else done.stdout or done.stderr
 
 
 _WORD: Final = "5"  # the level of words in its table

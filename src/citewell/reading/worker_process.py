@@ -26,6 +26,8 @@ from citewell.types import Source
 _POLL_S = 0.05  # how often it is looked at what a busy worker takes
 _START_S = 60.0  # a worker that is not up by then will never be: the machine is out of something
 _STDERR_BYTES = 2000
+_STARTING = "Starting a worker"
+_TRY_AGAIN = "The machine may be busy: ingest again."
 _BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import citewell.reading.worker as w; w.work()"
 
 
@@ -82,7 +84,7 @@ class WorkerProcess:
                 "open_files": limits.open_files,
                 "cpu_share": limits.cpu_s / limits.timeout_s,
             }
-            ready, _ = self._converse(frame(setup), _START_S, "Starting a worker")
+            ready, _ = self._converse(frame(setup), _START_S, _STARTING)
             self.walls: tuple[str, ...] = tuple(map(str, ready.get("walls", ())))
             """What the kernel keeps from it: network, files, signals (see `walls`)."""
         except BaseException:
@@ -166,10 +168,12 @@ class WorkerProcess:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
+                setting = "longest_s" if latest <= deadline and deadline - began > timeout_s else "timeout_s"
+                remedy = f"Split the file, or raise the limit reading.{setting}."
                 raise ReadError(
                     "limit_exceeded",
-                    f"{doing} took longer than {deadline - began:.4g} s and was stopped. Split the file, or raise the "
-                    f"limit ({'longest_s' if latest <= deadline and deadline - began > timeout_s else 'timeout_s'}).",
+                    f"{doing} took longer than {deadline - began:.4g} s and was stopped. "
+                    f"{_TRY_AGAIN if doing is _STARTING else remedy}",
                 )
             outgoing = [part for part in outgoing if part]
             poll.register(ours, select.POLLIN | (select.POLLOUT if outgoing else 0))
@@ -198,7 +202,7 @@ class WorkerProcess:
                     if expected > self._limits.output_bytes:
                         raise ReadError(
                             "limit_exceeded",
-                            f"What was read of it takes {expected:,} bytes; the limit output_bytes is "
+                            f"What was read of it takes {expected:,} bytes; the limit reading.output_bytes is "
                             f"{self._limits.output_bytes:,}. Split the file, or raise the limit.",
                         )
                     if len(incoming) < LENGTH.size + expected:
@@ -245,7 +249,7 @@ class WorkerProcess:
             return ReadError(
                 "limit_exceeded",
                 f"The parser {how} near its limits of time or memory. Split the file, or raise the limit "
-                f"(memory_bytes).{said}",
+                f"reading.memory_bytes.{said}",
             )
         return CrashError("corrupt", f"The parser {how} on this file. It is damaged or hostile.{said}")
 
@@ -279,22 +283,21 @@ class _Watch:
         self.peak_bytes = max(self.peak_bytes, found.resident_bytes)
         self._used_s = found.cpu_s - self._before_s
         if found.processes > self._limits.processes:
-            raise self._over(f"{found.processes} processes", f"processes is {self._limits.processes}")
+            raise self._over(f"{found.processes} processes", f"reading.processes is {self._limits.processes}")
         if found.resident_bytes > self._limits.memory_bytes:
             took = f"{found.resident_bytes:,} bytes of memory"
-            raise self._over(took, f"memory_bytes is {self._limits.memory_bytes:,}")
+            raise self._over(took, f"reading.memory_bytes is {self._limits.memory_bytes:,}")
         if self._used_s > self._cpu_s:
             raise self.over_cpu()
 
     def over_cpu(self) -> ReadError:
-        return self._over(f"over {self._cpu_s:.4g} s of CPU time", f"cpu_s is {self._limits.cpu_s:.4g}")
+        return self._over(f"over {self._cpu_s:.4g} s of CPU time", f"reading.cpu_s is {self._limits.cpu_s:.4g}")
 
     def _over(self, what: str, limit: str) -> ReadError:
-        return ReadError(
-            "limit_exceeded",
-            f"{self._doing} took {what} and was stopped: the file may be a bomb; the limit {limit}. Split it, or "
-            "raise the limit.",
-        )
+        # Of a worker that only starts, the file is not the cause.
+        why, remedy = ("", "Raise") if self._doing is _STARTING else (": the file may be a bomb", "Split it, or raise")
+        said = f"{self._doing} took {what} and was stopped{why}; the limit {limit}. {remedy} the limit."
+        return ReadError("limit_exceeded", said)
 
 
 _SIGNALS = frozenset(int(one) for one in signal.Signals)

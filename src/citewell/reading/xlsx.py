@@ -320,7 +320,7 @@ class _Book:
         if found is None or found.external:
             return None
         if shape.tag == f"{C}chart":
-            return chart_piece(self._package, found.target)
+            return chart_piece(self._package, found.target, self._limits.max_cells)
         alt = alt_text(shape.find(f"{_XDR}nvPicPr/{_XDR}cNvPr"))
         made = picture_in(self._package, found.target, alt)
         if made is None and self._package.part(found.target):

@@ -24,7 +24,8 @@ def xlsx_files(count: int, seed: int = 1) -> Iterator[OfficeFile]:
     """`count` workbooks, the same for the same `seed`.
 
     `said` has every cell that holds anything as (sheet, address, text as Excel shows it, rows and columns it covers as
-    `2x1`, "seen" or "hidden"). A title above a table covers `1x1`, however it is merged.
+    `2x1`, "seen" or "hidden"). A title above a table covers `1x1`, however it is merged. Days in the format that Excel
+    shows as each machine has it (14) are told as ISO 8601.
     """
     chance = random.Random(seed)  # noqa: S311 (no secret)
     for number in range(count):
@@ -405,7 +406,8 @@ _VALUES: Final[dict[str, _Value]] = {
     "thousands and two": _number("thousands and two", lambda n: f"{n / 100:,.2f}", over=100, below=90_000_000),
     "percent": _number("percent", lambda n: f"{n}%", over=100, below=250),
     "percent and two": _number("percent and two", lambda n: f"{n / 100:.2f}%", over=10_000),
-    "power": _number("power", lambda n: f"{n:.2E}", below=10_000_000, least=100),
+    # Excel rounds halves up, Python to the even digit: the 0.25 makes halves more.
+    "power": _number("power", lambda n: f"{n + 0.25:.2E}", below=10_000_000, least=100),
     "brackets": _number("brackets", lambda n: f"{n:,}" if n >= 0 else f"({-n:,})", least=-50_000),
     "dollars": _number("dollars", lambda n: f"${n / 100:,.2f}", over=100, below=90_000_000),
     "euros": _number("euros", lambda n: f"{n / 100:,.2f} €", over=100),

@@ -112,7 +112,7 @@ class Citation:
     """A checked pointer from a claim to characters [start, end) of one version of one document.
 
     `quote` is verbatim what stands there. `regions` follow from the blocks under the span, and so do `places` in the
-    source, where the format has no pages; of a table, those of the cells that are quoted.
+    source, where the format has no pages; of a table, those of the cells that are quoted, where cells have places.
     """
 
     number: int
@@ -138,7 +138,7 @@ class Citation:
 
     @property
     def where(self) -> str:
-        """The places as people name them (`Sheet1!A3:C3`, `lines 3-5`); "" where there are none but bytes."""
+        """The `places` as people name them (`Sheet1!A3:C3`, `lines 3-5`); "" where there are none but bytes."""
         return ", ".join(place.said for place in self.places if place.unit != "bytes")
 
     @property

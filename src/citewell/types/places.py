@@ -52,9 +52,10 @@ class Place:
     """A place in the source as it was found: [start, end), counted from 0 in `unit`, of its part `part`.
 
     `unit` is `bytes` where the format lets us know them, else what the format itself counts: `lines`, `rows`,
-    `records`, `paragraphs` (elements of that kind in the order of the part's XML), `elements`. `part` names the file
-    inside a container (`word/document.xml`, a sheet, a MIME part `1.2`), and is "" where the source is one piece. The
-    bytes hold the block with its marks: the `##` of a heading, the tags of a paragraph, the quotes of a field.
+    `records`, `cells` (of a notebook), `paragraphs` (elements of that kind in the order of the part's XML), `elements`.
+    `part` names the file inside a container (`word/document.xml`), a sheet or cells of it (`Sheet1!A3:C3`), a MIME part
+    (`1.2`), and is "" where the source is one piece. The bytes hold the block with its marks: the `##` of a heading,
+    the tags of a paragraph, the quotes of a field.
     """
 
     start: int
@@ -68,9 +69,11 @@ class Place:
     @property
     def said(self) -> str:
         """The place as people name it: `lines 3-5`, `document.xml paragraph 12`, `Sheet1!A3:C3`, `bytes 10-80`."""
-        part = self.part.rpartition("/")[2]  # of the file inside a container, the folder says least
-        if self.unit == "rows" and "!" in part:
-            return part
+        if self.unit == "rows" and "!" in self.part and not self.part.endswith("'"):  # cells, not the sheet `'Go!'`
+            return self.part
+        part = self.part if self.unit == "rows" else self.part.rpartition("/")[2]  # of a file, the folder says least
+        if part.replace(".", "").isdigit():
+            part = f"part {part}"  # of a mail
         if self.unit == "bytes":
             where = f"{self.unit} {self.start:,}-{self.end:,}"
         elif self.end - self.start < 2:  # people count lines from 1, and name the last one too
