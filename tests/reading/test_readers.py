@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from laws import read
+from proportion import out_of_proportion
 
 from citewell.errors import ReadError
 from citewell.reading import versions
@@ -196,16 +197,7 @@ def test_repeated_markup_takes_time_in_proportion_or_is_refused(suffix: str, uni
 
     # In this process, where the time can be measured.
     readers = Readers({kind: [replace(one, pool=None) for one in made] for kind, made in default_factories().items()})
-    seconds(100)  # libraries loaded
-    # Four times the input: twice the proportion is allowed, and 0.3 s for the noise of a busy machine. What grows with
-    # the square takes sixteen times as long every time; a neighbour's load does not come three times.
-    measured = []
-    for _ in range(3):
-        measured.append((seconds(10_000), seconds(40_000)))
-        small, large = measured[-1]
-        if large < 8 * small + 0.3:
-            return
-    pytest.fail(f"CPU seconds for 10 and 40 KB: {measured}")
+    assert not out_of_proportion(seconds, 10_000)
 
 
 def pids() -> set[str]:
